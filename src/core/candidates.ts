@@ -1,0 +1,67 @@
+/** The candidates of a gateway: who could hold it, who may, and in which order they are preferred. */
+import { countsAgainst, examiner, reasonsAbout } from "./eligibility.ts";
+import type { Examination } from "./eligibility.ts";
+import type { Facts } from "./facts.ts";
+import { byPreference, rankOf } from "./rank.ts";
+import { virtualIPOf } from "./reports.ts";
+import { matchesLabels } from "./selectors.ts";
+import { parseTime, rfc3339 } from "./time.ts";
+import type { Candidate, Gateway, Milliseconds } from "./types.ts";
+
+/** How many candidates a status lists (design section 3). */
+export const LISTED_CANDIDATES = 32;
+
+/** All candidates of a gateway, best-ranked first. */
+export function candidatesOf(gateway: Gateway, facts: Facts): readonly Candidate[] {
+  const examine = examiner(gateway, facts);
+  return facts.nodes
+    .filter(({ node }) => matchesLabels(node.labels, gateway.spec.nodeSelector))
+    .map((subject) => judge(examine(subject)))
+    .sort(byPreference(gateway));
+}
+
+/** The candidates that a status has room for: the holder, the excluded ones and the best-ranked, in order. */
+export function listedCandidates(
+  candidates: readonly Candidate[],
+  holder: string | undefined,
+): readonly Candidate[] {
+  if (candidates.length <= LISTED_CANDIDATES) return candidates;
+  const best = candidates.filter(({ eligible }) => eligible).slice(0, LISTED_CANDIDATES / 2);
+  const urgency = (candidate: Candidate): number =>
+    candidate.node === holder ? 0 : best.includes(candidate) ? 1 : candidate.eligible ? 3 : 2;
+  const chosen = new Set(
+    [...candidates].sort((a, b) => urgency(a) - urgency(b)).slice(0, LISTED_CANDIDATES),
+  );
+  return candidates.filter((candidate) => chosen.has(candidate));
+}
+
+function judge(examination: Examination): Candidate {
+  const { gateway, facts: { snapshot }, subject: { node } } = examination;
+  const reasons = reasonsAbout(examination);
+  const eligible = !reasons.some((reason) => countsAgainst(reason, snapshot.now));
+  return {
+    node: node.name,
+    eligible,
+    ...(eligible ? { eligibleSince: rfc3339(eligibleSince(examination)) } : {}),
+    rank: rankOf(node.labels, gateway.spec),
+    reasons,
+  };
+}
+
+/**
+ * Since when a candidate is eligible. Memory lives in status: one that the last status did not list as eligible is
+ * eligible since now; where no status was ever written, the objects' own transition times tell.
+ */
+function eligibleSince({ gateway, facts: { snapshot }, subject, last }: Examination): Milliseconds {
+  const pods = [
+    ...subject.ciliumPods,
+    ...(virtualIPOf(gateway) === undefined ? [] : subject.agentPods),
+  ]
+    .filter((pod) => pod.ready && !pod.deleting);
+  const times = [subject.node.readySince, ...pods.map((pod) => pod.readySince)]
+    .filter((time) => time !== undefined);
+  const transition = times.length === 0 ? undefined : Math.max(...times);
+  if (gateway.status.candidates === undefined) return transition ?? snapshot.now;
+  const remembered = last?.eligible ? parseTime(last.eligibleSince) : undefined;
+  return remembered === undefined ? snapshot.now : Math.max(remembered, transition ?? remembered);
+}

@@ -1,0 +1,136 @@
+/**
+ * The election: who holds a gateway.
+ *
+ * 1. The pinned node, while it is eligible.
+ * 2. The current holder, while it is eligible, unless failback is due to a better-ranked node.
+ * 3. The best-ranked eligible candidate.
+ * 4. Nobody is eligible: the current holder stays named (`whenNoneEligible: Keep`), or nobody holds it (`Drop`).
+ *
+ * Each gateway is elected on its own. Source: design section 4.
+ */
+import { PIN_ANNOTATION } from "./names.ts";
+import { parseTime } from "./time.ts";
+import type { Candidate, Decision, Gateway, Milliseconds } from "./types.ts";
+
+export interface Election {
+  /** Undefined: nobody. */
+  readonly holder: string | undefined;
+  readonly decision: Extract<
+    Decision,
+    "Keep" | "Elect" | "FailOver" | "FailBack" | "Move" | "None"
+  >;
+  /** One sentence: why. */
+  readonly message: string;
+}
+
+/** Elects the holder from the candidates, which come best-ranked first. */
+export function elect(
+  gateway: Gateway,
+  context: { readonly candidates: readonly Candidate[]; readonly now: Milliseconds },
+): Election {
+  const { candidates, now } = context;
+  const eligible = candidates.filter((candidate) => candidate.eligible);
+  const best = eligible[0];
+  const current = gateway.status.activeNodeName;
+  const holder = eligible.find((candidate) => candidate.node === current);
+  const pin = gateway.annotations[PIN_ANNOTATION];
+  const pinned = eligible.find((candidate) => candidate.node === pin);
+
+  if (best === undefined) return nobodyEligible(gateway, candidates);
+  if (pinned !== undefined) {
+    if (pinned.node === current) return keep(pinned.node, `${pinned.node} is pinned and eligible`);
+    return {
+      holder: pinned.node,
+      decision: current === undefined ? "Elect" : holder === undefined ? "FailOver" : "Move",
+      message: `${pinned.node} is pinned and eligible`,
+    };
+  }
+  if (current === undefined) {
+    return {
+      holder: best.node,
+      decision: "Elect",
+      message: `${best.node} is the best-ranked eligible node`,
+    };
+  }
+  if (holder === undefined) {
+    const why = reasonAgainst(candidates, current);
+    return {
+      holder: best.node,
+      decision: "FailOver",
+      message: `${why}; ${best.node} is the best-ranked eligible node`,
+    };
+  }
+  const better = eligible.slice(0, eligible.indexOf(holder));
+  if (better.length === 0) {
+    return keep(holder.node, `${holder.node} is the best-ranked eligible node`);
+  }
+  return mayFailBack(gateway, { holder, better, now });
+}
+
+/** A healthy holder is left only for a better-ranked node that has been eligible for minReadySeconds. */
+function mayFailBack(
+  gateway: Gateway,
+  context: {
+    readonly holder: Candidate;
+    readonly better: readonly Candidate[];
+    readonly now: Milliseconds;
+  },
+): Election {
+  const { holder, better, now } = context;
+  const { mode, minReadySeconds } = gateway.spec.failback;
+  const names = better.map(({ node }) => node).join(", ");
+  if (mode === "Never") {
+    return keep(
+      holder.node,
+      `${holder.node} is eligible and failback.mode is Never, though ${names} is ranked better`,
+    );
+  }
+  if (gateway.status.phase === "Preparing") {
+    return keep(holder.node, `The handover to ${holder.node} is under way`);
+  }
+  const steady = better.find(({ eligibleSince }) =>
+    now - (parseTime(eligibleSince) ?? now) >= minReadySeconds * 1_000
+  );
+  if (steady === undefined) {
+    return keep(
+      holder.node,
+      `${holder.node} is eligible; ${names} is ranked better, but not yet eligible for ${minReadySeconds} s`,
+    );
+  }
+  return {
+    holder: steady.node,
+    decision: "FailBack",
+    message:
+      `${steady.node} is ranked better than ${holder.node} and has been eligible for ${minReadySeconds} s`,
+  };
+}
+
+function nobodyEligible(gateway: Gateway, candidates: readonly Candidate[]): Election {
+  const current = gateway.status.activeNodeName;
+  const nobody = candidates.length === 0
+    ? "No node matches spec.nodeSelector"
+    : `None of ${candidates.length} candidates is eligible`;
+  if (current === undefined) return { holder: undefined, decision: "None", message: nobody };
+  if (gateway.spec.whenNoneEligible === "Drop") {
+    return {
+      holder: undefined,
+      decision: "None",
+      message: `${nobody} and whenNoneEligible is Drop`,
+    };
+  }
+  return keep(current, `${nobody}; ${current} stays named since whenNoneEligible is Keep`);
+}
+
+/** Why a node that held the gateway may not hold it now, as a sentence. */
+function reasonAgainst(candidates: readonly Candidate[], node: string): string {
+  const candidate = candidates.find((other) => other.node === node);
+  if (candidate === undefined) return `${node} is no longer a candidate`;
+  const [first] = candidate.reasons;
+  return first === undefined
+    ? `${node} is not eligible`
+    : `${node}: ${first.type}: ${first.message}`;
+}
+
+function keep(holder: string, message: string): Election {
+  return { holder, decision: "Keep", message };
+}

@@ -1,0 +1,269 @@
+/**
+ * Why a candidate may not hold a gateway.
+ *
+ * An ordered list of small functions; each looks at one thing and returns a reason or null. No reason: eligible.
+ * Source of the rules: design section 4.
+ */
+import type { Facts, NodeFacts } from "./facts.ts";
+import { hasMissedRenewal, isObserverSuspect, isStale } from "./heartbeat.ts";
+import { foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
+import { parseTime, rfc3339 } from "./time.ts";
+import type { Candidate, Gateway, Milliseconds, Pod, Reason, ReasonType, Report } from "./types.ts";
+
+/** A holder that does not report its VIP within this time after its election gets `BindFailed`. */
+export const BIND_TIMEOUT_MILLISECONDS = 5_000;
+
+/** How long `BindFailed` keeps a node out, unless it reports the VIP as bound before. */
+export const BIND_RETRY_MILLISECONDS = 60_000;
+
+/** One candidate with all that its reasons may look at. */
+export interface Examination {
+  readonly gateway: Gateway;
+  readonly facts: Facts;
+  readonly subject: NodeFacts;
+  /** Heartbeats are believed; false while most of them are stale at once. */
+  readonly trustHeartbeats: boolean;
+  /** What the last status said of this candidate. */
+  readonly last: Candidate | undefined;
+}
+
+type Check = (examination: Examination) => Reason | null;
+
+const CHECKS: readonly Check[] = [
+  nodeNotReady,
+  nodeCordoned,
+  nodeDeleting,
+  ciliumAgentNotReady,
+  agentNotReady,
+  agentLeaving,
+  heartbeatStale,
+  unreachable,
+  bindFailed,
+  interfaceMissing,
+  addressConflict,
+];
+
+/** The examinations of every candidate of a gateway are alike in all but the subject. */
+export function examiner(gateway: Gateway, facts: Facts): (subject: NodeFacts) => Examination {
+  const { heartbeat, timeoutSeconds } = gateway.spec.failureDetection;
+  const trustHeartbeats = heartbeat !== "Ignore" &&
+    !isObserverSuspect(facts.snapshot, { timeoutSeconds });
+  const last = new Map(gateway.status.candidates?.map((candidate) => [candidate.node, candidate]));
+  return (subject) => ({
+    gateway,
+    facts,
+    subject,
+    trustHeartbeats,
+    last: last.get(subject.node.name),
+  });
+}
+
+/** Everything that is known about a candidate, in the order of the checks; tolerated reasons included. */
+export function reasonsAbout(examination: Examination): readonly Reason[] {
+  return CHECKS.map((check) => check(examination)).filter((reason) => reason !== null);
+}
+
+/** Tells whether a reason counts against the candidate now; a tolerated one does not until its time has come. */
+export function countsAgainst(reason: Reason, now: Milliseconds): boolean {
+  return reason.type !== "CiliumAgentNotReady" || reason.retryAfter === undefined ||
+    (parseTime(reason.retryAfter) ?? 0) <= now;
+}
+
+function nodeNotReady({ subject: { node } }: Examination): Reason | null {
+  if (node.ready === "True" || node.ready === "Missing") return null;
+  const since = node.readySince === undefined ? "" : ` since ${rfc3339(node.readySince)}`;
+  const said = node.readyMessage === undefined ? "" : `: ${node.readyMessage}`;
+  return reason("NodeNotReady", `Node condition Ready is ${node.ready}${since}${said}`);
+}
+
+function nodeCordoned({ subject: { node } }: Examination): Reason | null {
+  return node.cordoned
+    ? reason(
+      "NodeCordoned",
+      "Node is cordoned (spec.unschedulable); kubectl uncordon brings it back",
+    )
+    : null;
+}
+
+function nodeDeleting({ subject: { node } }: Examination): Reason | null {
+  return node.deleting ? reason("NodeDeleting", "Node object is being deleted") : null;
+}
+
+function ciliumAgentNotReady(examination: Examination): Reason | null {
+  const { gateway, facts, subject, last } = examination;
+  const said = believedReport(examination)?.cilium;
+  const problem = podProblem(subject.ciliumPods, "cilium-agent") ??
+    (said?.ready === false
+      ? { message: `Cilium's healthz on the node fails${said.message ? `: ${said.message}` : ""}` }
+      : null);
+  if (problem === null) return null;
+  const grace = gateway.spec.failureDetection.ciliumAgentGraceSeconds * 1_000;
+  if (grace === 0) return reason("CiliumAgentNotReady", problem.message);
+  const seen = last?.reasons.find(({ type }) => type === "CiliumAgentNotReady")?.retryAfter;
+  return {
+    ...reason("CiliumAgentNotReady", problem.message),
+    retryAfter: seen ?? rfc3339((problem.since ?? facts.snapshot.now) + grace),
+  };
+}
+
+function agentNotReady({ gateway, subject }: Examination): Reason | null {
+  if (virtualIPOf(gateway) === undefined) return null;
+  const problem = podProblem(subject.agentPods, "sallyport-agent");
+  if (problem !== null) return reason("AgentNotReady", problem.message);
+  const error = subject.lease?.reportError;
+  return error === undefined
+    ? null
+    : reason("AgentNotReady", `Cannot read the agent's report: ${error}`);
+}
+
+function agentLeaving(examination: Examination): Reason | null {
+  return believedReport(examination)?.leaving
+    ? reason("AgentLeaving", "The agent on this node is shutting down")
+    : null;
+}
+
+function heartbeatStale(
+  { gateway, facts, subject, trustHeartbeats, last }: Examination,
+): Reason | null {
+  if (!trustHeartbeats) return null;
+  const { heartbeat, timeoutSeconds } = gateway.spec.failureDetection;
+  const { lease, node } = subject;
+  if (lease?.renewedAt === undefined) {
+    return heartbeat === "Required" && virtualIPOf(gateway) !== undefined
+      ? reason("HeartbeatStale", `The agent on this node has never renewed Lease '${node.name}'`)
+      : null;
+  }
+  // A node that was silent is believed again only when it renews in time, else it would return for a tick or two.
+  const wasSilent = last?.reasons.some(({ type }) =>
+    type === "HeartbeatStale" || type === "Unreachable"
+  );
+  const stale = isStale(lease, facts.snapshot.now, timeoutSeconds) ||
+    (wasSilent === true && hasMissedRenewal(lease, facts.snapshot.now));
+  return stale
+    ? reason(
+      "HeartbeatStale",
+      `The agent's last heartbeat is of ${
+        rfc3339(lease.renewedAt)
+      }, timeoutSeconds is ${timeoutSeconds}`,
+    )
+    : null;
+}
+
+/** The holder is gone for certain: all fresh standbys miss its pings, and it has missed a renewal too. */
+function unreachable({ gateway, facts, subject }: Examination): Reason | null {
+  const { name } = subject.node;
+  if (!gateway.spec.failureDetection.peers || gateway.status.activeNodeName !== name) return null;
+  if (subject.lease === undefined || !hasMissedRenewal(subject.lease, facts.snapshot.now)) {
+    return null;
+  }
+  const witnesses = (gateway.status.standbyNodeNames ?? []).filter((standby) => {
+    const lease = facts.leases.get(standby);
+    return lease?.report !== undefined && !hasMissedRenewal(lease, facts.snapshot.now);
+  });
+  const missing = witnesses.filter((standby) =>
+    facts.leases.get(standby)?.report?.unreachable.includes(name)
+  );
+  return missing.length > 0 && missing.length === witnesses.length
+    ? reason(
+      "Unreachable",
+      `Standbys ${missing.join(", ")} get no answer from this node, and it has missed a heartbeat`,
+    )
+    : null;
+}
+
+function bindFailed(examination: Examination): Reason | null {
+  const { gateway, facts: { snapshot }, subject: { node, lease }, last } = examination;
+  if (virtualIPOf(gateway) === undefined) return null;
+  const failure = believedReport(examination)?.failures.find((failed) =>
+    failed.gateway === gateway.name && failed.reason === "BindFailed"
+  );
+  if (failure !== undefined) return reason("BindFailed", failure.message);
+  if (reportedAddress(lease, gateway) !== undefined) return null;
+  const { status } = gateway;
+  const elected = parseTime(status.lastFailover?.startTime);
+  if (
+    status.phase === "Preparing" && status.activeNodeName === node.name && elected !== undefined &&
+    snapshot.now - elected >= BIND_TIMEOUT_MILLISECONDS
+  ) {
+    return {
+      ...reason(
+        "BindFailed",
+        `The agent did not report the virtual IP as bound within ${
+          BIND_TIMEOUT_MILLISECONDS / 1_000
+        } s`,
+      ),
+      retryAfter: rfc3339(snapshot.now + BIND_RETRY_MILLISECONDS),
+    };
+  }
+  const remembered = last?.reasons.find(({ type }) => type === "BindFailed");
+  return remembered !== undefined && (parseTime(remembered.retryAfter) ?? 0) > snapshot.now
+    ? remembered
+    : null;
+}
+
+function interfaceMissing(examination: Examination): Reason | null {
+  const { gateway } = examination;
+  const report = believedReport(examination);
+  if (report === undefined) return null;
+  const failure = report.failures.find((failed) =>
+    failed.gateway === gateway.name && failed.reason === "InterfaceMissing"
+  );
+  if (failure !== undefined) return reason("InterfaceMissing", failure.message);
+  const { sourceIP } = gateway.spec;
+  const wanted = sourceIP.mode === "VirtualIPAddress"
+    ? sourceIP.interfaces
+    : [sourceIP.interfaceName];
+  for (const name of wanted) {
+    const link = report.interfaces.find((candidate) => candidate.name === name);
+    if (link === undefined) {
+      return reason("InterfaceMissing", `Interface '${name}' is not on this node`);
+    }
+    if (!link.up) return reason("InterfaceMissing", `Interface '${name}' is down`);
+  }
+  return null;
+}
+
+function addressConflict(examination: Examination): Reason | null {
+  const { gateway, facts, subject } = examination;
+  const ip = virtualIPOf(gateway);
+  const report = believedReport(examination);
+  if (ip === undefined || report === undefined) return null;
+  const failure = report.failures.find((failed) =>
+    failed.gateway === gateway.name && failed.reason === "AddressConflict"
+  );
+  if (failure !== undefined) return reason("AddressConflict", failure.message);
+  const mac = foreignMAC(reportedAddress(subject.lease, gateway), facts);
+  return mac === undefined ? null : reason(
+    "AddressConflict",
+    `Another host (${mac}) answers for ${ip}; take the address from that host`,
+  );
+}
+
+/** The agent's report where heartbeats count for this gateway and this one is fresh. */
+function believedReport(
+  { gateway, facts, subject, trustHeartbeats }: Examination,
+): Report | undefined {
+  return trustHeartbeats
+    ? freshReport(subject.lease, { gateway, snapshot: facts.snapshot })
+    : undefined;
+}
+
+/** What is wrong with the pods of one kind on a node; null where one of them is ready and stays. */
+function podProblem(
+  pods: readonly Pod[],
+  what: string,
+): { readonly message: string; readonly since?: Milliseconds } | null {
+  if (pods.some((pod) => pod.ready && !pod.deleting)) return null;
+  const [pod] = pods;
+  if (pod === undefined) return { message: `No ${what} pod runs on this node` };
+  const name = `${pod.namespace}/${pod.name}`;
+  if (pod.deleting) return { message: `Pod ${name} is being deleted` };
+  return {
+    message: `Pod ${name} is not Ready`,
+    ...(pod.readySince === undefined ? {} : { since: pod.readySince }),
+  };
+}
+
+function reason(type: ReasonType, message: string): Reason {
+  return { type, message };
+}

@@ -1,0 +1,120 @@
+/** The conditions of a gateway: Ready, Degraded, NoStandby, AddressConflict. */
+import { conditionsFrom } from "./conditions.ts";
+import type { Finding } from "./conditions.ts";
+import type { Election } from "./elect.ts";
+import type { Facts } from "./facts.ts";
+import type { Core } from "./gateway_plan.ts";
+import { isObserverSuspect } from "./heartbeat.ts";
+import type { Refusal } from "./refusals.ts";
+import type { Handover } from "./takeover.ts";
+import type { Candidate, Condition, Gateway } from "./types.ts";
+
+interface Context {
+  readonly core: Core;
+  readonly election: Election;
+  readonly candidates: readonly Candidate[];
+  readonly standbys: readonly string[];
+  readonly refusal: Refusal | null;
+  readonly facts: Facts;
+  readonly wait: Handover | undefined;
+}
+
+/** Judges a gateway as it stands once the status that carries these conditions is written. */
+export function gatewayConditions(gateway: Gateway, context: Context): readonly Condition[] {
+  const findings = [
+    ready(context),
+    degraded(gateway, context),
+    noStandby(context),
+    addressConflict(context),
+  ];
+  return conditionsFrom(findings, {
+    stored: gateway.status.conditions,
+    generation: gateway.generation,
+    now: context.facts.snapshot.now,
+  });
+}
+
+function ready({ core, candidates, election, refusal, wait }: Context): Finding {
+  const type = "Ready";
+  if (refusal?.refused) {
+    return { type, status: "False", reason: "AddressConflict", message: refusal.message };
+  }
+  const holder = candidates.find(({ node }) => node === core.holder);
+  if (holder?.eligible !== true) {
+    return { type, status: "False", reason: "NoEligibleNode", message: election.message };
+  }
+  if (core.phase !== "Active") {
+    const why = wait?.state === "waiting" ? `: ${wait.message}` : "";
+    return {
+      type,
+      status: "False",
+      reason: "Preparing",
+      message: `Handover to ${holder.node} is under way${why}`,
+    };
+  }
+  return { type, status: "True", reason: "Active", message: `${holder.node} is active` };
+}
+
+function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
+  const type = "Degraded";
+  const { timeoutSeconds, heartbeat } = gateway.spec.failureDetection;
+  if (heartbeat !== "Ignore" && isObserverSuspect(facts.snapshot, { timeoutSeconds })) {
+    return {
+      type,
+      status: "True",
+      reason: "HeartbeatsIgnored",
+      message:
+        "More than half of all heartbeats are stale at once; only the nodes' Ready conditions are believed",
+    };
+  }
+  const excluded = candidates.filter(({ eligible }) => !eligible);
+  if (excluded.length === 0) {
+    return { type, status: "False", reason: "AllEligible", message: "All candidates are eligible" };
+  }
+  const named = excluded.slice(0, 5).map(({ node, reasons }) => `${node} (${reasons[0]?.type})`)
+    .join(", ");
+  const more = excluded.length > 5 ? ` and ${excluded.length - 5} more` : "";
+  return {
+    type,
+    status: "True",
+    reason: "CandidatesExcluded",
+    message: `Not eligible: ${named}${more}`,
+  };
+}
+
+function noStandby({ standbys, core, candidates }: Context): Finding {
+  const type = "NoStandby";
+  const [first] = candidates.filter(({ eligible, node }) => eligible && node !== core.holder);
+  return first === undefined
+    ? { type, status: "True", reason: "NoEligibleNode", message: "No other node could take over" }
+    : {
+      type,
+      status: "False",
+      reason: "StandbyEligible",
+      message: `${standbys[0] ?? first.node} would take over`,
+    };
+}
+
+function addressConflict({ refusal, candidates }: Context): Finding {
+  const type = "AddressConflict";
+  if (refusal !== null) {
+    return { type, status: "True", reason: "AddressInUse", message: refusal.message };
+  }
+  for (const { node, reasons } of candidates) {
+    const conflict = reasons.find((reason) => reason.type === "AddressConflict");
+    if (conflict !== undefined) {
+      return {
+        type,
+        status: "True",
+        reason: "AnotherOwner",
+        message: `Seen from ${node}: ${conflict.message}`,
+      };
+    }
+  }
+  return {
+    type,
+    status: "False",
+    reason: "NoConflict",
+    message: "No other owner of the address is known",
+  };
+}

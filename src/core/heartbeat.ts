@@ -1,0 +1,70 @@
+/**
+ * Ages of heartbeats, by the API server's clock alone.
+ *
+ * Both times (`Date` of the list, `managedFields` time of the Lease) are whole seconds, cut off below: a difference of
+ * `n` seconds means that between `n - 1` and `n + 1` seconds have really passed. A resident observer that has seen the
+ * Lease unchanged for some time knows a finer lower bound; either proof is enough.
+ */
+import type { Lease, Milliseconds, Snapshot } from "./types.ts";
+
+/**
+ * How long an agent may speak for a VIP after it sent a renewal that the API server answered; the kernel enforces it
+ * (design section 5).
+ */
+export const SPEECH_MILLISECONDS = 3_000;
+
+/** Agents renew each second. */
+export const RENEWAL_MILLISECONDS = 1_000;
+
+/** The worst error of a difference of two times of whole seconds. */
+const CLOCK_GRAIN_MILLISECONDS = 1_000;
+
+/** Tells whether certainly more than `milliseconds` have passed since the agent's last renewal. */
+function silentLongerThan(lease: Lease, now: Milliseconds, milliseconds: Milliseconds): boolean {
+  if (lease.renewedAt === undefined) return true;
+  return now - lease.renewedAt >= milliseconds + CLOCK_GRAIN_MILLISECONDS ||
+    (lease.unchangedForMilliseconds ?? 0) > milliseconds;
+}
+
+/**
+ * Tells whether a heartbeat is stale: its age in whole seconds has reached the timeout. That may be up to a second
+ * early by the true time, never late.
+ */
+export function isStale(lease: Lease, now: Milliseconds, timeoutSeconds: number): boolean {
+  const timeout = timeoutSeconds * 1_000;
+  return lease.renewedAt === undefined || now - lease.renewedAt >= timeout ||
+    (lease.unchangedForMilliseconds ?? 0) >= timeout;
+}
+
+/** Tells whether the agent has missed a renewal: more than one period, with some allowance, has passed. */
+export function hasMissedRenewal(lease: Lease, now: Milliseconds): boolean {
+  if (lease.renewedAt === undefined) return true;
+  return now - lease.renewedAt >= RENEWAL_MILLISECONDS + CLOCK_GRAIN_MILLISECONDS ||
+    (lease.unchangedForMilliseconds ?? 0) > 1.2 * RENEWAL_MILLISECONDS;
+}
+
+/** Tells whether all that the agent may have said since its last renewal has expired in its kernel. */
+export function isSpeechExpired(lease: Lease, now: Milliseconds): boolean {
+  return silentLongerThan(lease, now, SPEECH_MILLISECONDS);
+}
+
+/**
+ * Mass-staleness guard: when at least two, and more than half, of all heartbeats are stale at once, the observer (or
+ * the API server) is the likelier fault. Nodes that Kubernetes itself calls not ready, or that run no agent, do not
+ * vote.
+ */
+export function isObserverSuspect(
+  snapshot: Snapshot,
+  options: { timeoutSeconds: number },
+): boolean {
+  const alive = new Set(
+    snapshot.nodes.filter((node) => node.ready !== "False" && node.ready !== "Unknown")
+      .map((node) => node.name),
+  );
+  const agents = new Set(snapshot.agentPods.map((pod) => pod.nodeName));
+  const leases = snapshot.leases.filter((lease) =>
+    lease.renewedAt !== undefined && alive.has(lease.name) && agents.has(lease.name)
+  );
+  const stale = leases.filter((lease) => isStale(lease, snapshot.now, options.timeoutSeconds));
+  return stale.length >= 2 && stale.length * 2 > leases.length;
+}

@@ -1,0 +1,52 @@
+/** Every name that Sallyport writes into a cluster, in one place. Source: design sections 3 to 5. */
+
+/** API group and version of EgressGateway and EgressGatewayPolicy. */
+export const API_GROUP = "network.deckhouse.io";
+export const API_VERSION = `${API_GROUP}/v1alpha1`;
+
+/** API group and version of CiliumEgressGatewayPolicy. */
+export const CILIUM_API_VERSION = "cilium.io/v2";
+
+/** Prefix of all labels and annotations of ours. */
+export const PREFIX = "egress-gateway.network.deckhouse.io/";
+
+/** Namespace of the agent's pods and Leases, and of the controller. */
+export const NAMESPACE = "sallyport-system";
+
+/** Label of the agent's pods: `app.kubernetes.io/name: sallyport-agent`. */
+export const AGENT_APP = "sallyport-agent";
+
+/** Field managers; the time of the agent's last write judges its heartbeat. */
+export const AGENT_MANAGER = "agent";
+export const CONTROLLER_MANAGER = "controller";
+
+/** Node label on every candidate; it places the agent DaemonSet. */
+export const MEMBER_LABEL = `${PREFIX}member`;
+
+/** Start of the node label on the holder only; the gateway's name follows. */
+export const ACTIVE_FOR_LABEL = `${PREFIX}active-for-`;
+
+/** Label on CiliumEgressGatewayPolicies that says they are ours; its value is the policy's name. */
+export const POLICY_LABEL = `${PREFIX}policy`;
+
+/** Label on CiliumEgressGatewayPolicies: the gateway's name. */
+export const GATEWAY_LABEL = `${PREFIX}gateway`;
+
+/** Annotation on a gateway: the node that must hold it while it is eligible. */
+export const PIN_ANNOTATION = `${PREFIX}pin`;
+
+/** Annotations on CiliumEgressGatewayPolicies: a changed value makes Cilium evaluate the policy anew. */
+export const TERM_ANNOTATION = `${PREFIX}term`;
+export const BOUND_AT_ANNOTATION = `${PREFIX}bound-at`;
+
+/** Annotation on an agent's Lease: the agent's report as JSON. */
+export const REPORT_ANNOTATION = `${PREFIX}report`;
+
+/** Annotation on an agent's Lease: JSON map from gateway uid to the term below which the agent must be silent. */
+export const FENCE_ANNOTATION = `${PREFIX}fence`;
+
+/** Label by which a CiliumEgressGatewayPolicy selects its node. */
+export const HOSTNAME_LABEL = "kubernetes.io/hostname";
+
+/** Label that no node carries: a CiliumEgressGatewayPolicy that selects it selects no node, and Cilium drops. */
+export const NO_NODE_LABEL = `${PREFIX}no-node`;

@@ -1,0 +1,64 @@
+/** The labels that Sallyport keeps on nodes: `member`, and `active-for-<gateway>`. */
+import type { Facts, NodeFacts } from "./facts.ts";
+import { ACTIVE_FOR_LABEL, MEMBER_LABEL, PREFIX } from "./names.ts";
+import { matchesLabels } from "./selectors.ts";
+import type { Change, Labels } from "./types.ts";
+
+/** The part of a label key behind the slash has room for 63 characters. */
+const LABEL_NAME_LIMIT = 63;
+
+/** The patches that make the labels of ours right on every node; one patch per node that is wrong. */
+export function nodeLabelChanges(
+  facts: Facts,
+  holders: ReadonlyMap<string, string | undefined>,
+): readonly Change[] {
+  const unreadable = facts.snapshot.invalid.filter(({ kind }) => kind === "EgressGateway").map((
+    { name },
+  ) => name);
+  return facts.nodes.flatMap((subject): Change[] => {
+    const wanted = wantedLabels(subject, { facts, holders });
+    const patch = labelPatch(subject.node.labels, { wanted, unreadable });
+    return Object.keys(patch).length === 0 ? [] : [{
+      action: "patch",
+      kind: "Node",
+      name: subject.node.name,
+      body: { metadata: { resourceVersion: subject.node.resourceVersion, labels: patch } },
+      group: `node/${subject.node.name}`,
+      stage: 0,
+    }];
+  });
+}
+
+function wantedLabels(
+  { node, lease }: NodeFacts,
+  { facts, holders }: { facts: Facts; holders: ReadonlyMap<string, string | undefined> },
+): Labels {
+  const { gateways } = facts.snapshot;
+  const member = gateways.some(({ spec }) => matchesLabels(node.labels, spec.nodeSelector)) ||
+    (lease?.report?.addresses.length ?? 0) > 0;
+  const active = gateways.filter(({ name }) => holders.get(name) === node.name)
+    .map(({ name }) => `${ACTIVE_FOR_LABEL}${name}`)
+    .filter((key) => key.length - PREFIX.length <= LABEL_NAME_LIMIT);
+  return Object.fromEntries([...(member ? [MEMBER_LABEL] : []), ...active].map((key) => [key, ""]));
+}
+
+/** Labels that belong to a gateway which cannot be read stay as they are. */
+function labelPatch(
+  labels: Labels,
+  { wanted, unreadable }: { wanted: Labels; unreadable: readonly string[] },
+): Record<string, string | null> {
+  const kept = new Set(
+    unreadable.length === 0 ? [] : [
+      MEMBER_LABEL,
+      ...unreadable.map((name) => `${ACTIVE_FOR_LABEL}${name}`),
+    ],
+  );
+  const stale = Object.keys(labels).filter((key) =>
+    (key === MEMBER_LABEL || key.startsWith(ACTIVE_FOR_LABEL)) && !(key in wanted) && !kept.has(key)
+  );
+  const missing = Object.keys(wanted).filter((key) => labels[key] !== wanted[key]);
+  return Object.fromEntries([
+    ...missing.map((key) => [key, wanted[key] ?? ""] as const),
+    ...stale.map((key) => [key, null] as const),
+  ]);
+}

@@ -1,0 +1,51 @@
+/** What agents' reports say about one gateway. */
+import { isStale } from "./heartbeat.ts";
+import type { Facts } from "./facts.ts";
+import type { Gateway, Lease, Report, ReportedAddress, Snapshot } from "./types.ts";
+
+/** The VIP of a gateway in VirtualIPAddress mode, else undefined. */
+export function virtualIPOf(gateway: Gateway): string | undefined {
+  return gateway.spec.sourceIP.mode === "VirtualIPAddress" ? gateway.spec.sourceIP.ip : undefined;
+}
+
+/** The report of an agent whose heartbeat is fresh by the gateway's own timeout. */
+export function freshReport(
+  lease: Lease | undefined,
+  context: { readonly gateway: Gateway; readonly snapshot: Snapshot },
+): Report | undefined {
+  const { gateway, snapshot } = context;
+  if (lease === undefined) return undefined;
+  return isStale(lease, snapshot.now, gateway.spec.failureDetection.timeoutSeconds)
+    ? undefined
+    : lease.report;
+}
+
+/** What a Lease reports for the gateway's VIP, however old the report is. */
+export function reportedAddress(
+  lease: Lease | undefined,
+  gateway: Gateway,
+): ReportedAddress | undefined {
+  const ip = virtualIPOf(gateway);
+  return lease?.report?.addresses.find((address) =>
+    address.gateway === gateway.name && address.ip === ip &&
+    (address.uid === undefined || address.uid === gateway.uid)
+  );
+}
+
+/** Tells whether the last report of a Lease claims the right to speak for the VIP, for whatever gateway. */
+export function claimsSpeech(lease: Lease, ip: string | undefined): boolean {
+  return lease.report?.addresses.some((address) => address.ip === ip && address.speaking) ?? false;
+}
+
+/**
+ * The MAC address of a foreign host that answered for the VIP, as this agent saw it. A MAC address that some agent
+ * reports as its own is no foreigner: a waiting standby hears the holder.
+ */
+export function foreignMAC(address: ReportedAddress | undefined, facts: Facts): string | undefined {
+  const mac = address?.conflict?.toLowerCase();
+  if (mac === undefined) return undefined;
+  for (const lease of facts.leases.values()) {
+    if (lease.report?.interfaces.some((link) => link.mac?.toLowerCase() === mac)) return undefined;
+  }
+  return mac;
+}

@@ -1,0 +1,155 @@
+/**
+ * The takeover of a virtual IP: when may the newly elected node take the traffic and speak for the VIP?
+ *
+ * Safety rests on two objects that are written with the resourceVersion they were read at:
+ *  - the gateway's status: terms grow one at a time, and phase Active of a term is written only by who read that term;
+ *  - the Lease of each node that might still speak. Before the new holder may, such a node has either acknowledged the
+ *    new term in silence, or its Lease carries a fence. The fence is written against the resourceVersion that showed
+ *    the node silent (or expired): a renewal in between makes the write fail, and every renewal after it brings the
+ *    fence back to the agent in its response, before it may speak again.
+ *
+ * See ARCHITECTURE.md for the agent's half and the argument.
+ */
+import { isSpeechExpired } from "./heartbeat.ts";
+import { claimsSpeech, foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
+import { parseTime } from "./time.ts";
+import type { Facts } from "./facts.ts";
+import type { Candidate, Gateway, Lease, Milliseconds } from "./types.ts";
+
+/** How long an agent that hears the API server gets to fall silent by itself before it is fenced. */
+export const YIELD_MILLISECONDS = 3_000;
+
+/** A fence is complete when all speech from before it has expired: 3 s, and 1 s for the grain of server times. */
+export const FENCE_MILLISECONDS = 4_000;
+
+/** What stands between an elected node and its traffic. */
+export type Handover =
+  | { readonly state: "ready"; readonly fences: readonly Fence[] }
+  | { readonly state: "waiting"; readonly fences: readonly Fence[]; readonly message: string };
+
+/** A write to a Lease that forbids its agent to speak for the gateway below the term. */
+export interface Fence {
+  readonly node: string;
+  /** Absent: there is no such Lease, and the fence creates it. */
+  readonly lease?: Lease;
+  readonly uid: string;
+  readonly term: number;
+}
+
+export interface Move {
+  readonly gateway: Gateway;
+  /** The elected node. */
+  readonly to: string;
+  /** The node that was last allowed to speak. */
+  readonly from: string | undefined;
+  /** The term of the move. */
+  readonly term: number;
+  readonly startedAt: Milliseconds;
+  readonly candidates: readonly Candidate[];
+}
+
+/** Tells whether the move may be completed now, which fences that needs, or what it waits for. */
+export function handover(move: Move, facts: Facts): Handover {
+  const unbound = whyNotBound(move, facts);
+  const others = nodesThatMaySpeak(move, facts).map((node) => release(node, move, facts));
+  const fences = others.flatMap(({ fence }) => fence === undefined ? [] : [fence]);
+  const waiting = [
+    ...(unbound === null ? [] : [unbound]),
+    ...others.flatMap(({ message }) => message === undefined ? [] : [message]),
+  ];
+  if (waiting.length === 0) return { state: "ready", fences };
+  // A fence that nothing waits for any more would only silence an agent early; it is written with the completion.
+  const early = others.flatMap(({ fence, message }) =>
+    fence !== undefined && message !== undefined ? [fence] : []
+  );
+  return { state: "waiting", fences: early, message: waiting.join("; ") };
+}
+
+/** When the VIP was bound on the node that now serves, as its agent reports it. */
+export function boundAtOf(
+  node: string,
+  context: { gateway: Gateway; facts: Facts },
+): string | undefined {
+  return reportedAddress(context.facts.leases.get(node), context.gateway)?.boundAt;
+}
+
+/** Why the elected node cannot be relied on to have the VIP bound; null where it can. */
+function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
+  const lease = facts.leases.get(to);
+  const address = reportedAddress(lease, gateway);
+  const report = freshReport(lease, { gateway, snapshot: facts.snapshot });
+  if (address === undefined || report === undefined) {
+    return `${to} has not yet reported the virtual IP as bound`;
+  }
+  const mac = foreignMAC(address, facts);
+  if (mac !== undefined) return `${to} sees another host (${mac}) that answers for the virtual IP`;
+  // A node that was told neither to stand by nor to hold may be about to remove the address.
+  const { standbyNodeNames, activeNodeName, lastFailover } = gateway.status;
+  const told = [...(standbyNodeNames ?? []), activeNodeName, lastFailover?.from].includes(to);
+  return told || address.term >= term ? null : `${to} has not yet acknowledged term ${term}`;
+}
+
+/** The last node that was allowed to speak, and every node whose Lease says that it speaks. */
+function nodesThatMaySpeak({ gateway, from, to }: Move, facts: Facts): readonly string[] {
+  const ip = virtualIPOf(gateway);
+  const claiming = [...facts.leases.values()].filter((lease) => claimsSpeech(lease, ip)).map((
+    { name },
+  ) => name);
+  return [...new Set([...(from === undefined ? [] : [from]), ...claiming])].filter((node) =>
+    node !== to
+  ).sort();
+}
+
+interface Release {
+  readonly fence?: Fence;
+  /** What is waited for; absent: this node will not speak again in an older term. */
+  readonly message?: string;
+}
+
+function release(
+  node: string,
+  { gateway, term, startedAt, candidates }: Move,
+  facts: Facts,
+): Release {
+  const { now } = facts.snapshot;
+  const lease = facts.leases.get(node);
+  const fence: Fence = { node, uid: gateway.uid, term, ...(lease === undefined ? {} : { lease }) };
+  if (lease === undefined) return { fence };
+
+  const address = reportedAddress(lease, gateway);
+  const claims = claimsSpeech(lease, virtualIPOf(gateway)) || lease.reportError !== undefined;
+  if (!claims && address !== undefined && address.term >= term) return {};
+
+  const gone = isSpeechExpired(lease, now) ||
+    candidates.some((candidate) =>
+      candidate.node === node && candidate.reasons.some(({ type }) => type === "Unreachable")
+    );
+  const fenced = (lease.fence[gateway.uid] ?? 0) >= term;
+  if (!claims || gone) return fenced ? {} : { fence };
+  if (fenced) {
+    return now - (lease.fencedAt ?? now) >= FENCE_MILLISECONDS
+      ? {}
+      : { message: `${node} was told to fall silent and still reports that it speaks` };
+  }
+  return {
+    message: `${node} still speaks for the virtual IP`,
+    ...(now - startedAt >= YIELD_MILLISECONDS ? { fence } : {}),
+  };
+}
+
+/** Where a move that is under way began; for a gateway that serves, the holder itself. */
+export function servingNode(gateway: Gateway): string | undefined {
+  const { phase, activeNodeName, lastFailover } = gateway.status;
+  return phase === "Active"
+    ? activeNodeName
+    : phase === "Preparing"
+    ? lastFailover?.from
+    : undefined;
+}
+
+/** When the move that is under way was decided. */
+export function moveStartedAt(gateway: Gateway): Milliseconds | undefined {
+  return gateway.status.phase === "Preparing"
+    ? parseTime(gateway.status.lastFailover?.startTime)
+    : undefined;
+}

@@ -1,0 +1,381 @@
+/**
+ * The data of a tick: what was observed (`Snapshot`) and what is to be done (`Plan`).
+ *
+ * Both are plain JSON. Kubernetes objects appear here as the decoders of `kube/` leave them: only the fields that an
+ * election needs, defaults filled in, times as milliseconds since the epoch by the API server's clock.
+ */
+
+/** Milliseconds since the epoch. */
+export type Milliseconds = number;
+
+/** A JSON value, for the parts of other projects' objects that are compared but not understood. */
+export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json;
+}
+
+export type Labels = Readonly<Record<string, string>>;
+
+// ---------------------------------------------------------------- observed
+
+/** A node, as far as an election looks at it. */
+export interface Node {
+  readonly name: string;
+  readonly resourceVersion: string;
+  readonly labels: Labels;
+  readonly cordoned: boolean;
+  readonly deleting: boolean;
+  /** Status of the Ready condition; a missing condition counts as ready (design section 4). */
+  readonly ready: "True" | "False" | "Unknown" | "Missing";
+  /** When the Ready condition last changed. */
+  readonly readySince?: Milliseconds;
+  /** The kubelet's message beside the Ready condition. */
+  readonly readyMessage?: string;
+  /** Addresses of type InternalIP. */
+  readonly internalIPs: readonly string[];
+}
+
+/** A pod that a node must run to be eligible: Cilium's agent or ours. */
+export interface Pod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly nodeName: string;
+  readonly ready: boolean;
+  /** When the Ready condition last changed. */
+  readonly readySince?: Milliseconds;
+  readonly deleting: boolean;
+}
+
+/** What an agent says about its node each second, in its Lease's annotation. */
+export interface Report {
+  readonly interfaces: readonly ReportedInterface[];
+  /** Cilium's healthz as seen from the node; absent where the agent does not ask. */
+  readonly cilium?: { readonly ready: boolean; readonly message?: string };
+  readonly addresses: readonly ReportedAddress[];
+  /** VIPs that the agent was told to bind and cannot. */
+  readonly failures: readonly ReportedFailure[];
+  /** Nodes whose addresses missed three pings in a row. */
+  readonly unreachable: readonly string[];
+  /** The agent got SIGTERM and wants its gateways moved away. */
+  readonly leaving: boolean;
+}
+
+export interface ReportedInterface {
+  readonly name: string;
+  readonly up: boolean;
+  readonly mac?: string;
+  /** IPv4 addresses with prefix length, without VIPs of ours. */
+  readonly addresses?: readonly string[];
+}
+
+/** A VIP that is bound on the reporting node. */
+export interface ReportedAddress {
+  readonly gateway: string;
+  /** The gateway's uid: a gateway that was deleted and made anew starts with term 1 again. */
+  readonly uid?: string;
+  /** The term of the gateway's status that the agent has read and obeys. */
+  readonly term: number;
+  readonly ip: string;
+  readonly interface: string;
+  readonly boundAt: string;
+  /** True from before the first ARP packet until after the last one that the node may send for the VIP. */
+  readonly speaking: boolean;
+  /** MAC address of another host that answered for the VIP. */
+  readonly conflict?: string;
+}
+
+export interface ReportedFailure {
+  readonly gateway: string;
+  readonly reason: "BindFailed" | "InterfaceMissing" | "AddressConflict";
+  readonly message: string;
+}
+
+/** An agent's Lease, named as its node. */
+export interface Lease {
+  readonly name: string;
+  readonly resourceVersion: string;
+  /** Server time of the last write of field manager `agent` (whole seconds); absent: the agent never wrote. */
+  readonly renewedAt?: Milliseconds;
+  /**
+   * A lower bound of the true time since the last renewal by another measure than the server's clock: how long a
+   * resident observer has seen the Lease unchanged. Absent in a fresh process. Milliseconds.
+   */
+  readonly unchangedForMilliseconds?: Milliseconds;
+  /** Absent: no report. */
+  readonly report?: Report;
+  /** Why the report annotation could not be read. */
+  readonly reportError?: string;
+  /** Gateway uid -> term below which this agent must be silent. */
+  readonly fence: Readonly<Record<string, number>>;
+  /** Server time of the controller's last write to this Lease. */
+  readonly fencedAt?: Milliseconds;
+}
+
+export type SourceIP =
+  | { readonly mode: "PrimaryIPFromEgressGatewayNodeInterface"; readonly interfaceName: string }
+  | {
+    readonly mode: "VirtualIPAddress";
+    readonly ip: string;
+    readonly interfaces: readonly string[];
+    readonly standby: "Bound" | "Unbound";
+    readonly standbys: number;
+  };
+
+/** EgressGateway.spec with its defaults filled in. */
+export interface GatewaySpec {
+  readonly nodeSelector: Labels;
+  readonly sourceIP: SourceIP;
+  readonly preferredNodes: readonly { readonly weight: number; readonly nodeSelector: Labels }[];
+  readonly strategy: "Alphabetical" | "Hash";
+  readonly failback: { readonly mode: "Auto" | "Never"; readonly minReadySeconds: number };
+  readonly failureDetection: {
+    readonly heartbeat: "Required" | "IfPresent" | "Ignore";
+    readonly timeoutSeconds: number;
+    readonly peers: boolean;
+    readonly ciliumAgentGraceSeconds: number;
+  };
+  readonly whenNoneEligible: "Keep" | "Drop";
+}
+
+export type ReasonType =
+  | "NodeNotReady"
+  | "NodeCordoned"
+  | "NodeDeleting"
+  | "CiliumAgentNotReady"
+  | "AgentNotReady"
+  | "AgentLeaving"
+  | "HeartbeatStale"
+  | "Unreachable"
+  | "BindFailed"
+  | "InterfaceMissing"
+  | "AddressConflict";
+
+/** Why a candidate is not eligible. */
+export interface Reason {
+  readonly type: ReasonType;
+  readonly message: string;
+  /** RFC 3339; a reason that is remembered in status (BindFailed) counts until then. */
+  readonly retryAfter?: string;
+}
+
+/** A node whose labels match the gateway's nodeSelector. */
+export interface Candidate {
+  readonly node: string;
+  readonly eligible: boolean;
+  /** RFC 3339, whole seconds; absent when not eligible. */
+  readonly eligibleSince?: string;
+  /** Sum of the weights of the preferredNodes that match. */
+  readonly rank: number;
+  readonly reasons: readonly Reason[];
+}
+
+export type Condition = {
+  readonly type: string;
+  readonly status: "True" | "False" | "Unknown";
+  readonly reason: string;
+  readonly message: string;
+  /** RFC 3339. */
+  readonly lastTransitionTime: string;
+  readonly observedGeneration: number;
+};
+
+/** `Preparing`: elected, the VIP's handover is under way. `Active`: serves. `Idle`: nobody holds the gateway. */
+export type Phase = "Preparing" | "Active" | "Idle";
+
+export interface Failover {
+  /** The node that served before; absent at the first election. */
+  readonly from?: string;
+  readonly to: string;
+  readonly reason: string;
+  /** RFC 3339, server time of the decision. */
+  readonly startTime: string;
+  /** From decision to phase Active, by the server's clock; absent while the move is under way. */
+  readonly durationMilliseconds?: number;
+}
+
+/** EgressGateway.status, as stored. */
+export interface GatewayStatus {
+  readonly observedGeneration?: number;
+  readonly activeNodeName?: string;
+  /** InternalIPs of the holder: what standbys ping. */
+  readonly activeNodeAddresses?: readonly string[];
+  readonly standbyNodeNames?: readonly string[];
+  /** The virtual IP that the term is about; absent in primary-IP mode. */
+  readonly egressIP?: string;
+  readonly readyNodes?: number;
+  readonly term?: number;
+  readonly phase?: Phase;
+  readonly candidates?: readonly Candidate[];
+  readonly lastFailover?: Failover;
+  readonly conditions?: readonly Condition[];
+}
+
+export interface Gateway {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly createdAt: Milliseconds;
+  readonly deleting: boolean;
+  readonly annotations: Labels;
+  readonly spec: GatewaySpec;
+  readonly status: GatewayStatus;
+}
+
+/** A label selector as Kubernetes has it. */
+export type LabelSelector = {
+  readonly matchLabels?: Labels;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+    readonly values?: readonly string[];
+  }[];
+};
+
+export type PolicyRule = {
+  readonly podSelector?: LabelSelector;
+  readonly namespaceSelector?: LabelSelector;
+};
+
+/** EgressGatewayPolicy.status, as stored. */
+export interface PolicyStatus {
+  readonly observedGeneration?: number;
+  readonly activeNodeName?: string;
+  readonly egressIP?: string;
+  readonly conditions?: readonly Condition[];
+}
+
+export interface Policy {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly createdAt: Milliseconds;
+  readonly deleting: boolean;
+  readonly spec: {
+    readonly egressGatewayName: string;
+    readonly destinationCIDRs: readonly string[];
+    readonly excludedCIDRs: readonly string[];
+    readonly selectors: readonly PolicyRule[];
+  };
+  readonly status: PolicyStatus;
+}
+
+/** A CiliumEgressGatewayPolicy; `spec` is compared as a whole. */
+export interface CiliumPolicy {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly labels: Labels;
+  readonly annotations: Labels;
+  readonly ownerReferences: readonly JsonObject[];
+  readonly deleting: boolean;
+  readonly spec: JsonObject;
+}
+
+/** An object that does not decode. It is reported by name, and what depends on it is left as it is. */
+export interface InvalidObject {
+  readonly kind:
+    | "Node"
+    | "Pod"
+    | "Lease"
+    | "EgressGateway"
+    | "EgressGatewayPolicy"
+    | "CiliumEgressGatewayPolicy";
+  readonly name: string;
+  /** Names the field, the value found and what to write instead. */
+  readonly message: string;
+  readonly resourceVersion?: string;
+  readonly generation?: number;
+  /** Stored conditions where the object can hold one. */
+  readonly conditions?: readonly Condition[];
+}
+
+/** Everything that a tick decides from. Lists may be in any order. */
+export interface Snapshot {
+  /** The API server's clock, whole seconds. */
+  readonly now: Milliseconds;
+  /** The best estimate of that clock to the millisecond; only for durations that are shown. Default: `now`. */
+  readonly clock?: Milliseconds;
+  readonly nodes: readonly Node[];
+  readonly ciliumPods: readonly Pod[];
+  readonly agentPods: readonly Pod[];
+  readonly leases: readonly Lease[];
+  readonly gateways: readonly Gateway[];
+  readonly policies: readonly Policy[];
+  readonly ciliumPolicies: readonly CiliumPolicy[];
+  readonly invalid: readonly InvalidObject[];
+}
+
+// ---------------------------------------------------------------- planned
+
+export type Decision = "Keep" | "Elect" | "FailOver" | "FailBack" | "Move" | "Wait" | "None";
+
+export interface GatewayPlan {
+  readonly name: string;
+  /** Null: nobody holds it. */
+  readonly activeNodeName: string | null;
+  readonly previousNodeName: string | null;
+  readonly standbyNodeNames: readonly string[];
+  readonly readyNodes: number;
+  readonly term: number;
+  readonly phase: Phase;
+  readonly decision: Decision;
+  /** One sentence: why this node. */
+  readonly message: string;
+  readonly candidates: readonly Candidate[];
+}
+
+export interface PolicyPlan {
+  readonly name: string;
+  readonly gateway: string;
+  readonly conditions: readonly Condition[];
+}
+
+/** One write. `body` is a JSON merge patch, a whole object to create, or delete options. */
+export interface Change {
+  readonly action: "create" | "patch" | "delete";
+  readonly kind:
+    | "Node"
+    | "Lease"
+    | "EgressGateway"
+    | "EgressGatewayPolicy"
+    | "CiliumEgressGatewayPolicy";
+  readonly name: string;
+  readonly subresource?: "status";
+  readonly body: JsonObject;
+  /**
+   * Changes of one group are written in order, and when one of them fails the rest of the group is left to the next
+   * tick; groups are independent. A gateway's name, or "" for what depends on nothing.
+   */
+  readonly group: string;
+  /** Within a group, changes of one stage may be written at the same time: the burst of a move. */
+  readonly stage: number;
+}
+
+/** A Kubernetes Event to be recorded once the change it tells of is written. */
+export interface PlannedEvent {
+  readonly gateway: string;
+  readonly uid: string;
+  readonly type: "Normal" | "Warning";
+  readonly reason:
+    | "Elected"
+    | "FailedOver"
+    | "FailedBack"
+    | "Moved"
+    | "VirtualIPBound"
+    | "AddressConflict"
+    | "NoEligibleNode";
+  readonly message: string;
+}
+
+export interface Plan {
+  readonly gateways: readonly GatewayPlan[];
+  readonly policies: readonly PolicyPlan[];
+  readonly changes: readonly Change[];
+  readonly events: readonly PlannedEvent[];
+  /** Sentences about objects that were left out and why: bad input, a name clash, mass staleness. */
+  readonly warnings: readonly string[];
+  /** Heartbeats were ignored, since most of them were stale at once. */
+  readonly heartbeatsIgnored: boolean;
+}

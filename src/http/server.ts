@@ -1,0 +1,49 @@
+import { createAdaptorServer } from "@hono/node-server";
+import type { Hono } from "hono";
+import { once } from "node:events";
+import { Server } from "node:http";
+import type { Milliseconds } from "../core/types.ts";
+
+export interface ServeOptions {
+  readonly app: Hono;
+  readonly hostname: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Ends the server: no new connections, answers under way are finished, then everything is closed. */
+  readonly signal: AbortSignal;
+  /** How long answers under way may take once the server is told to stop; default 5 s. */
+  readonly graceMilliseconds?: Milliseconds;
+}
+
+export interface RunningServer {
+  readonly hostname: string;
+  readonly port: number;
+  /** Resolves when every connection is closed. */
+  readonly closed: Promise<void>;
+}
+
+/** Resolves once the server listens. Throws when the address is taken, or when the signal is aborted already. */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const { app, hostname, port, signal, graceMilliseconds = 5_000 } = options;
+  signal.throwIfAborted();
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    // A client that is slow on purpose must not hold a connection for long.
+    serverOptions: { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000 },
+  });
+  if (!(server instanceof Server)) {
+    throw new TypeError("Cannot serve HTTP: not a server of node:http");
+  }
+  server.listen(port, hostname);
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new TypeError("Cannot tell the port");
+
+  const closed = once(server, "close").then(() => {});
+  signal.addEventListener("abort", () => {
+    const force = setTimeout(() => server.closeAllConnections(), graceMilliseconds);
+    server.close(() => clearTimeout(force));
+    server.closeIdleConnections();
+  }, { once: true });
+  return { hostname: address.address, port: address.port, closed };
+}

@@ -1,0 +1,174 @@
+import { createHash } from "node:crypto";
+import { html, raw } from "hono/html";
+import type { Candidate, Condition, Failover } from "../core/types.ts";
+import type { GatewayView, PolicyView, StatusView } from "./status_view.ts";
+
+/** What a template gives: text in which everything that was put in is escaped. */
+type Html = ReturnType<typeof html>;
+
+const STYLE = `
+:root { color-scheme: light dark; --line: light-dark(#d5dae1, #343b45); --soft: light-dark(#5b6573, #9aa5b4);
+  --good: light-dark(#14733c, #5fd38d); --bad: light-dark(#b3261e, #ff8a80); --busy: light-dark(#8a5a00, #ffc861);
+  --card: light-dark(#fff, #1b2027); --page: light-dark(#f5f7f9, #12161b); --text: light-dark(#1a1f26, #e6eaf0) }
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; background: var(--page); color: var(--text);
+  font: 15px/1.5 system-ui, sans-serif }
+h1 { font-size: 1.3rem; margin: 0 } h2 { font-size: 1.1rem; margin: 0 } h3 { font-size: .95rem; margin: 1rem 0 .3rem }
+header { display: flex; gap: 1rem; align-items: baseline; flex-wrap: wrap; margin-bottom: 1rem }
+section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1rem 1.2rem; margin-bottom: 1rem }
+.soft { color: var(--soft) } .good { color: var(--good) } .bad { color: var(--bad) } .busy { color: var(--busy) }
+.title { display: flex; gap: .8rem; align-items: baseline; flex-wrap: wrap }
+.active { font-size: 1.6rem; font-weight: 600; margin: .3rem 0 0; overflow-wrap: anywhere }
+.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% }
+th { text-align: left; font-weight: 600; color: var(--soft) } th, td { padding: .3rem .8rem .3rem 0; vertical-align: top;
+  border-top: 1px solid var(--line) } tr:first-child th { border-top: 0 } p { margin: .2rem 0 }
+#lost { display: none } body.lost #lost { display: inline }
+`;
+
+/** Polls the data and takes over the page's own markup when they changed, so there is one template. */
+const SCRIPT = `
+let seen = "";
+async function refresh() {
+  try {
+    const data = await fetch("status.json", { signal: AbortSignal.timeout(5000) });
+    const text = await data.text();
+    if (!data.ok) throw new Error(text);
+    if (text !== seen) {
+      const page = await fetch("./", { signal: AbortSignal.timeout(5000) });
+      const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
+      document.querySelector("main").replaceWith(fresh.querySelector("main"));
+      seen = text;
+    }
+    document.body.classList.remove("lost");
+  } catch { document.body.classList.add("lost"); }
+  setTimeout(refresh, 1000);
+}
+refresh();
+`;
+
+/** The page brings everything along; nothing else may run in it, whatever a name or a message contains. */
+export const contentSecurityPolicy = {
+  defaultSrc: ["'none'"],
+  styleSrc: [cspHash(STYLE)],
+  scriptSrc: [cspHash(SCRIPT)],
+  connectSrc: ["'self'"],
+  baseUri: ["'none'"],
+  formAction: ["'none'"],
+  frameAncestors: ["'none'"],
+};
+
+/** The status page as one HTML document without external parts. */
+export function statusPage(view: StatusView): Html {
+  return html`
+    <!DOCTYPE html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>Sallyport</title>
+        <style>${raw(STYLE)}</style>
+      </head>
+      <body>
+        <main>
+    <header>
+    <h1>Sallyport</h1>
+    <span class="soft">as of ${view.now}</span>
+    <strong class="bad" id="lost">No answer, trying again</strong>
+    </header>
+    ${view.heartbeatsIgnored
+      ? html`<section class="busy">Heartbeats are ignored, since most are stale at once</section>`
+      : ""}
+    ${view.warnings.length > 0
+      ? html`<section>${view.warnings.map((text) => html`<p class="busy">${text}</p>`)}</section>`
+      : ""}
+    ${view.gateways.length === 0 ? html`<section class="soft">There are no gateways</section>` : ""}
+    ${view.gateways.map(gatewayCard)}
+    ${view.policies.length > 0 ? policyCard(view.policies) : ""}
+        </main>
+        <script>${raw(SCRIPT)}</script>
+      </body>
+    </html>
+  `;
+}
+
+function gatewayCard(gateway: GatewayView): Html {
+  return html`<section>
+<div class="title"><h2>${gateway.name}</h2>
+<span class="${phaseClass(gateway)}">${gateway.phase}</span>
+<span class="soft">${gateway.source}, term ${gateway.term}, ${gateway.readyNodes} ready</span></div>
+<p class="active">${gateway.activeNodeName ?? html`<span class="bad">nobody</span>`}</p>
+<p>${gateway.decision}: ${gateway.why}</p>
+<p class="soft">Standbys: ${listed(gateway.standbyNodeNames)}. Policies: ${
+    listed(gateway.policyNames)
+  }.</p>
+${
+    gateway.lastFailover === undefined
+      ? ""
+      : html`<p class="soft">Last failover: ${describeFailover(gateway.lastFailover)}</p>`
+  }
+<h3>Candidates</h3>
+<div class="scroll"><table><tr><th>Node</th><th>Eligible</th><th>Rank</th><th>Why not</th></tr>
+${gateway.candidates.map(candidateRow)}</table></div>
+</section>`;
+}
+
+function candidateRow(candidate: Candidate): Html {
+  const eligible = candidate.eligible
+    ? html`<span class="good">yes</span> <span class="soft">${
+      candidate.eligibleSince ? `since ${candidate.eligibleSince}` : ""
+    }</span>`
+    : html`<span class="bad">no</span>`;
+  return html`
+    <tr>
+      <td>${candidate.node}</td>
+      <td>${eligible}</td>
+      <td>${candidate.rank}</td>
+      <td>${candidate.reasons.map((reason) =>
+        html`<p><strong>${reason.type}</strong> ${reason.message}</p>`
+      )}</td>
+    </tr>
+  `;
+}
+
+function policyCard(policies: readonly PolicyView[]): Html {
+  return html`
+    <section>
+      <h2>Policies</h2>
+      <div class="scroll">
+        <table><tr><th>Policy</th><th>Gateway</th><th>Leaves by</th><th>Conditions</th></tr>
+    ${policies.map((policy) =>
+      html`
+        <tr>
+          <td>${policy.name}</td>
+          <td>${policy.gateway}</td>
+          <td>${policy.egressIP ?? ""}</td>
+          <td>${policy.conditions.map(conditionLine)}</td>
+        </tr>
+      `
+    )}</table>
+      </div>
+    </section>
+  `;
+}
+
+function conditionLine(condition: Condition): Html {
+  return html`<p><strong>${condition.type}</strong> ${condition.status} <span class="soft">${condition.message}</span></p>`;
+}
+
+function phaseClass({ phase, activeNodeName }: GatewayView): string {
+  if (activeNodeName === null) return "bad";
+  return phase === "Active" ? "good" : "busy";
+}
+
+function describeFailover({ from, to, reason, startTime, durationMilliseconds }: Failover): string {
+  const took = durationMilliseconds === undefined ? "under way" : `took ${durationMilliseconds} ms`;
+  return `${from ?? "nobody"} to ${to} at ${startTime}, ${took} (${reason})`;
+}
+
+function listed(names: readonly string[]): string {
+  return names.length === 0 ? "none" : names.join(", ");
+}
+
+function cspHash(text: string): string {
+  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+}

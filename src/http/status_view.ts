@@ -1,0 +1,110 @@
+import type {
+  Candidate,
+  Condition,
+  Decision,
+  Failover,
+  Gateway,
+  GatewayPlan,
+  InvalidObject,
+  Phase,
+  Plan,
+  PolicyPlan,
+  Snapshot,
+} from "../core/types.ts";
+
+/** What the status page shows: the plan of the last tick beside what it was decided from. */
+export interface StatusView {
+  /** RFC 3339, the API server's clock at the last observation. */
+  readonly now: string;
+  /** Sorted by name. */
+  readonly gateways: readonly GatewayView[];
+  /** Sorted by name. */
+  readonly policies: readonly PolicyView[];
+  readonly warnings: readonly string[];
+  readonly heartbeatsIgnored: boolean;
+}
+
+export interface GatewayView {
+  readonly name: string;
+  /** The source address that its policies leave by, as a person would say it. */
+  readonly source: string;
+  readonly activeNodeName: string | null;
+  readonly standbyNodeNames: readonly string[];
+  readonly phase: Phase;
+  readonly decision: Decision;
+  /** One sentence: why this node. */
+  readonly why: string;
+  readonly term: number;
+  readonly readyNodes: number;
+  readonly candidates: readonly Candidate[];
+  readonly policyNames: readonly string[];
+  readonly lastFailover?: Failover;
+}
+
+export interface PolicyView {
+  readonly name: string;
+  readonly gateway: string;
+  readonly egressIP?: string;
+  readonly conditions: readonly Condition[];
+}
+
+/** Pure: neither argument is changed, and equal arguments give equal views. */
+export function statusView(plan: Plan, snapshot: Snapshot): StatusView {
+  const gateways = new Map(snapshot.gateways.map((gateway) => [gateway.name, gateway]));
+  const egressIPs = new Map(
+    snapshot.policies.map((policy) => [policy.name, policy.status.egressIP]),
+  );
+  return {
+    now: new Date(snapshot.now).toISOString(),
+    gateways: plan.gateways
+      .map((planned) => gatewayView(planned, gateways.get(planned.name), plan.policies))
+      .sort(byName),
+    policies: plan.policies
+      .map((policy) => policyView(policy, egressIPs.get(policy.name)))
+      .sort(byName),
+    warnings: [...plan.warnings, ...snapshot.invalid.map(describeInvalid)],
+    heartbeatsIgnored: plan.heartbeatsIgnored,
+  };
+}
+
+function gatewayView(
+  planned: GatewayPlan,
+  gateway: Gateway | undefined,
+  policies: readonly PolicyPlan[],
+): GatewayView {
+  const lastFailover = gateway?.status.lastFailover;
+  return {
+    name: planned.name,
+    source: gateway === undefined ? "unknown" : describeSource(gateway),
+    activeNodeName: planned.activeNodeName,
+    standbyNodeNames: planned.standbyNodeNames,
+    phase: planned.phase,
+    decision: planned.decision,
+    why: planned.message,
+    term: planned.term,
+    readyNodes: planned.readyNodes,
+    candidates: planned.candidates,
+    policyNames: policies.filter((policy) => policy.gateway === planned.name)
+      .map((policy) => policy.name).sort(),
+    ...(lastFailover === undefined ? {} : { lastFailover }),
+  };
+}
+
+function policyView(policy: PolicyPlan, egressIP: string | undefined): PolicyView {
+  const { name, gateway, conditions } = policy;
+  return { name, gateway, conditions, ...(egressIP === undefined ? {} : { egressIP }) };
+}
+
+function describeSource(gateway: Gateway): string {
+  const source = gateway.spec.sourceIP;
+  if (source.mode === "VirtualIPAddress") return source.ip;
+  return `primary address of ${source.interfaceName}`;
+}
+
+function describeInvalid(object: InvalidObject): string {
+  return `${object.kind} ${object.name} is left out: ${object.message}`;
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}

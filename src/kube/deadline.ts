@@ -1,0 +1,58 @@
+/** Time limits as abort signals. Written out since a timer of `AbortSignal.timeout` cannot be cleared. */
+
+/** The reason with which a deadline's signal aborts. */
+export class DeadlineExceeded extends Error {
+  override readonly name = "DeadlineExceeded";
+
+  constructor(milliseconds: number) {
+    super(`no answer within ${Math.round(milliseconds)} ms`);
+  }
+}
+
+/**
+ * Runs work that must end within `milliseconds` or when `signal` aborts. The work gets a signal that says so, and is no
+ * longer waited for then, whether it listens or not.
+ *
+ * @throws DeadlineExceeded, the signal's reason, or what the work throws
+ */
+export async function within<T>(
+  options: { readonly milliseconds: number; readonly signal?: AbortSignal | undefined },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { milliseconds, signal } = options;
+  signal?.throwIfAborted();
+  const inner = new AbortController();
+  const follow = () => inner.abort(signal?.reason);
+  const timer = setTimeout(() => inner.abort(new DeadlineExceeded(milliseconds)), milliseconds);
+  signal?.addEventListener("abort", follow, { once: true });
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      inner.signal.addEventListener("abort", () => reject(inner.signal.reason), { once: true });
+      work(inner.signal).then(resolve, reject);
+    });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", follow);
+  }
+}
+
+/**
+ * Waits.
+ *
+ * @throws the signal's reason as soon as it aborts
+ */
+export async function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stop: (() => void) | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      timer = setTimeout(resolve, milliseconds);
+      stop = () => reject(signal?.reason);
+      signal?.addEventListener("abort", stop, { once: true });
+    });
+  } finally {
+    clearTimeout(timer);
+    if (stop !== undefined) signal?.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,78 @@
+/** Schemas that several decoders share. */
+import ipaddr from "ipaddr.js";
+import * as v from "valibot";
+import { parseTime } from "../../core/time.ts";
+import type { Condition, JsonObject } from "../../core/types.ts";
+
+export const labels = v.record(v.string(), v.string());
+
+/** RFC 3339 -> milliseconds since the epoch. */
+export const time = v.pipe(
+  v.string(),
+  v.check((text) => parseTime(text) !== undefined, "write a time as in 2026-11-23T10:00:00Z"),
+  v.transform((text) => parseTime(text) ?? 0),
+);
+
+export function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export const metadata = v.object({
+  name: v.string(),
+  namespace: v.optional(v.string()),
+  uid: v.optional(v.string(), ""),
+  resourceVersion: v.optional(v.string(), ""),
+  generation: v.optional(v.number(), 0),
+  creationTimestamp: v.nullish(time),
+  deletionTimestamp: v.nullish(v.string()),
+  labels: v.nullish(labels),
+  annotations: v.nullish(labels),
+  ownerReferences: v.nullish(v.array(v.custom<JsonObject>(isObject))),
+  managedFields: v.nullish(v.array(v.object({
+    manager: v.optional(v.string()),
+    time: v.nullish(time),
+  }))),
+});
+
+export type Metadata = v.InferOutput<typeof metadata>;
+
+export const condition: v.GenericSchema<unknown, Condition> = v.object({
+  type: v.string(),
+  status: v.picklist(["True", "False", "Unknown"]),
+  reason: v.optional(v.string(), ""),
+  message: v.optional(v.string(), ""),
+  lastTransitionTime: v.optional(v.string(), ""),
+  observedGeneration: v.optional(v.number(), 0),
+});
+
+export const ipv4 = v.pipe(
+  v.string(),
+  v.check(
+    (text) => ipaddr.IPv4.isValidFourPartDecimal(text),
+    "write an IPv4 address such as 172.18.18.242",
+  ),
+);
+
+export const ipv4CIDR = v.pipe(
+  v.string(),
+  v.check(
+    (text) => ipaddr.IPv4.isValidCIDRFourPartDecimal(text),
+    "write an IPv4 network such as 10.0.0.0/8",
+  ),
+);
+
+/** An object without the members that are undefined or null. */
+export type Compact<T> =
+  & { [K in keyof T as undefined extends T[K] ? never : null extends T[K] ? never : K]: T[K] }
+  & {
+    [K in keyof T as undefined extends T[K] ? K : null extends T[K] ? K : never]?: NonNullable<
+      T[K]
+    >;
+  };
+
+/** Drops members that are undefined or null, as Kubernetes takes both for absent. */
+export function compact<T extends object>(object: T): Compact<T> {
+  return Object.fromEntries(
+    Object.entries(object).filter(([, value]) => value !== undefined && value !== null),
+  ) as Compact<T>;
+}

@@ -1,0 +1,158 @@
+import * as v from "valibot";
+import type { Gateway, GatewaySpec, GatewayStatus } from "../../core/types.ts";
+import { compact, condition, ipv4, labels, metadata } from "./common.ts";
+
+/** Defaults of design section 3. */
+const DEFAULTS = {
+  standby: "Bound",
+  standbys: 2,
+  strategy: "Alphabetical",
+  minReadySeconds: 10,
+  timeoutSeconds: 4,
+} as const;
+
+const primaryIP = v.object({
+  mode: v.literal("PrimaryIPFromEgressGatewayNodeInterface"),
+  primaryIPFromEgressGatewayNodeInterface: v.object({
+    interfaceName: v.pipe(v.string(), v.minLength(1)),
+  }),
+});
+
+const virtualIP = v.object({
+  mode: v.literal("VirtualIPAddress"),
+  virtualIPAddress: v.object({
+    ip: ipv4,
+    interfaces: v.nullish(v.array(v.string())),
+    standby: v.nullish(v.picklist(["Bound", "Unbound"])),
+    standbys: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  }),
+});
+
+const spec = v.pipe(
+  v.object({
+    nodeSelector: v.optional(labels, {}),
+    sourceIP: v.variant("mode", [primaryIP, virtualIP]),
+    preferredNodes: v.nullish(v.array(v.object({ weight: v.number(), nodeSelector: labels }))),
+    strategy: v.nullish(v.picklist(["Alphabetical", "Hash"])),
+    failback: v.nullish(v.object({
+      mode: v.nullish(v.picklist(["Auto", "Never"])),
+      minReadySeconds: v.nullish(v.number()),
+    })),
+    failureDetection: v.nullish(v.object({
+      heartbeat: v.nullish(v.picklist(["Required", "IfPresent", "Ignore"])),
+      timeoutSeconds: v.nullish(v.number()),
+      peers: v.nullish(v.boolean()),
+      ciliumAgentGraceSeconds: v.nullish(v.number()),
+    })),
+    whenNoneEligible: v.nullish(v.picklist(["Keep", "Drop"])),
+  }),
+  v.transform((spec): GatewaySpec => {
+    const virtual = spec.sourceIP.mode === "VirtualIPAddress";
+    return {
+      nodeSelector: spec.nodeSelector,
+      sourceIP: sourceIPOf(spec.sourceIP),
+      preferredNodes: spec.preferredNodes ?? [],
+      strategy: spec.strategy ?? DEFAULTS.strategy,
+      failback: {
+        mode: spec.failback?.mode ?? "Auto",
+        minReadySeconds: spec.failback?.minReadySeconds ?? DEFAULTS.minReadySeconds,
+      },
+      failureDetection: {
+        heartbeat: spec.failureDetection?.heartbeat ?? (virtual ? "Required" : "IfPresent"),
+        timeoutSeconds: spec.failureDetection?.timeoutSeconds ?? DEFAULTS.timeoutSeconds,
+        peers: spec.failureDetection?.peers ?? true,
+        ciliumAgentGraceSeconds: spec.failureDetection?.ciliumAgentGraceSeconds ?? 0,
+      },
+      whenNoneEligible: spec.whenNoneEligible ?? "Keep",
+    };
+  }),
+);
+
+function sourceIPOf(
+  source: v.InferOutput<typeof primaryIP> | v.InferOutput<typeof virtualIP>,
+): GatewaySpec["sourceIP"] {
+  if (source.mode !== "VirtualIPAddress") {
+    return {
+      mode: source.mode,
+      interfaceName: source.primaryIPFromEgressGatewayNodeInterface.interfaceName,
+    };
+  }
+  const { ip, interfaces, standby, standbys } = source.virtualIPAddress;
+  return {
+    mode: source.mode,
+    ip,
+    interfaces: interfaces ?? [],
+    standby: standby ?? DEFAULTS.standby,
+    standbys: standbys ?? DEFAULTS.standbys,
+  };
+}
+
+const candidate = v.pipe(
+  v.object({
+    node: v.string(),
+    eligible: v.boolean(),
+    eligibleSince: v.nullish(v.string()),
+    rank: v.optional(v.number(), 0),
+    reasons: v.optional(
+      v.array(v.pipe(
+        v.object({
+          type: v.string(),
+          message: v.optional(v.string(), ""),
+          retryAfter: v.nullish(v.string()),
+        }),
+        v.transform((reason) => compact(reason)),
+      )),
+      [],
+    ),
+  }),
+  v.transform((candidate) => compact(candidate)),
+);
+
+/** A status written by another version is read as far as it is understood. */
+const status = v.fallback(
+  v.pipe(
+    v.object({
+      observedGeneration: v.nullish(v.number()),
+      activeNodeName: v.nullish(v.string()),
+      activeNodeAddresses: v.nullish(v.array(v.string())),
+      standbyNodeNames: v.nullish(v.array(v.string())),
+      egressIP: v.nullish(v.string()),
+      readyNodes: v.nullish(v.number()),
+      term: v.nullish(v.number()),
+      phase: v.fallback(v.nullish(v.picklist(["Preparing", "Active", "Idle"])), undefined),
+      candidates: v.fallback(v.nullish(v.array(candidate)), undefined),
+      lastFailover: v.fallback(
+        v.nullish(v.pipe(
+          v.object({
+            from: v.nullish(v.string()),
+            to: v.string(),
+            reason: v.optional(v.string(), ""),
+            startTime: v.string(),
+            durationMilliseconds: v.nullish(v.number()),
+          }),
+          v.transform((move) => compact(move)),
+        )),
+        undefined,
+      ),
+      conditions: v.fallback(v.nullish(v.array(condition)), undefined),
+    }),
+    v.transform((status) => compact(status) as GatewayStatus),
+  ),
+  {},
+);
+
+/** `network.deckhouse.io/v1alpha1` EgressGateway with its defaults filled in. */
+export const gateway = v.pipe(
+  v.object({ metadata, spec, status: v.optional(status, {}) }),
+  v.transform(({ metadata, spec, status }): Gateway => ({
+    name: metadata.name,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    generation: metadata.generation,
+    createdAt: metadata.creationTimestamp ?? 0,
+    deleting: metadata.deletionTimestamp != null,
+    annotations: metadata.annotations ?? {},
+    spec,
+    status,
+  })),
+);

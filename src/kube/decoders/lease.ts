@@ -1,0 +1,106 @@
+import * as v from "valibot";
+import {
+  AGENT_MANAGER,
+  CONTROLLER_MANAGER,
+  FENCE_ANNOTATION,
+  REPORT_ANNOTATION,
+} from "../../core/names.ts";
+import type { Lease, Report } from "../../core/types.ts";
+import { compact, metadata } from "./common.ts";
+import type { Metadata } from "./common.ts";
+import { describeIssues } from "./issues.ts";
+
+const failureReasons = ["BindFailed", "InterfaceMissing", "AddressConflict"] as const;
+
+const report = v.pipe(
+  v.object({
+    interfaces: v.optional(
+      v.array(v.object({
+        name: v.string(),
+        up: v.boolean(),
+        mac: v.nullish(v.string()),
+        addresses: v.nullish(v.array(v.string())),
+      })),
+      [],
+    ),
+    cilium: v.nullish(v.object({ ready: v.boolean(), message: v.nullish(v.string()) })),
+    addresses: v.optional(
+      v.array(v.object({
+        gateway: v.string(),
+        uid: v.nullish(v.string()),
+        term: v.pipe(v.number(), v.integer()),
+        ip: v.string(),
+        interface: v.string(),
+        boundAt: v.string(),
+        speaking: v.boolean(),
+        conflict: v.nullish(v.string()),
+      })),
+      [],
+    ),
+    failures: v.optional(
+      v.array(
+        v.object({ gateway: v.string(), reason: v.picklist(failureReasons), message: v.string() }),
+      ),
+      [],
+    ),
+    unreachable: v.optional(v.array(v.string()), []),
+    leaving: v.optional(v.boolean(), false),
+  }),
+  v.transform(({ interfaces, cilium, addresses, ...rest }): Report =>
+    compact({
+      ...rest,
+      interfaces: interfaces.map((link) => compact(link)),
+      addresses: addresses.map((address) => compact(address)),
+      cilium: cilium ? compact(cilium) : undefined,
+    })
+  ),
+);
+
+/** `coordination.k8s.io/v1` Lease of an agent, with the report in its annotation. */
+export const lease = v.pipe(
+  v.object({ metadata }),
+  v.transform(({ metadata }): Lease => {
+    const text = metadata.annotations?.[REPORT_ANNOTATION];
+    return compact({
+      name: metadata.name,
+      resourceVersion: metadata.resourceVersion,
+      renewedAt: lastWrite(metadata, AGENT_MANAGER),
+      ...(text === undefined ? {} : readReport(text)),
+      fence: readFence(metadata.annotations?.[FENCE_ANNOTATION]),
+      fencedAt: lastWrite(metadata, CONTROLLER_MANAGER),
+    });
+  }),
+);
+
+/** Reads a report; one that cannot be read says why. */
+function readReport(text: string): { report: Report } | { reportError: string } {
+  const value = parseJson(text);
+  if (value === undefined) return { reportError: `annotation ${REPORT_ANNOTATION} is not JSON` };
+  const result = v.safeParse(report, value);
+  return result.success
+    ? { report: result.output }
+    : { reportError: describeIssues(result.issues) };
+}
+
+/** A fence that cannot be read is none: the next one replaces it. */
+export function readFence(text: string | undefined): Readonly<Record<string, number>> {
+  const result = v.safeParse(
+    v.record(v.string(), v.number()),
+    text === undefined ? {} : parseJson(text),
+  );
+  return result.success ? result.output : {};
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function lastWrite({ managedFields }: Metadata, manager: string): number | undefined {
+  const times = (managedFields ?? []).filter((entry) => entry.manager === manager)
+    .map(({ time }) => time).filter((time) => time != null);
+  return times.length === 0 ? undefined : Math.max(...times);
+}

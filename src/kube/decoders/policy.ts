@@ -1,0 +1,64 @@
+import * as v from "valibot";
+import type { LabelSelector, Policy, PolicyRule, PolicyStatus } from "../../core/types.ts";
+import { compact, condition, ipv4CIDR, labels, metadata } from "./common.ts";
+
+const selector = v.pipe(
+  v.object({
+    matchLabels: v.nullish(labels),
+    matchExpressions: v.nullish(v.array(v.pipe(
+      v.object({
+        key: v.string(),
+        operator: v.picklist(["In", "NotIn", "Exists", "DoesNotExist"]),
+        values: v.nullish(v.array(v.string())),
+      }),
+      v.transform((expression) => compact(expression)),
+    ))),
+  }),
+  v.transform((selector): LabelSelector => compact(selector)),
+);
+
+const rule = v.pipe(
+  v.object({ podSelector: v.nullish(selector), namespaceSelector: v.nullish(selector) }),
+  v.check(
+    ({ podSelector, namespaceSelector }) => podSelector != null || namespaceSelector != null,
+    "write a podSelector or a namespaceSelector",
+  ),
+  v.transform((rule): PolicyRule => compact(rule)),
+);
+
+const status = v.fallback(
+  v.pipe(
+    v.object({
+      observedGeneration: v.nullish(v.number()),
+      activeNodeName: v.nullish(v.string()),
+      egressIP: v.nullish(v.string()),
+      conditions: v.fallback(v.nullish(v.array(condition)), undefined),
+    }),
+    v.transform((status): PolicyStatus => compact(status)),
+  ),
+  {},
+);
+
+/** `network.deckhouse.io/v1alpha1` EgressGatewayPolicy. */
+export const policy = v.pipe(
+  v.object({
+    metadata,
+    spec: v.object({
+      egressGatewayName: v.pipe(v.string(), v.minLength(1)),
+      destinationCIDRs: v.pipe(v.array(ipv4CIDR), v.minLength(1)),
+      excludedCIDRs: v.nullish(v.array(ipv4CIDR)),
+      selectors: v.pipe(v.array(rule), v.minLength(1)),
+    }),
+    status: v.optional(status, {}),
+  }),
+  v.transform(({ metadata, spec, status }): Policy => ({
+    name: metadata.name,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    generation: metadata.generation,
+    createdAt: metadata.creationTimestamp ?? 0,
+    deleting: metadata.deletionTimestamp != null,
+    spec: { ...spec, excludedCIDRs: spec.excludedCIDRs ?? [] },
+    status,
+  })),
+);

@@ -1,0 +1,145 @@
+/** Whole listings: all pages or an error. */
+import * as v from "valibot";
+import type { KubeClient, KubeResponse } from "./client.ts";
+import { ApiError, PartialListError, TransportError } from "./errors.ts";
+
+export interface ListOptions {
+  readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
+  /** Items per page. Default 500. */
+  readonly limit?: number;
+  /** A narrower representation, as `application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`. */
+  readonly accept?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** For each page. Default 30 s. */
+  readonly timeoutMilliseconds?: number;
+}
+
+/** How an item becomes what is kept of it. */
+export interface Decoding<T> {
+  /** Called as pages arrive, so that no more than one page of whole objects is in memory. */
+  readonly decode: (item: unknown) => T;
+}
+
+export interface Listing<T> {
+  readonly items: readonly T[];
+  /** Where a watch goes on. */
+  readonly resourceVersion: string;
+  /** The API server's clock at the first page, milliseconds since the epoch: the items are as of then or newer. */
+  readonly serverTime: number;
+  /** Length of all pages. */
+  readonly bytes: number;
+}
+
+const LIMIT = 500;
+const PAGE_MILLISECONDS = 30_000;
+/** A continue token lives five minutes in the API server; a listing that outlives three of them never ends. */
+const MAX_RESTARTS = 3;
+
+const PageSchema = v.object({
+  metadata: v.object({
+    resourceVersion: v.pipe(v.string(), v.nonEmpty()),
+    continue: v.optional(v.string()),
+  }),
+  items: v.array(v.unknown()),
+});
+
+/**
+ * Lists a collection. When the API server has forgotten where the listing stood (410), it starts again.
+ *
+ * @throws PartialListError when it did not get to its end, with the reason as cause; what `KubeClient.request` throws
+ * when it did not even start; what `decode` throws
+ */
+export function list<T>(
+  client: KubeClient,
+  path: string,
+  options: ListOptions & Decoding<T>,
+): Promise<Listing<T>>;
+export function list(
+  client: KubeClient,
+  path: string,
+  options?: ListOptions,
+): Promise<Listing<unknown>>;
+export async function list(
+  client: KubeClient,
+  path: string,
+  options: ListOptions & Partial<Decoding<unknown>> = {},
+): Promise<Listing<unknown>> {
+  const { decode = (item) => item } = options;
+  for (let restarts = 0;; restarts++) {
+    try {
+      return await listOnce(client, path, { ...options, decode });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 410) throw error;
+      if (restarts === MAX_RESTARTS) {
+        throw new PartialListError({ path, cause: error }, `it expired ${restarts + 1} times`);
+      }
+    }
+  }
+}
+
+async function listOnce<T>(
+  client: KubeClient,
+  path: string,
+  options: ListOptions & Decoding<T>,
+): Promise<Listing<T>> {
+  const items: T[] = [];
+  let first: { readonly resourceVersion: string; readonly serverTime: number } | undefined;
+  let bytes = 0;
+  let token: string | undefined;
+  for (let number = 1;; number++) {
+    const response = await readPage(client, path, { ...options, number, token });
+    const page = parsePage(response, { path, number });
+    first ??= { resourceVersion: page.metadata.resourceVersion, serverTime: response.serverTime };
+    bytes += response.bytes;
+    for (const item of page.items) items.push(options.decode(item));
+    const next = page.metadata.continue;
+    if (!next) return { items, ...first, bytes };
+    if (next === token) throw new PartialListError({ path }, `page ${number} leads to itself`);
+    token = next;
+  }
+}
+
+async function readPage(
+  client: KubeClient,
+  path: string,
+  options: ListOptions & { readonly number: number; readonly token: string | undefined },
+): Promise<KubeResponse> {
+  const { labelSelector, fieldSelector, limit = LIMIT, accept, signal, number, token } = options;
+  try {
+    return await client.request({
+      method: "GET",
+      path,
+      query: { labelSelector, fieldSelector, limit, continue: token },
+      headers: accept === undefined ? {} : { accept },
+      signal,
+      timeoutMilliseconds: options.timeoutMilliseconds ?? PAGE_MILLISECONDS,
+    });
+  } catch (cause) {
+    const broken = cause instanceof TransportError ||
+      (cause instanceof ApiError && cause.status !== 410);
+    if (number === 1 || !broken) throw cause;
+    throw new PartialListError({ path, cause }, `page ${number} is missing: ${cause.message}`);
+  }
+}
+
+function parsePage(
+  { body, serverTime }: KubeResponse,
+  { path, number }: { readonly path: string; readonly number: number },
+) {
+  const page = v.safeParse(PageSchema, body);
+  if (!page.success) {
+    const [issue] = page.issues;
+    throw new PartialListError(
+      { path },
+      `page ${number} has no usable ${v.getDotPath(issue) ?? "body"}: ${issue.message}`,
+    );
+  }
+  if (Number.isNaN(serverTime)) {
+    throw new PartialListError(
+      { path },
+      `page ${number} has no Date header, and staleness is judged by it`,
+    );
+  }
+  return page.output;
+}
