@@ -1,7 +1,7 @@
 /**
  * Lint rules that keep the deciding parts pure: no I/O, no clock, no randomness, no other layer.
  *
- * They apply to everything in `src/core/` and to `src/agent/decide.ts`. A decision that can be printed, replayed and
+ * They apply to everything in `src/core/` and `src/agent/core/`. A decision that can be printed, replayed and
  * simulated is worth a lint rule, since one `Date.now()` would go unnoticed in review.
  */
 
@@ -31,24 +31,20 @@ const IMPURE_GLOBALS = new Set([
   "setTimeout",
 ]);
 
-/** Pure files outside of src/core. They may import one another. */
-const PURE_FILES = ["src/agent/decide.ts"];
+/** Folders of pure code. They may import one another. */
+const PURE_FOLDERS = ["src/core/", "src/agent/core/"];
 
-/** Path from the repository's root where the file is one of the pure ones, else undefined. */
+/** Path from the repository's root where the file is a pure one, else undefined. */
 function purePath(filename: string): string | undefined {
   const path = filename.replaceAll("\\", "/");
-  const core = path.lastIndexOf("/src/core/");
-  if (core >= 0) return path.slice(core + 1);
-  return PURE_FILES.find((file) => path.endsWith(`/${file}`));
+  const start = Math.max(...PURE_FOLDERS.map((folder) => path.lastIndexOf(`/${folder}`)));
+  return start < 0 ? undefined : path.slice(start + 1);
 }
 
-function isAllowedImport(source: string, from: string, typeOnly: boolean): boolean {
+function isAllowedImport(source: string, from: string): boolean {
   if (PURE_PACKAGES.some((name) => source === name || source.startsWith(`${name}/`))) return true;
-  if (!source.startsWith(".")) return false;
-  const target = new URL(source, `file:///${from}`).pathname;
-  if (purePath(target) !== undefined) return true;
-  // Types are erased and cannot do anything, but core must stay readable on its own.
-  return typeOnly && !from.startsWith("src/core/");
+  return source.startsWith(".") &&
+    purePath(new URL(source, `file:///${from}`).pathname) !== undefined;
 }
 
 /** Where a name stands for a type or a member of one, and nothing runs. */
@@ -84,8 +80,7 @@ const pureImports: Deno.lint.Rule = {
     if (from === undefined) return {};
     const check = (node: ImportLike) => {
       const source = node.source?.value;
-      const typeOnly = node.type === "ImportDeclaration" && node.importKind === "type";
-      if (typeof source !== "string" || isAllowedImport(source, from, typeOnly)) return;
+      if (typeof source !== "string" || isAllowedImport(source, from)) return;
       context.report({
         node,
         message: `Pure code must not import '${source}'`,

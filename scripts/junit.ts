@@ -2,7 +2,7 @@
 export interface TestReport {
   readonly passed: number;
   readonly failed: number;
-  /** Names of ignored tests; by convention a name ends in `(skipped: REASON)`, see tests/needs.ts. */
+  /** Names of ignored tests; by convention a name ends in `(skipped: REASON)`, see tests/support/needs.ts. */
   readonly skipped: readonly string[];
 }
 

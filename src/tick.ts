@@ -8,7 +8,7 @@ import { decide } from "./core/plan.ts";
 import type { Plan, Snapshot } from "./core/types.ts";
 import { apply } from "./kube/apply.ts";
 import type { ChangeResult } from "./kube/apply.ts";
-import type { KubeClient } from "./kube/http.ts";
+import type { KubeClient } from "./kube/client.ts";
 import { observe } from "./kube/observe.ts";
 import type { ObserveOptions } from "./kube/observe.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Ticker } from "../src/http/single_flight.ts";
-import { app, gatewayPlan, NOON, outcome, plan } from "./http_builders.ts";
+import { app, gatewayPlan, NOON, outcome, plan } from "./support/http.ts";
 
 const JSON_HEADERS = { "Content-Type": "application/json" };
 
@@ -58,21 +58,38 @@ Deno.test("POST /tick runs a tick and answers with its plan's summary", async ()
   } as const;
   const ticker = new Ticker((request) => {
     requests.push(request);
-    return Promise.resolve(outcome({ plan: plan({ changes: [change] }) }));
+    return Promise.resolve(outcome({
+      plan: plan({ changes: [change] }),
+      results: request.dryRun ? [] : [{ change, result: "conflict" }],
+      problems: ["Cannot read Lease 'x'"],
+      settled: false,
+    }));
   });
-  const response = await app({ ticker }).request("/tick", { method: "POST" });
+  const served = app({ ticker });
+  const response = await served.request("/tick", { method: "POST" });
   assert.equal(response.status, 200);
   const { candidates: _, ...gateway } = gatewayPlan("web");
-  assert.deepEqual(await response.json(), {
-    dryRun: false,
+  const summary = {
     gateways: [gateway],
     policies: [{ name: "shop", gateway: "web", conditions: [] }],
-    changes: [{ action: "patch", kind: "EgressGateway", name: "web", subresource: "status" }],
     warnings: [],
+    problems: ["Cannot read Lease 'x'"],
     heartbeatsIgnored: false,
-    errors: [],
+    settled: false,
+  };
+  const written = { action: "patch", kind: "EgressGateway", name: "web", subresource: "status" };
+  assert.deepEqual(await response.json(), {
+    dryRun: false,
+    ...summary,
+    changes: [{ ...written, result: "conflict" }],
   });
-  assert.deepEqual(requests, [{ dryRun: false }]);
+  const dry = await served.request("/tick?dryRun=true", { method: "POST" });
+  assert.deepEqual(await dry.json(), {
+    dryRun: true,
+    ...summary,
+    changes: [{ ...written, result: "planned" }],
+  });
+  assert.deepEqual(requests, [{ dryRun: false }, { dryRun: true }]);
 });
 
 const DRY_RUNS = [["", false], ["?dryRun=false", false], ["?dryRun=true", true], [
@@ -107,10 +124,27 @@ Deno.test("POST /tick answers 500 with the reason when the tick fails", async ()
 });
 
 Deno.test("POST /tick answers 500 with the summary when a write fails", async () => {
-  const ticker = new Ticker(() => Promise.resolve(outcome({ errors: ["409 on web"] })));
+  const change = {
+    action: "delete",
+    kind: "CiliumEgressGatewayPolicy",
+    name: "shop",
+    body: {},
+    group: "",
+    stage: 0,
+  } as const;
+  const ticker = new Ticker(() =>
+    Promise.resolve(outcome({
+      results: [{ change, result: "failed", error: new Error("403") }],
+      problems: ["403"],
+    }))
+  );
   const response = await app({ ticker }).request("/tick", { method: "POST" });
   assert.equal(response.status, 500);
-  assert.deepEqual((await response.json()).errors, ["409 on web"]);
+  const { changes, problems } = await response.json();
+  assert.deepEqual(problems, ["403"]);
+  assert.deepEqual(changes, [
+    { action: "delete", kind: "CiliumEgressGatewayPolicy", name: "shop", result: "failed" },
+  ]);
 });
 
 Deno.test("POST /tick answers 429 with Retry-After when too many wait", async () => {

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { createMetrics, type Metrics, type TickRecord } from "../src/http/metrics.ts";
-import { gatewayPlan, plan } from "./http_builders.ts";
+import { createMetrics, type Metrics, type RecordedTick } from "../src/http/metrics.ts";
+import { gatewayPlan, plan } from "./support/http.ts";
 
-function tick(fields: Partial<TickRecord> = {}): TickRecord {
+const now = () => 1_700_000_000_500;
+
+function tick(fields: Partial<RecordedTick> = {}): RecordedTick {
   return {
     durationMilliseconds: 30,
-    finishedAt: 1_700_000_000_500,
-    succeeded: true,
     plan: plan(),
-    invalid: [],
+    snapshot: { invalid: [] },
     results: [],
     ...fields,
   };
@@ -21,12 +21,18 @@ async function samples(metrics: Metrics, name: string): Promise<string[]> {
     .map((line) => line.slice(name.length).trim()).sort();
 }
 
-const status = {
+const change = {
   action: "patch",
   kind: "EgressGateway",
   name: "web",
   subresource: "status",
+  body: {},
+  group: "web",
+  stage: 0,
 } as const;
+const written = { change, result: "written" } as const;
+const conflict = { change, result: "conflict" } as const;
+const failed = { change, result: "failed", error: new Error("500") } as const;
 const failover = plan({
   gateways: [
     gatewayPlan("web", {
@@ -38,7 +44,7 @@ const failover = plan({
 });
 
 Deno.test("a tick sets what holds now", async () => {
-  const metrics = createMetrics();
+  const metrics = createMetrics({ now });
   metrics.recordTick(tick({
     plan: plan({
       gateways: [
@@ -47,11 +53,13 @@ Deno.test("a tick sets what holds now", async () => {
       ],
       heartbeatsIgnored: true,
     }),
-    invalid: [
-      { kind: "Lease", name: "a", message: "" },
-      { kind: "Lease", name: "b", message: "" },
-      { kind: "EgressGateway", name: "c", message: "" },
-    ],
+    snapshot: {
+      invalid: [
+        { kind: "Lease", name: "a", message: "" },
+        { kind: "Lease", name: "b", message: "" },
+        { kind: "EgressGateway", name: "c", message: "" },
+      ],
+    },
   }));
   const expected = {
     sallyport_gateway_active: [`{gateway="web",node="node-a"} 1`],
@@ -78,14 +86,13 @@ Deno.test("a tick sets what holds now", async () => {
 });
 
 Deno.test("series of a gateway and a holder that are gone disappear", async () => {
-  const metrics = createMetrics();
-  metrics.recordTick(tick({ plan: failover, results: [{ change: status }] }));
+  const metrics = createMetrics({ now });
+  metrics.recordTick(tick({ plan: failover, results: [written] }));
   assert.deepEqual(await samples(metrics, "sallyport_gateway_active"), [
     `{gateway="web",node="node-b"} 1`,
   ]);
   metrics.recordTick(tick({
     plan: plan({ gateways: [gatewayPlan("mail")] }),
-    invalid: [],
   }));
   assert.doesNotMatch(await metrics.text(), /gateway="web"/);
   assert.deepEqual(await samples(metrics, "sallyport_gateway_active"), [
@@ -94,48 +101,50 @@ Deno.test("series of a gateway and a holder that are gone disappear", async () =
 });
 
 Deno.test("a tick that failed keeps the last known state and the time of the last success", async () => {
-  const metrics = createMetrics();
+  let time = 1_700_000_000_000;
+  const metrics = createMetrics({ now: () => time });
   metrics.recordTick(tick());
-  metrics.recordTick({ durationMilliseconds: 5, finishedAt: 1_700_000_009_000, succeeded: false });
+  time += 9000;
+  metrics.recordFailedTick({ durationMilliseconds: 5 });
+  metrics.recordTick(tick({ results: [written, failed] }));
   assert.deepEqual(await samples(metrics, "sallyport_ticks_total"), [
-    `{result="error"} 1`,
+    `{result="error"} 2`,
     `{result="success"} 1`,
   ]);
   assert.deepEqual(await samples(metrics, "sallyport_gateway_term"), [`{gateway="web"} 3`]);
+  assert.deepEqual(await samples(metrics, "sallyport_tick_duration_seconds_count"), ["3"]);
   assert.deepEqual(
     await samples(metrics, "sallyport_last_successful_tick_timestamp_seconds"),
-    ["1700000000.5"],
+    ["1700000000"],
   );
 });
 
 const FAILOVERS = [
-  ["a written change of holder", failover, [{ change: status }], [
-    `{gateway="web",reason="FailOver"} 1`,
-  ]],
-  ["a change that lost against another tick", failover, [{ change: status, error: "409" }], []],
-  ["a dry run", failover, [], []],
-  ["a tick that keeps the holder", plan(), [{ change: status }], []],
+  ["a written change of holder", failover, [written], [`{gateway="web",reason="FailOver"} 1`]],
+  ["a change that lost against another tick", failover, [conflict], []],
+  ["a change that failed", failover, [failed], []],
+  ["a tick that keeps the holder", plan(), [written], []],
 ] as const;
 
 for (const [what, planned, results, expected] of FAILOVERS) {
   Deno.test(`${what} counts ${expected.length} failovers`, async () => {
-    const metrics = createMetrics();
+    const metrics = createMetrics({ now });
     metrics.recordTick(tick({ plan: planned, results }));
     assert.deepEqual(await samples(metrics, "sallyport_failovers_total"), expected);
   });
 }
 
 Deno.test("changes and requests are counted by their results", async () => {
-  const metrics = createMetrics();
+  const metrics = createMetrics({ now });
   metrics.recordTick(
-    tick({ results: [{ change: status }, { change: status, error: "409" }, { change: status }] }),
+    tick({ results: [written, conflict, written] }),
   );
   metrics.recordRequest({ method: "GET", status: 200 });
   metrics.recordRequest({ method: "GET", status: 200 });
   metrics.recordRequest({ method: "PATCH", status: 0 });
   assert.deepEqual(await samples(metrics, "sallyport_changes_total"), [
-    `{kind="EgressGateway",action="patch",result="error"} 1`,
-    `{kind="EgressGateway",action="patch",result="success"} 2`,
+    `{kind="EgressGateway",action="patch",result="conflict"} 1`,
+    `{kind="EgressGateway",action="patch",result="written"} 2`,
   ]);
   assert.deepEqual(await samples(metrics, "sallyport_api_requests_total"), [
     `{method="GET",status="200"} 2`,
@@ -144,8 +153,8 @@ Deno.test("changes and requests are counted by their results", async () => {
 });
 
 Deno.test("two sets of metrics do not mix, and nothing of the process is among them", async () => {
-  const one = createMetrics();
-  const other = createMetrics();
+  const one = createMetrics({ now });
+  const other = createMetrics({ now });
   one.recordTick(tick());
   assert.deepEqual(await samples(other, "sallyport_ticks_total"), []);
   assert.doesNotMatch(await one.text(), /process_|nodejs_/);

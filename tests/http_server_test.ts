@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { connect } from "node:net";
 import { serve } from "../src/http/server.ts";
-import { app } from "./http_builders.ts";
+import { app } from "./support/http.ts";
 
 Deno.test("a server answers on a free port of the address that it is given", async () => {
   const stop = new AbortController();
@@ -85,8 +85,38 @@ Deno.test("a client that never ends its request is cut off when the server stops
   await new Promise<void>((resolve) =>
     socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\n", () => resolve())
   );
+  const stopped = performance.now();
   stop.abort();
   await closed;
   await ended;
+  assert.ok(performance.now() - stopped < 2000);
   socket.destroy();
 });
+
+for (
+  const [what, head] of [
+    ["head", "POST /tick HTTP/1.1\r\nHost: x\r\n"],
+    ["body", "POST /tick HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"],
+  ] as const
+) {
+  Deno.test(`a client that stalls in its request's ${what} is cut off`, async () => {
+    const stop = new AbortController();
+    const { port, closed } = await serve({
+      app: app(),
+      hostname: "127.0.0.1",
+      port: 0,
+      signal: stop.signal,
+      requestMilliseconds: 100,
+    });
+    const started = performance.now();
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.on("data", () => {});
+    const ended = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+    socket.write(head);
+    await ended;
+    assert.ok(performance.now() - started < 3000);
+    stop.abort();
+    await closed;
+  });
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { statusView } from "../src/http/status_view.ts";
-import { app, gateway, gatewayPlan, plan, policyPlan, snapshot } from "./http_builders.ts";
+import { app, gateway, gatewayPlan, plan, policyPlan, snapshot } from "./support/http.ts";
 
 Deno.test("a status view joins the plan with what it was decided from, sorted by name", () => {
   const lastFailover = {

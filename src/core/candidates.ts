@@ -37,14 +37,16 @@ export function listedCandidates(
 
 function judge(examination: Examination): Candidate {
   const { gateway, facts: { snapshot }, subject: { node } } = examination;
-  const reasons = reasonsAbout(examination);
-  const eligible = !reasons.some((reason) => countsAgainst(reason, snapshot.now));
+  const known = reasonsAbout(examination);
+  const against = known.filter((reason) => countsAgainst(reason, snapshot.now));
+  const eligible = against.length === 0;
   return {
     node: node.name,
     eligible,
     ...(eligible ? { eligibleSince: rfc3339(eligibleSince(examination)) } : {}),
     rank: rankOf(node.labels, gateway.spec),
-    reasons,
+    // Tolerated ones last: the first reason of an excluded candidate is shown as the cause.
+    reasons: [...against, ...known.filter((reason) => !against.includes(reason))],
   };
 }
 

@@ -179,26 +179,21 @@ function bindFailed(examination: Examination): Reason | null {
   );
   if (failure !== undefined) return reason("BindFailed", failure.message);
   if (reportedAddress(lease, gateway) !== undefined) return null;
+  // The memory comes first: a holder that nobody can follow stays, and its retryAfter must not move with each tick.
+  const remembered = last?.reasons.find(({ type }) => type === "BindFailed");
+  if (remembered !== undefined && (parseTime(remembered.retryAfter) ?? 0) > snapshot.now) {
+    return remembered;
+  }
   const { status } = gateway;
   const elected = parseTime(status.lastFailover?.startTime);
-  if (
-    status.phase === "Preparing" && status.activeNodeName === node.name && elected !== undefined &&
-    snapshot.now - elected >= BIND_TIMEOUT_MILLISECONDS
-  ) {
-    return {
-      ...reason(
-        "BindFailed",
-        `The agent did not report the virtual IP as bound within ${
-          BIND_TIMEOUT_MILLISECONDS / 1_000
-        } s`,
-      ),
-      retryAfter: rfc3339(snapshot.now + BIND_RETRY_MILLISECONDS),
-    };
-  }
-  const remembered = last?.reasons.find(({ type }) => type === "BindFailed");
-  return remembered !== undefined && (parseTime(remembered.retryAfter) ?? 0) > snapshot.now
-    ? remembered
-    : null;
+  const overdue = status.phase === "Preparing" && status.activeNodeName === node.name &&
+    elected !== undefined && snapshot.now - elected >= BIND_TIMEOUT_MILLISECONDS;
+  if (!overdue) return null;
+  const limit = `${BIND_TIMEOUT_MILLISECONDS / 1_000} s`;
+  return {
+    ...reason("BindFailed", `The agent did not report the virtual IP as bound within ${limit}`),
+    retryAfter: rfc3339(snapshot.now + BIND_RETRY_MILLISECONDS),
+  };
 }
 
 function interfaceMissing(examination: Examination): Reason | null {

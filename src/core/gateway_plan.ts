@@ -100,9 +100,7 @@ function coreOf(
     lastFailover: {
       ...(from === undefined ? {} : { from }),
       to: holder,
-      reason: holder === gateway.status.activeNodeName
-        ? `The source address changed from ${gateway.status.egressIP} to ${virtualIPOf(gateway)}`
-        : election.message,
+      reason: holder === gateway.status.activeNodeName ? whyAnew(gateway) : election.message,
       startTime: rfc3339Milliseconds(clock),
       ...(virtualIPOf(gateway) === undefined ? { durationMilliseconds: 0 } : {}),
     },
@@ -114,6 +112,14 @@ function begins(gateway: Gateway, holder: string | undefined): boolean {
   const { activeNodeName, egressIP, phase } = gateway.status;
   if (holder !== activeNodeName) return true;
   return holder !== undefined && (phase === undefined || egressIP !== virtualIPOf(gateway));
+}
+
+/** Why a term begins though the holder stays. */
+function whyAnew(gateway: Gateway): string {
+  const { phase, egressIP = "the node's own" } = gateway.status;
+  return phase === undefined
+    ? "The holder is taken over from a status without phase"
+    : `The source address changed from ${egressIP} to ${virtualIPOf(gateway) ?? "the node's own"}`;
 }
 
 /** The handover of a VIP that this tick begins or goes on with; undefined where nothing is to be handed over. */

@@ -107,11 +107,12 @@ function gatewayChanges(outcome: GatewayOutcome, facts: Facts): readonly Change[
   ];
 }
 
-/** A fence keeps the fences of other gateways that still exist. */
+/** A fence keeps the fences of other gateways that still exist, or that may: an unreadable one tells no uid. */
 function fenceChange(fence: Fence, { group, facts }: { group: string; facts: Facts }): Change {
   const uids = new Set(facts.snapshot.gateways.map(({ uid }) => uid));
+  const unreadable = facts.snapshot.invalid.some(({ kind }) => kind === "EgressGateway");
   const kept = Object.entries(fence.lease?.fence ?? {}).filter(([uid]) =>
-    uids.has(uid) && uid !== fence.uid
+    (uids.has(uid) || unreadable) && uid !== fence.uid
   );
   const value = JSON.stringify(Object.fromEntries([...kept, [fence.uid, fence.term]].sort()));
   const annotations: JsonObject = { [FENCE_ANNOTATION]: value };

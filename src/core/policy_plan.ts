@@ -67,7 +67,7 @@ function statusOf(
   const route = clash ? undefined : outcome?.route;
   const egressIP = route?.node === undefined
     ? undefined
-    : egressIPOf(route.node, { outcome, facts });
+    : egressIPOf(route.node, { policy, outcome, facts });
   return {
     observedGeneration: policy.generation,
     ...(route?.node === undefined ? {} : { activeNodeName: route.node }),
@@ -84,17 +84,19 @@ function statusOf(
   };
 }
 
-/** The source address that the world sees: the VIP, or what the agent reports for the interface. */
+/**
+ * The source address that the world sees: the VIP, or what the agent reports for the interface. While a handover waits
+ * the traffic keeps the address that it has, also where the spec already names another.
+ */
 function egressIPOf(
   node: string,
-  { outcome, facts }: { outcome: GatewayOutcome | undefined; facts: Facts },
+  { policy, outcome, facts }: { policy: Policy; outcome: GatewayOutcome | undefined; facts: Facts },
 ): string | undefined {
   if (outcome === undefined) return undefined;
-  const { gateway } = outcome;
+  const { gateway, route } = outcome;
   const source = gateway.spec.sourceIP;
-  if (source.mode === "VirtualIPAddress") {
-    return outcome.route.waiting ? gateway.status.egressIP : source.ip;
-  }
+  if (route.waiting) return policy.status.egressIP;
+  if (source.mode === "VirtualIPAddress") return source.ip;
   const report = freshReport(facts.leases.get(node), { gateway, snapshot: facts.snapshot });
   const link = report?.interfaces.find(({ name }) => name === source.interfaceName);
   return link?.addresses?.[0]?.split("/")[0];

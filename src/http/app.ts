@@ -7,7 +7,7 @@ import type { Milliseconds } from "../core/types.ts";
 import { messageOf, type Ticker, TooManyTriggersError } from "./single_flight.ts";
 import { contentSecurityPolicy, statusPage } from "./status_page.ts";
 import type { StatusView } from "./status_view.ts";
-import { type TickOutcome, tickSummary } from "./tick_summary.ts";
+import { hasFailed, type TickOutcome, tickSummary } from "./tick_summary.ts";
 import type { VerifyAuthorization } from "./token.ts";
 
 const BODY_LIMIT_BYTES = 64 * 1024;
@@ -60,7 +60,7 @@ export function createApp(deps: AppDeps): Hono {
     async (c) => {
       const dryRun = parseDryRun(c.req.query("dryRun"));
       const outcome = await deps.ticker.trigger({ dryRun });
-      return c.json(tickSummary(outcome, dryRun), outcome.errors.length === 0 ? 200 : 500);
+      return c.json(tickSummary(outcome, dryRun), hasFailed(outcome) ? 500 : 200);
     },
   );
   for (const path of ["/healthz", "/readyz", "/metrics", "/", "/status.json"]) {

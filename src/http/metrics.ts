@@ -1,28 +1,22 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Change, Decision, InvalidObject, Milliseconds, Phase, Plan } from "../core/types.ts";
+import type { Decision, Milliseconds, Phase, Plan, Snapshot } from "../core/types.ts";
+import type { ChangeResult } from "../kube/apply.ts";
+import type { TickResult } from "../tick.ts";
+import { hasFailed } from "./tick_summary.ts";
 
 /** Decisions that name another holder. */
 const MOVES: ReadonlySet<Decision> = new Set(["Elect", "FailOver", "FailBack", "Move"]);
 
 const PHASES: readonly Phase[] = ["Preparing", "Active", "Idle"];
 
-/** A change of a plan and how its writing ended. */
-export interface ChangeResult {
-  readonly change: Pick<Change, "action" | "kind" | "name" | "subresource">;
-  /** Absent: written. */
-  readonly error?: string;
-}
+/** What the metrics look at in a tick. */
+export type RecordedTick = Pick<TickResult, "plan" | "results" | "durationMilliseconds"> & {
+  readonly snapshot: Pick<Snapshot, "invalid">;
+};
 
-/** One tick, for the metrics. A tick that failed before it had a plan has none. */
-export interface TickRecord {
-  readonly durationMilliseconds: Milliseconds;
-  /** Wall clock, milliseconds since the epoch. */
-  readonly finishedAt: Milliseconds;
-  readonly succeeded: boolean;
-  readonly plan?: Plan | undefined;
-  readonly invalid?: readonly InvalidObject[] | undefined;
-  /** Changes that were tried. */
-  readonly results?: readonly ChangeResult[] | undefined;
+export interface MetricsOptions {
+  /** Wall clock, milliseconds since the epoch; default `Date.now`. */
+  readonly now?: () => Milliseconds;
 }
 
 /** One answer of the API server; `status` 0 stands for no answer. */
@@ -32,14 +26,17 @@ export interface RequestRecord {
 }
 
 export interface Metrics {
-  recordTick(record: TickRecord): void;
+  /** A tick that wrote, or tried to. Not for dry runs. */
+  recordTick(tick: RecordedTick): void;
+  /** A tick that threw: what is known of the gateways stays as it is. */
+  recordFailedTick(tick: Pick<RecordedTick, "durationMilliseconds">): void;
   recordRequest(record: RequestRecord): void;
   /** Prometheus text format. */
   text(): Promise<string>;
 }
 
 /** Metrics in a registry of their own: two controllers in one process do not mix. */
-export function createMetrics(): Metrics {
+export function createMetrics({ now = Date.now }: MetricsOptions = {}): Metrics {
   const registers = [new Registry()];
   const [registry] = registers as [Registry];
 
@@ -136,7 +133,9 @@ export function createMetrics(): Metrics {
 
   function countFailovers(plan: Plan, results: readonly ChangeResult[]): void {
     const written = new Set(
-      results.filter(({ change, error }) => change.kind === "EgressGateway" && error === undefined)
+      results.filter(({ change, result }) =>
+        change.kind === "EgressGateway" && result === "written"
+      )
         .map(({ change }) => change.name),
     );
     for (const { name, decision, activeNodeName, previousNodeName } of plan.gateways) {
@@ -155,21 +154,21 @@ export function createMetrics(): Metrics {
   }
 
   return {
-    recordTick({ durationMilliseconds, finishedAt, succeeded, plan, invalid, results = [] }) {
+    recordTick({ plan, results, snapshot, durationMilliseconds }) {
       duration.observe(durationMilliseconds / 1000);
-      ticks.inc({ result: succeeded ? "success" : "error" });
-      if (succeeded) lastSuccess.set(finishedAt / 1000);
-      for (const { change: { kind, action }, error } of results) {
-        changes.inc({ kind, action, result: error === undefined ? "success" : "error" });
+      ticks.inc({ result: hasFailed({ results }) ? "error" : "success" });
+      if (!hasFailed({ results })) lastSuccess.set(now() / 1000);
+      for (const { change: { kind, action }, result } of results) {
+        changes.inc({ kind, action, result });
       }
-      if (plan !== undefined) {
-        setGateways(plan);
-        countFailovers(plan, results);
-      }
-      if (invalid !== undefined) {
-        invalidObjects.reset();
-        for (const { kind } of invalid) invalidObjects.inc({ kind });
-      }
+      setGateways(plan);
+      countFailovers(plan, results);
+      invalidObjects.reset();
+      for (const { kind } of snapshot.invalid) invalidObjects.inc({ kind });
+    },
+    recordFailedTick({ durationMilliseconds }) {
+      duration.observe(durationMilliseconds / 1000);
+      ticks.inc({ result: "error" });
     },
     recordRequest({ method, status }) {
       requests.inc({ method, status: String(status) });

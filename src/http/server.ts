@@ -13,6 +13,8 @@ export interface ServeOptions {
   readonly signal: AbortSignal;
   /** How long answers under way may take once the server is told to stop; default 5 s. */
   readonly graceMilliseconds?: Milliseconds;
+  /** How long a client may take to send its request's head, and twice that for the body; default 5 s. */
+  readonly requestMilliseconds?: Milliseconds;
 }
 
 export interface RunningServer {
@@ -24,12 +26,19 @@ export interface RunningServer {
 
 /** Resolves once the server listens. Throws when the address is taken, or when the signal is aborted already. */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { app, hostname, port, signal, graceMilliseconds = 5_000 } = options;
+  const { app, hostname, port, signal, graceMilliseconds = 5_000, requestMilliseconds = 5_000 } =
+    options;
   signal.throwIfAborted();
   const server = createAdaptorServer({
     fetch: app.fetch,
     // A client that is slow on purpose must not hold a connection for long.
-    serverOptions: { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000 },
+    serverOptions: {
+      headersTimeout: requestMilliseconds,
+      requestTimeout: 2 * requestMilliseconds,
+      keepAliveTimeout: 5_000,
+      // How often these are enforced; Node's default is 30 s.
+      connectionsCheckingInterval: requestMilliseconds / 5,
+    },
   });
   if (!(server instanceof Server)) {
     throw new TypeError("Cannot serve HTTP: not a server of node:http");

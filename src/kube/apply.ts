@@ -4,7 +4,7 @@ import { CONTROLLER_MANAGER } from "../core/names.ts";
 import type { Change, JsonObject, Plan, PlannedEvent } from "../core/types.ts";
 import { API_VERSION } from "../core/names.ts";
 import { ApiError } from "./errors.ts";
-import type { KubeClient, KubeRequest } from "./http.ts";
+import type { KubeClient, KubeRequest } from "./client.ts";
 import { pathOf, PATHS } from "./resources.ts";
 
 /**
@@ -79,7 +79,7 @@ async function applyChange(
   } catch (error) {
     if (error instanceof ApiError && error.status === 409) return { change, result: "conflict" };
     // What is to be deleted is gone, or what is to be patched was deleted: the next tick sees the new state.
-    if (error instanceof ApiError && error.status === 404) {
+    if (error instanceof ApiError && error.status === 404 && change.action !== "create") {
       return { change, result: change.action === "delete" ? "written" : "conflict" };
     }
     if (error instanceof Error) return { change, result: "failed", error };

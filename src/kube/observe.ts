@@ -1,14 +1,16 @@
 /** The first third of a tick: reads the cluster into a snapshot. */
 import { AGENT_APP, NAMESPACE } from "../core/names.ts";
 import type { InvalidObject, Snapshot } from "../core/types.ts";
-import { ciliumPolicy } from "./decoders/cilium_policy.ts";
-import { decodeAll } from "./decoders/decode.ts";
-import { gateway } from "./decoders/gateway.ts";
-import { lease } from "./decoders/lease.ts";
-import { node } from "./decoders/node.ts";
-import { pod } from "./decoders/pod.ts";
-import { policy } from "./decoders/policy.ts";
-import type { KubeClient } from "./http.ts";
+import type { KubeClient } from "./client.ts";
+import { readable } from "./decoders/decode.ts";
+import {
+  decodeCiliumPolicy,
+  decodeGateway,
+  decodeLease,
+  decodeNode,
+  decodePod,
+  decodePolicy,
+} from "./decoders/kinds.ts";
 import type { LeaseWitness } from "./lease_witness.ts";
 import { list } from "./list.ts";
 import { PATHS, podsIn } from "./resources.ts";
@@ -36,40 +38,32 @@ export const CILIUM_PODS = { namespace: "kube-system", labelSelector: "k8s-app=c
 export async function observe(client: KubeClient, options: ObserveOptions = {}): Promise<Snapshot> {
   const { cilium = CILIUM_PODS, witness, clock, signal } = options;
   const sent = performance.now();
-  const read = async (path: string, labelSelector?: string) =>
-    await list(client, path, { labelSelector, signal });
+  const cilia = { labelSelector: cilium.labelSelector, signal };
+  const agents = { labelSelector: `app.kubernetes.io/name=${AGENT_APP}`, signal };
   const [nodes, ciliumPods, agentPods, leases, policies, ciliumPolicies] = await Promise.all([
-    read(PATHS.Node),
-    read(podsIn(cilium.namespace), cilium.labelSelector),
-    read(podsIn(NAMESPACE), `app.kubernetes.io/name=${AGENT_APP}`),
-    read(PATHS.Lease),
-    read(PATHS.EgressGatewayPolicy),
-    read(PATHS.CiliumEgressGatewayPolicy),
+    list(client, PATHS.Node, { decode: decodeNode, signal }),
+    list(client, podsIn(cilium.namespace), { decode: decodePod, ...cilia }),
+    list(client, podsIn(NAMESPACE), { decode: decodePod, ...agents }),
+    list(client, PATHS.Lease, { decode: decodeLease, signal }),
+    list(client, PATHS.EgressGatewayPolicy, { decode: decodePolicy, signal }),
+    list(client, PATHS.CiliumEgressGatewayPolicy, { decode: decodeCiliumPolicy, signal }),
   ]);
-  const gateways = await read(PATHS.EgressGateway);
+  const gateways = await list(client, PATHS.EgressGateway, { decode: decodeGateway, signal });
   const received = performance.now();
   clock?.observe(leases.serverTime, { sent, received });
 
   const invalid: InvalidObject[] = [];
-  const keep = <T>(
-    decoded: { objects: readonly T[]; invalid: readonly InvalidObject[] },
-  ): readonly T[] => {
-    invalid.push(...decoded.invalid);
-    return decoded.objects;
-  };
-  const decodedLeases = keep(decodeAll(leases.items, { kind: "Lease", schema: lease }));
+  const readLeases = readable(leases.items, invalid);
   return {
     now: leases.serverTime,
     ...(clock === undefined ? {} : { clock: Math.max(leases.serverTime, clock.at(received)) }),
-    nodes: keep(decodeAll(nodes.items, { kind: "Node", schema: node })),
-    ciliumPods: keep(decodeAll(ciliumPods.items, { kind: "Pod", schema: pod })),
-    agentPods: keep(decodeAll(agentPods.items, { kind: "Pod", schema: pod })),
-    leases: witness?.judge(decodedLeases, { sent, received }) ?? decodedLeases,
-    gateways: keep(decodeAll(gateways.items, { kind: "EgressGateway", schema: gateway })),
-    policies: keep(decodeAll(policies.items, { kind: "EgressGatewayPolicy", schema: policy })),
-    ciliumPolicies: keep(
-      decodeAll(ciliumPolicies.items, { kind: "CiliumEgressGatewayPolicy", schema: ciliumPolicy }),
-    ),
+    nodes: readable(nodes.items, invalid),
+    ciliumPods: readable(ciliumPods.items, invalid),
+    agentPods: readable(agentPods.items, invalid),
+    leases: witness?.judge(readLeases, { sent, received }) ?? readLeases,
+    gateways: readable(gateways.items, invalid),
+    policies: readable(policies.items, invalid),
+    ciliumPolicies: readable(ciliumPolicies.items, invalid),
     invalid,
   };
 }

@@ -1,9 +1,9 @@
 /** The one connection pool. */
-import type { Dispatcher } from "undici";
+import type { Dispatcher, ProxyAgent } from "undici";
 import type { Cluster } from "./config.ts";
 import type { Credentials } from "./credentials.ts";
 // @ts-types="./undici.d.ts"
-import { Agent, loadProxyAgent } from "./undici.js";
+import { Agent } from "./undici.js";
 
 /** A TCP and TLS handshake takes two round trips; a dead address takes for ever. Milliseconds. */
 const CONNECT_MILLISECONDS = 3_000;
@@ -43,7 +43,7 @@ export function createPool(
     const { proxyUrl } = cluster;
     const dispatcher = proxyUrl === undefined
       ? new Agent({ ...options, connect })
-      : new (await loadProxyAgent())({ ...options, uri: proxyUrl, requestTls: connect });
+      : await makeProxyAgent({ ...options, uri: proxyUrl, requestTls: connect });
     open.add(dispatcher);
     return dispatcher;
   }
@@ -69,4 +69,10 @@ export function createPool(
       await Promise.all([...open].map((dispatcher) => dispatcher.destroy()));
     },
   };
+}
+
+/** Proxies need all of undici; it is loaded for them only. */
+async function makeProxyAgent(options: ProxyAgent.Options): Promise<Dispatcher> {
+  const undici = await import("undici");
+  return new undici.ProxyAgent(options);
 }

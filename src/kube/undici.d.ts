@@ -1,4 +1,4 @@
-import type { Dispatcher, ProxyAgent } from "undici";
+import type { Dispatcher } from "undici";
 
 export { Agent } from "undici";
 
@@ -7,5 +7,3 @@ export function request(
   this: Dispatcher,
   options: Dispatcher.RequestOptions,
 ): Promise<Dispatcher.ResponseData>;
-
-export function loadProxyAgent(): Promise<typeof ProxyAgent>;

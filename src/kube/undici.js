@@ -4,8 +4,3 @@
  */
 export { default as Agent } from "undici/lib/dispatcher/agent.js";
 export { default as request } from "undici/lib/api/api-request.js";
-
-export async function loadProxyAgent() {
-  const { default: ProxyAgent } = await import("undici/lib/dispatcher/proxy-agent.js");
-  return ProxyAgent;
-}

@@ -37,6 +37,12 @@ export function makeCertificates(): {
   const noAuthority = ["-addext", "basicConstraints=critical,CA:FALSE"];
   const names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:api.test"];
   const server = make("server", ...authority, ...noAuthority, ...names);
-  const client = make("client", ...authority, ...noAuthority, "-addext", "extendedKeyUsage=clientAuth");
+  const client = make(
+    "client",
+    ...authority,
+    ...noAuthority,
+    "-addext",
+    "extendedKeyUsage=clientAuth",
+  );
   return { directory, ca, server, client };
 }

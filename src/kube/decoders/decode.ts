@@ -4,27 +4,32 @@ import type { InvalidObject } from "../../core/types.ts";
 import { compact, condition, metadata } from "./common.ts";
 import { describeIssues } from "./issues.ts";
 
-export interface Decoded<T> {
-  readonly objects: readonly T[];
-  readonly invalid: readonly InvalidObject[];
+/** An object, or what is known of one that cannot be read. */
+export type Decoded<T> = { readonly object: T } | { readonly invalid: InvalidObject };
+
+/** A decoder of one kind; it never throws. */
+export function decoderOf<T>(
+  kind: InvalidObject["kind"],
+  schema: v.GenericSchema<unknown, T>,
+): (item: unknown) => Decoded<T> {
+  return (item) => {
+    const result = v.safeParse(schema, item);
+    return result.success
+      ? { object: result.output }
+      : { invalid: invalidObject(item, { kind, message: describeIssues(result.issues) }) };
+  };
 }
 
-/** Decodes each item on its own. */
-export function decodeAll<T>(
-  items: readonly unknown[],
-  { kind, schema }: {
-    readonly kind: InvalidObject["kind"];
-    readonly schema: v.GenericSchema<unknown, T>;
-  },
-): Decoded<T> {
-  const objects: T[] = [];
-  const invalid: InvalidObject[] = [];
-  for (const item of items) {
-    const result = v.safeParse(schema, item);
-    if (result.success) objects.push(result.output);
-    else invalid.push(invalidObject(item, { kind, message: describeIssues(result.issues) }));
-  }
-  return { objects, invalid };
+/** The objects that could be read; the others are added to `invalid`. */
+export function readable<T>(
+  decoded: readonly Decoded<T>[],
+  invalid: InvalidObject[],
+): readonly T[] {
+  return decoded.flatMap((item) => {
+    if ("object" in item) return [item.object];
+    invalid.push(item.invalid);
+    return [];
+  });
 }
 
 const identity = v.object({

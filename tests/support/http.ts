@@ -1,8 +1,8 @@
-import type { Gateway, GatewayPlan, Plan, PolicyPlan, Snapshot } from "../src/core/types.ts";
-import { type AppDeps, createApp } from "../src/http/app.ts";
-import { Ticker } from "../src/http/single_flight.ts";
-import { statusView } from "../src/http/status_view.ts";
-import type { TickOutcome } from "../src/http/tick_summary.ts";
+import type { Gateway, GatewayPlan, Plan, PolicyPlan, Snapshot } from "../../src/core/types.ts";
+import { type AppDeps, createApp } from "../../src/http/app.ts";
+import { Ticker } from "../../src/http/single_flight.ts";
+import { statusView } from "../../src/http/status_view.ts";
+import type { TickOutcome } from "../../src/http/tick_summary.ts";
 
 export const NOON = Date.parse("2026-11-23T12:00:00Z");
 
@@ -102,7 +102,7 @@ export function snapshot(fields: Partial<Snapshot> = {}): Snapshot {
 }
 
 export function outcome(fields: Partial<TickOutcome> = {}): TickOutcome {
-  return { plan: plan(), errors: [], ...fields };
+  return { plan: plan(), results: [], problems: [], settled: true, ...fields };
 }
 
 /** An app on loopback whose ticks succeed at once. */

@@ -1,0 +1,473 @@
+/**
+ * The agent's loop: look, decide, act, look again.
+ *
+ * It wakes each second, and at once when the duties change, a renewal is answered, or a probe or ping tells something.
+ * All judgement is in `core/`; this file keeps the state between looks and does what was decided, in an order that is
+ * part of the protocol: silence first, the fence before the address, the claim before the speech.
+ */
+import { decide, DEFAULT_PACE } from "./core/decide.ts";
+import type { Pace } from "./core/decide.ts";
+import type {
+  AgentPlan,
+  AgentView,
+  Announcements,
+  Binding,
+  HostInterface,
+  Probe,
+} from "./core/view.ts";
+import { virtualIPOf } from "../core/reports.ts";
+import type { Gateway, Report } from "../core/types.ts";
+import { RENEWAL_MILLISECONDS } from "../core/heartbeat.ts";
+import type { Hands } from "./hands.ts";
+
+export interface AgentOptions {
+  readonly nodeName: string;
+  readonly hands: Hands;
+  /** Sends a renewal and returns the fence of its answer. */
+  readonly renew: (
+    report: Report,
+    signal: AbortSignal,
+  ) => Promise<Readonly<Record<string, number>>>;
+  readonly recall: () => Promise<readonly Binding[]>;
+  readonly remember: (bindings: readonly Binding[]) => Promise<void>;
+  /** Asked to list the gateways again, since what is known may be old. */
+  readonly relist: () => void;
+  readonly setPingTargets: (targets: Readonly<Record<string, readonly string[]>>) => void;
+  readonly pace?: Pace;
+  readonly now?: () => number;
+  readonly onEvent?: (event: AgentEvent) => void;
+}
+
+/** Something worth a line in the log. */
+export interface AgentEvent {
+  readonly event:
+    | "Bound"
+    | "BindFailed"
+    | "Unbound"
+    | "Speaking"
+    | "Muted"
+    | "Disconnected"
+    | "Connected"
+    | "Conflict"
+    | "Failed";
+  readonly ip?: string;
+  readonly message?: string;
+}
+
+/** How the agent is doing; its readiness, and its metrics. */
+export interface AgentStatus {
+  /** Milliseconds since the last renewal that was answered; undefined: none yet. */
+  readonly renewedAgoMilliseconds: number | undefined;
+  readonly dutiesKnown: boolean;
+  readonly failures: readonly string[];
+  readonly bound: readonly string[];
+  readonly speaking: readonly string[];
+  readonly announcements: number;
+  readonly renewals: number;
+  readonly failedRenewals: number;
+}
+
+/** Addresses are looked at in full this often, and whenever something was done to them. */
+const LOOK_MILLISECONDS = 1_000;
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #pace: Pace;
+  readonly #now: () => number;
+  readonly #probes = new Map<string, Probe>();
+  readonly #probing = new Set<string>();
+  readonly #announcements = new Map<string, Announcements>();
+  readonly #bindFailures = new Map<string, string>();
+  readonly #stop = new AbortController();
+
+  #gateways: readonly Gateway[] | undefined;
+  #bindings: readonly Binding[] = [];
+  #speaking = new Map<string, number>();
+  #owned: readonly string[] | undefined;
+  #interfaces: readonly HostInterface[] = [];
+  #defaultRouteInterface: string | undefined;
+  #lookedAt = -Infinity;
+  #renewal: AgentView["renewal"];
+  #fence: Readonly<Record<string, number>> = {};
+  #failedAt: number | undefined;
+  #renewing = false;
+  #renewedAs = "";
+  #triedAt = -Infinity;
+  #cilium: Report["cilium"];
+  #unreachable: ReadonlySet<string> = new Set();
+  #leavingAt: number | undefined;
+  #wake: () => void = () => {};
+  #failures: readonly string[] = [];
+  #counts = { announcements: 0, renewals: 0, failedRenewals: 0 };
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#pace = options.pace ?? DEFAULT_PACE;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  // ------------------------------------------------------------ what is heard
+
+  setGateways(gateways: readonly Gateway[]): void {
+    this.#gateways = gateways;
+    this.#wake();
+  }
+
+  /** The API server could not even be listed. */
+  noteUnreadable(): void {
+    if (this.#gateways === undefined) this.#failedAt = this.#now();
+    this.#wake();
+  }
+
+  setCilium(cilium: Report["cilium"]): void {
+    const changed = cilium?.ready !== this.#cilium?.ready;
+    this.#cilium = cilium;
+    if (changed) this.#wake();
+  }
+
+  setUnreachable(addresses: ReadonlySet<string>): void {
+    this.#unreachable = addresses;
+    this.#wake();
+  }
+
+  /** SIGTERM: hand over, then end. */
+  leave(): void {
+    this.#leavingAt ??= this.#now();
+    this.#wake();
+  }
+
+  status(): AgentStatus {
+    return {
+      renewedAgoMilliseconds: this.#renewal === undefined
+        ? undefined
+        : this.#now() - this.#renewal.sentAt,
+      dutiesKnown: this.#gateways !== undefined,
+      failures: this.#failures,
+      bound: this.#bindings.map(({ ip }) => ip),
+      speaking: [...this.#speaking.keys()],
+      ...this.#counts,
+    };
+  }
+
+  // ------------------------------------------------------------ the loop
+
+  /** Runs until `leave` was called and nothing is left to do. */
+  async run(): Promise<void> {
+    await this.#takeUp();
+    while (true) {
+      const woken = new Promise<void>((resolve) => this.#wake = resolve);
+      await this.#look();
+      const plan = decide(this.#view(), this.#pace);
+      const again = await this.#act(plan);
+      if (plan.mayExit && !again) break;
+      if (!again) await this.#waitFor(woken);
+    }
+    this.#stop.abort();
+  }
+
+  /** What an earlier process left in the kernel and in its file. */
+  async #takeUp(): Promise<void> {
+    const { hands, recall } = this.#options;
+    const [interfaces, bindings, speaking] = await Promise.all([
+      hands.interfaces(),
+      recall(),
+      hands.speaking(),
+    ]);
+    const now = this.#now();
+    this.#speaking = new Map(speaking.map(({ ip, milliseconds }) => [ip, now + milliseconds]));
+    this.#bindings = bindings.filter((binding) => isThere(binding, interfaces));
+  }
+
+  /** Addresses that carry our mark and that no file remembers: taken up where a gateway wants them, else removed. */
+  async #adoptStrays(): Promise<void> {
+    if (this.#gateways === undefined) return;
+    const known = new Set(this.#bindings.map(({ ip }) => ip));
+    for (const link of this.#interfaces) {
+      for (
+        const { ip } of link.addresses.filter((address) => address.ours && !known.has(address.ip))
+      ) {
+        const gateway = this.#gateways.find((candidate) => virtualIPOf(candidate) === ip);
+        const stray = { ip, interface: link.name, speakOn: [], boundAt: new Date().toISOString() };
+        if (gateway === undefined) await this.#options.hands.unbind(stray);
+        else {await this.#setBindings([...this.#bindings, {
+            ...stray,
+            gateway: gateway.name,
+            uid: gateway.uid,
+          }]);}
+      }
+    }
+  }
+
+  async #look(): Promise<void> {
+    const now = this.#now();
+    // Permissions are renewed long before they lapse: this process was stopped, and an nft may have been too.
+    const lapsed = [...this.#speaking].filter(([, until]) => until <= now).map(([ip]) => ip);
+    if (lapsed.length > 0) await this.#options.hands.mute(lapsed);
+    for (const ip of lapsed) this.#silenced(ip);
+    if (now - this.#lookedAt < LOOK_MILLISECONDS) return;
+    const { hands } = this.#options;
+    [this.#interfaces, this.#defaultRouteInterface] = await Promise.all([
+      hands.interfaces(),
+      hands.defaultRouteInterface(),
+    ]);
+    this.#lookedAt = now;
+    await this.#adoptStrays();
+  }
+
+  #view(): AgentView {
+    return {
+      nodeName: this.#options.nodeName,
+      now: this.#now(),
+      gateways: this.#gateways,
+      fence: this.#fence,
+      interfaces: this.#interfaces,
+      defaultRouteInterface: this.#defaultRouteInterface,
+      bindings: this.#bindings,
+      speaking: this.#speaking,
+      renewal: this.#renewal,
+      failedAt: this.#failedAt,
+      probes: this.#probes,
+      announcements: this.#announcements,
+      bindFailures: this.#bindFailures,
+      cilium: this.#cilium,
+      unreachable: this.#unreachable,
+      leavingAt: this.#leavingAt,
+    };
+  }
+
+  /** Does what was decided; true: something changed that the decision did not know of, so decide again at once. */
+  async #act(plan: AgentPlan): Promise<boolean> {
+    this.#failures = plan.failures.map(({ gateway, message }) => `${gateway}: ${message}`);
+    this.#options.setPingTargets(plan.ping);
+    if (await this.#mute(plan.mute)) return true;
+    this.#renew(plan);
+    await this.#own(plan.own);
+    const bound = await this.#bind(plan.bind);
+    const unbound = await this.#unbind(plan.unbind);
+    await this.#speak(plan.speak);
+    this.#announce(plan.announce);
+    this.#probe(plan.probe);
+    return bound || unbound;
+  }
+
+  async #mute(ips: readonly string[]): Promise<boolean> {
+    if (ips.length === 0) return false;
+    await this.#options.hands.mute(ips);
+    for (const ip of ips) this.#silenced(ip);
+    const given = this.#bindings.map((binding) =>
+      ips.includes(binding.ip) ? withoutClaim(binding) : binding
+    );
+    await this.#setBindings(given);
+    return true;
+  }
+
+  #silenced(ip: string): void {
+    this.#speaking.delete(ip);
+    this.#announcements.delete(ip);
+    this.#tell({ event: "Muted", ip });
+  }
+
+  async #own(ips: readonly string[]): Promise<void> {
+    if (this.#owned?.join() === ips.join()) return;
+    await this.#options.hands.own(ips);
+    this.#owned = ips;
+  }
+
+  async #bind(places: AgentPlan["bind"]): Promise<boolean> {
+    let changed = false;
+    for (const { gateway, uid, ip, interface: name, prefixLength, speakOn } of places) {
+      const earlier = this.#bindings.find((binding) => binding.uid === uid && binding.ip === ip);
+      const home = earlier !== undefined && isThere(earlier, this.#interfaces)
+        ? earlier.interface
+        : name;
+      try {
+        await this.#options.hands.bind({
+          ip,
+          interface: home,
+          prefixLength: home === name ? prefixLength : 32,
+        });
+        this.#interfaces = await this.#options.hands.interfaces();
+        if (!this.#interfaces.some((link) => link.addresses.some((address) => address.ip === ip))) {
+          throw new Error(`${ip} is not on '${home}' after it was bound`);
+        }
+        const boundAt = earlier?.interface === home && home !== name
+          ? earlier.boundAt
+          : new Date().toISOString();
+        const binding: Binding = {
+          ...earlier,
+          gateway,
+          uid,
+          ip,
+          interface: home,
+          speakOn,
+          boundAt,
+        };
+        await this.#setBindings([...this.#bindings.filter((other) => other !== earlier), binding]);
+        this.#bindFailures.delete(ip);
+        this.#tell({ event: "Bound", ip, message: home });
+        changed = true;
+      } catch (error) {
+        const message = messageOf(error);
+        if (this.#bindFailures.get(ip) !== message) changed = true;
+        this.#bindFailures.set(ip, message);
+        this.#tell({ event: "BindFailed", ip, message });
+      }
+    }
+    return changed;
+  }
+
+  async #unbind(bindings: readonly Binding[]): Promise<boolean> {
+    for (const binding of bindings) {
+      try {
+        await this.#options.hands.unbind(binding);
+      } catch (error) {
+        this.#tell({ event: "Failed", ip: binding.ip, message: messageOf(error) });
+        continue;
+      }
+      await this.#setBindings(this.#bindings.filter((other) => other !== binding));
+      this.#probes.delete(binding.ip);
+      this.#lookedAt = -Infinity;
+      this.#tell({ event: "Unbound", ip: binding.ip });
+    }
+    return bindings.length > 0;
+  }
+
+  /** Sends a renewal when one is due, or when there is news; one at a time. */
+  #renew({ report, claims }: AgentPlan): void {
+    if (report === undefined || this.#renewing) return;
+    const text = JSON.stringify(report);
+    const sentAt = this.#now();
+    const due = sentAt - this.#triedAt >= RENEWAL_MILLISECONDS;
+    const news = text !== this.#renewedAs && this.#failedAt === undefined;
+    if (!due && !news) return;
+    this.#renewing = true;
+    this.#triedAt = sentAt;
+    this.#options.renew(report, this.#stop.signal).then(
+      (fence) => this.#renewed({ sentAt, claims, fence, text }),
+      (error: unknown) => {
+        this.#counts.failedRenewals++;
+        if (this.#failedAt === undefined) {
+          this.#tell({ event: "Disconnected", message: messageOf(error) });
+        }
+        this.#failedAt = sentAt;
+      },
+    ).finally(() => {
+      this.#renewing = false;
+      this.#wake();
+    });
+  }
+
+  #renewed(
+    { sentAt, claims, fence, text }: {
+      sentAt: number;
+      claims: Readonly<Record<string, number>>;
+      fence: Readonly<Record<string, number>>;
+      text: string;
+    },
+  ): void {
+    this.#counts.renewals++;
+    this.#renewal = { sentAt, claims };
+    this.#fence = fence;
+    this.#renewedAs = text;
+    const behind = this.#gateways?.some(({ uid, status }) =>
+      (fence[uid] ?? 0) > (status.term ?? 0)
+    );
+    if (this.#failedAt !== undefined || behind) this.#options.relist();
+    if (this.#failedAt !== undefined) this.#tell({ event: "Connected" });
+    this.#failedAt = undefined;
+  }
+
+  async #speak(entries: AgentPlan["speak"]): Promise<void> {
+    // A refresh that adds nothing is left out: between two renewals the permission stays what it is.
+    const longer = entries.filter(({ ip, until }) => until > (this.#speaking.get(ip) ?? 0));
+    if (longer.length === 0) return;
+    const now = this.#now();
+    await this.#options.hands.speak(
+      longer.map(({ ip, until }) => ({ ip, milliseconds: Math.floor(until - now) })),
+    );
+    for (const { ip, until } of longer) {
+      if (!this.#speaking.has(ip)) this.#tell({ event: "Speaking", ip });
+      this.#speaking.set(ip, until);
+    }
+    await this.#noteClaims(longer.map(({ ip }) => ip));
+  }
+
+  /** Remembers which terms were claimed, for a process that starts while the API server is away. */
+  async #noteClaims(ips: readonly string[]): Promise<void> {
+    const claimed = this.#bindings.map((binding) => {
+      const term = this.#renewal?.claims[binding.uid];
+      return ips.includes(binding.ip) && term !== undefined
+        ? { ...binding, claimedTerm: term }
+        : binding;
+    });
+    if (
+      claimed.some((binding, index) => binding.claimedTerm !== this.#bindings[index]?.claimedTerm)
+    ) {
+      await this.#setBindings(claimed);
+    }
+  }
+
+  #announce(entries: AgentPlan["announce"]): void {
+    for (const { ip, interfaces } of entries) {
+      const count = (this.#announcements.get(ip)?.count ?? 0) + 1;
+      this.#announcements.set(ip, { count, lastAt: this.#now() });
+      this.#counts.announcements++;
+      this.#options.hands.announce(ip, interfaces)
+        .catch((error: unknown) => this.#tell({ event: "Failed", ip, message: messageOf(error) }));
+    }
+  }
+
+  #probe(entries: AgentPlan["probe"]): void {
+    for (const { ip, interfaces } of entries) {
+      if (this.#probing.has(ip)) continue;
+      this.#probing.add(ip);
+      const startedAt = this.#now();
+      this.#options.hands.probe(ip, interfaces).then(
+        (mac) => {
+          this.#probes.set(ip, { startedAt, ...(mac === undefined ? {} : { mac }) });
+          if (mac !== undefined && this.#speaking.has(ip)) {
+            this.#tell({ event: "Conflict", ip, message: mac });
+          }
+        },
+        (error: unknown) => this.#tell({ event: "Failed", ip, message: messageOf(error) }),
+      ).finally(() => {
+        this.#probing.delete(ip);
+        this.#wake();
+      });
+    }
+  }
+
+  async #setBindings(bindings: readonly Binding[]): Promise<void> {
+    this.#bindings = bindings;
+    await this.#options.remember(bindings);
+  }
+
+  /** Until something is heard, or the next renewal, refresh or probe is due. */
+  async #waitFor(woken: Promise<void>): Promise<void> {
+    const rest = Math.max(20, this.#triedAt + RENEWAL_MILLISECONDS - this.#now());
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const due = new Promise<void>((resolve) =>
+      timer = setTimeout(resolve, Math.min(rest, RENEWAL_MILLISECONDS))
+    );
+    await Promise.race([woken, due]);
+    clearTimeout(timer);
+  }
+
+  #tell(event: AgentEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
+
+function isThere({ ip, interface: name }: Binding, interfaces: readonly HostInterface[]): boolean {
+  return interfaces.some((link) =>
+    link.name === name && link.addresses.some((address) => address.ip === ip)
+  );
+}
+
+function withoutClaim({ claimedTerm: _, ...binding }: Binding): Binding {
+  return binding;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

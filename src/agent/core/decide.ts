@@ -1,0 +1,244 @@
+/**
+ * The agent's decisions: what to bind, for what to speak, what to report.
+ *
+ * Pure, as the controller's: no clock, no I/O. The loop looks, decides, acts, and looks again.
+ */
+import { byText } from "../../core/order.ts";
+import { virtualIPOf } from "../../core/reports.ts";
+import type { Gateway, Report, ReportedAddress, ReportedFailure } from "../../core/types.ts";
+import {
+  DISCONNECTED_PROBE_MILLISECONDS,
+  hasDuty,
+  isDisconnected,
+  mustLetGo,
+  speechUntil,
+} from "./entitlement.ts";
+import { placementOf } from "./placement.ts";
+import type { Placed } from "./placement.ts";
+import type { AgentPlan, AgentView, Binding, Placement } from "./view.ts";
+
+/** How the agent paces itself; every value can be configured. */
+export interface Pace {
+  /** Gratuitous ARP packets after a takeover, and how far apart. */
+  readonly announcements: number;
+  readonly announceMilliseconds: number;
+  /** Then one of each form this often, for good. */
+  readonly refreshMilliseconds: number;
+  /** How often a bound VIP's wire is looked at for other owners. */
+  readonly probeMilliseconds: number;
+  /** How long a leaving agent waits for its gateways to be moved. */
+  readonly leaveMilliseconds: number;
+}
+
+export const DEFAULT_PACE: Pace = {
+  announcements: 5,
+  announceMilliseconds: 1_000,
+  refreshMilliseconds: 30_000,
+  probeMilliseconds: 10_000,
+  leaveMilliseconds: 5_000,
+};
+
+/** Decides what this agent does next. */
+export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
+  const wanted = wantedGateways(view);
+  const placed = wanted.map((gateway) => ({ gateway, place: placeFor(gateway, view) }));
+  const failures = placed.flatMap(({ gateway, place }) => failureOf(gateway, { place, view }));
+  const bind = placed.flatMap(({ gateway, place }) => bindingToMake(gateway, { place, view }));
+  const leave = view.leavingAt !== undefined && mayLeave(view, pace);
+  const unbind = view.bindings.filter((binding) => isToGo(binding, { wanted, view, leave }));
+  const stay = view.bindings.filter((binding) => !unbind.includes(binding));
+  const speak = stay.flatMap((binding) => {
+    const until = speechUntil(binding, view);
+    return until === undefined ? [] : [{ binding, until }];
+  });
+  const due = speak.filter(({ binding }) => isAnnouncementDue(binding.ip, { view, pace }));
+  const claims = Object.fromEntries(stay.flatMap((binding) => claimOf(binding, view)));
+  return {
+    mute: [...view.speaking.keys()].filter((ip) =>
+      !stay.some((binding) => binding.ip === ip && hasDuty(binding, view))
+    ).sort(byText),
+    own: [...new Set([...view.bindings, ...bind].map(({ ip }) => ip))].sort(byText),
+    bind,
+    unbind,
+    speak: speak.map(({ binding, until }) => ({ ip: binding.ip, until })),
+    announce: due.map(({ binding }) => ({ ip: binding.ip, interfaces: binding.speakOn })),
+    probe: stay.filter((binding) => isProbeDue(binding, { view, pace }))
+      .map(({ ip, speakOn }) => ({ ip, interfaces: speakOn })),
+    report: view.gateways === undefined ? undefined : reportOf(view, { stay, claims, failures }),
+    claims,
+    ping: pingTargets(view),
+    mayExit: leave && unbind.length === 0,
+    failures,
+  };
+}
+
+/** Gateways whose VIP is to be bound here: this node holds it, hands it over, or stands by. */
+function wantedGateways(view: AgentView): readonly Gateway[] {
+  return (view.gateways ?? []).filter((gateway) => {
+    const { sourceIP } = gateway.spec;
+    const { activeNodeName, standbyNodeNames, phase, lastFailover } = gateway.status;
+    if (sourceIP.mode !== "VirtualIPAddress") return false;
+    if (activeNodeName === view.nodeName) return true;
+    const isBound = view.bindings.some(({ uid }) => uid === gateway.uid);
+    if (phase === "Preparing" && lastFailover?.from === view.nodeName && isBound) return true;
+    return sourceIP.standby === "Bound" && view.leavingAt === undefined &&
+      standbyNodeNames?.includes(view.nodeName) === true;
+  });
+}
+
+function placeFor(gateway: Gateway, { interfaces, defaultRouteInterface }: AgentView): Placed {
+  const { sourceIP } = gateway.spec;
+  const listed = sourceIP.mode === "VirtualIPAddress" ? sourceIP.interfaces : [];
+  return placementOf(virtualIPOf(gateway) ?? "", { listed, interfaces, defaultRouteInterface });
+}
+
+function failureOf(
+  gateway: Gateway,
+  { place, view }: { place: Placed; view: AgentView },
+): readonly ReportedFailure[] {
+  if ("reason" in place) {
+    return [{ gateway: gateway.name, reason: place.reason, message: place.message }];
+  }
+  const message = view.bindFailures.get(virtualIPOf(gateway) ?? "");
+  return message === undefined ? [] : [{ gateway: gateway.name, reason: "BindFailed", message }];
+}
+
+/** A VIP that is not bound yet, or whose address somebody removed, or that is to be spoken for on other interfaces. */
+function bindingToMake(
+  gateway: Gateway,
+  { place, view }: { place: Placed; view: AgentView },
+): AgentPlan["bind"] {
+  const ip = virtualIPOf(gateway);
+  if (ip === undefined || "reason" in place) return [];
+  const binding = view.bindings.find((other) => other.uid === gateway.uid && other.ip === ip);
+  // Without the API server nothing new is begun: another node may have taken over.
+  if (isDisconnected(view) && (binding === undefined || mustLetGo(binding, view))) return [];
+  const settled = binding !== undefined && isInKernel(binding, view) && samePlace(binding, place);
+  return settled ? [] : [{ ...place, gateway: gateway.name, uid: gateway.uid, ip }];
+}
+
+function isInKernel({ ip, interface: name }: Binding, { interfaces }: AgentView): boolean {
+  return interfaces.some((link) =>
+    link.name === name && link.addresses.some((address) => address.ip === ip)
+  );
+}
+
+/** An address that is bound stays where it is; only where it is spoken for may change without a flap. */
+function samePlace(binding: Binding, { speakOn }: Placement): boolean {
+  return binding.speakOn.join() === speakOn.join();
+}
+
+/** What nobody wants here any more goes; while a gateway is being handed over, everything of it stays. */
+function isToGo(
+  binding: Binding,
+  { wanted, view, leave }: { wanted: readonly Gateway[]; view: AgentView; leave: boolean },
+): boolean {
+  if (mustLetGo(binding, view)) return true;
+  if (view.gateways === undefined) return false;
+  const gateway = view.gateways.find(({ uid }) => uid === binding.uid);
+  if (gateway === undefined) return true;
+  const { status } = gateway;
+  const mine = status.activeNodeName === view.nodeName ||
+    (status.phase === "Preparing" && status.lastFailover?.from === view.nodeName);
+  if (leave) return !mine;
+  if (!wanted.includes(gateway)) return true;
+  return virtualIPOf(gateway) !== binding.ip && status.phase === "Active";
+}
+
+/** A leaving agent may go when its gateways have been moved, or when it has waited long enough. */
+function mayLeave(view: AgentView, pace: Pace): boolean {
+  const waited = view.now - (view.leavingAt ?? view.now);
+  const held = (view.gateways ?? []).some(({ status }) =>
+    status.activeNodeName === view.nodeName ||
+    (status.phase === "Preparing" && status.lastFailover?.from === view.nodeName)
+  );
+  return waited >= pace.leaveMilliseconds || (view.gateways !== undefined && !held);
+}
+
+/** The claim that must be acknowledged before the first packet, and stand in the Lease until after the last. */
+function claimOf(binding: Binding, view: AgentView): readonly (readonly [string, number])[] {
+  const term = view.gateways?.find(({ uid }) => uid === binding.uid)?.status.term;
+  return term !== undefined && hasDuty(binding, view) ? [[binding.uid, term]] : [];
+}
+
+function isAnnouncementDue(ip: string, { view, pace }: { view: AgentView; pace: Pace }): boolean {
+  const sent = view.announcements.get(ip);
+  if (sent === undefined) return true;
+  const interval = sent.count < pace.announcements
+    ? pace.announceMilliseconds
+    : pace.refreshMilliseconds;
+  return view.now - sent.lastAt >= interval;
+}
+
+function isProbeDue(binding: Binding, { view, pace }: { view: AgentView; pace: Pace }): boolean {
+  const probe = view.probes.get(binding.ip);
+  if (probe === undefined) return true;
+  const cutOff = isDisconnected(view) && binding.claimedTerm !== undefined;
+  // The first look after the API server was lost is due at once.
+  if (cutOff && probe.startedAt < (view.failedAt ?? 0)) return true;
+  return view.now - probe.startedAt >=
+    (cutOff ? DISCONNECTED_PROBE_MILLISECONDS : pace.probeMilliseconds);
+}
+
+function reportOf(
+  view: AgentView,
+  context: {
+    stay: readonly Binding[];
+    claims: Readonly<Record<string, number>>;
+    failures: readonly ReportedFailure[];
+  },
+): Report {
+  const { stay, claims, failures } = context;
+  const ours = new Set(view.bindings.map(({ ip }) => ip));
+  return {
+    interfaces: view.interfaces.filter(({ name }) => name !== "lo").map((
+      { name, up, mac, addresses },
+    ) => ({
+      name,
+      up,
+      ...(mac === undefined ? {} : { mac }),
+      addresses: addresses.filter((address) => !address.ours && !ours.has(address.ip))
+        .map(({ ip, prefixLength }) => `${ip}/${prefixLength}`),
+    })),
+    ...(view.cilium === undefined ? {} : { cilium: view.cilium }),
+    addresses: stay.flatMap((binding) => reportedBinding(binding, { view, claims })),
+    failures,
+    unreachable: Object.entries(pingTargets(view))
+      .filter(([, addresses]) =>
+        addresses.length > 0 && addresses.every((ip) => view.unreachable.has(ip))
+      )
+      .map(([node]) => node).sort(byText),
+    leaving: view.leavingAt !== undefined,
+  };
+}
+
+/** A VIP is reported once it was read back from the kernel and the wire was looked at. */
+function reportedBinding(
+  binding: Binding,
+  { view, claims }: { view: AgentView; claims: Readonly<Record<string, number>> },
+): readonly ReportedAddress[] {
+  const gateway = view.gateways?.find(({ uid }) => uid === binding.uid);
+  const probe = view.probes.get(binding.ip);
+  if (!isInKernel(binding, view) || probe === undefined || gateway === undefined) return [];
+  return [{
+    gateway: binding.gateway,
+    uid: binding.uid,
+    term: gateway.status.term ?? 0,
+    ip: binding.ip,
+    interface: binding.interface,
+    boundAt: binding.boundAt,
+    speaking: claims[binding.uid] !== undefined || view.speaking.has(binding.ip),
+    ...(probe.mac === undefined ? {} : { conflict: probe.mac }),
+  }];
+}
+
+/** Standbys ping the holder of their gateways. */
+function pingTargets(view: AgentView): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(
+    (view.gateways ?? []).filter(({ spec, status }) =>
+      spec.failureDetection.peers && status.activeNodeName !== undefined &&
+      status.standbyNodeNames?.includes(view.nodeName)
+    ).map(({ status }) => [status.activeNodeName ?? "", status.activeNodeAddresses ?? []] as const)
+      .sort(([a], [b]) => byText(a, b)),
+  );
+}

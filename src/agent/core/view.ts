@@ -1,0 +1,114 @@
+/**
+ * What an agent knows when it decides, and what it may decide to do. Plain data: an agent and its world can be
+ * simulated.
+ *
+ * All `…At` and `until` members are milliseconds of the node's monotonic clock; wall clocks decide nothing.
+ */
+import type { Gateway, Report, ReportedFailure } from "../../core/types.ts";
+
+/** A network interface of the node. */
+export interface HostInterface {
+  readonly name: string;
+  /** Administratively up, and with a carrier where it can have one. */
+  readonly up: boolean;
+  /** What the kernel calls its state: `up`, `down`, `lowerlayerdown`, … */
+  readonly state: string;
+  readonly mac?: string;
+  readonly addresses: readonly HostAddress[];
+}
+
+export interface HostAddress {
+  readonly ip: string;
+  readonly prefixLength: number;
+  /** Carries our mark: only such an address is ever removed. */
+  readonly ours: boolean;
+}
+
+/** Where a VIP is bound, and where ARP is spoken for it. */
+export interface Placement {
+  readonly interface: string;
+  readonly prefixLength: number;
+  readonly speakOn: readonly string[];
+}
+
+/** A VIP that this agent bound. It outlives the process in a file, as the address does in the kernel. */
+export interface Binding {
+  readonly gateway: string;
+  readonly uid: string;
+  readonly ip: string;
+  readonly interface: string;
+  readonly speakOn: readonly string[];
+  /** RFC 3339 by the node's clock; only ever compared for equality. */
+  readonly boundAt: string;
+  /** The highest term for which the API server has acknowledged our claim to speak; absent: never, or given up since. */
+  readonly claimedTerm?: number;
+}
+
+/** The last look on the wire for other owners of a VIP. */
+export interface Probe {
+  readonly startedAt: number;
+  /** MAC address of the other owner. */
+  readonly mac?: string;
+}
+
+/** The gratuitous ARP packets that were sent since the agent began to speak. */
+export interface Announcements {
+  readonly count: number;
+  readonly lastAt: number;
+}
+
+export interface AgentView {
+  readonly nodeName: string;
+  readonly now: number;
+  /** Gateways as last read; undefined: never read since the start. */
+  readonly gateways: readonly Gateway[] | undefined;
+  /** Gateway uid -> term below which we must be silent, from the last renewal's answer. */
+  readonly fence: Readonly<Record<string, number>>;
+  readonly interfaces: readonly HostInterface[];
+  readonly defaultRouteInterface: string | undefined;
+  readonly bindings: readonly Binding[];
+  /** VIPs that the kernel now lets us speak for, until when. */
+  readonly speaking: ReadonlyMap<string, number>;
+  /** The last renewal that the API server answered: when it was sent, and the VIPs (by uid) and terms it claimed. */
+  readonly renewal:
+    | { readonly sentAt: number; readonly claims: Readonly<Record<string, number>> }
+    | undefined;
+  /** The last renewal that failed: when it was sent. */
+  readonly failedAt: number | undefined;
+  /** By VIP. */
+  readonly probes: ReadonlyMap<string, Probe>;
+  readonly announcements: ReadonlyMap<string, Announcements>;
+  readonly bindFailures: ReadonlyMap<string, string>;
+  readonly cilium: Report["cilium"];
+  /** Addresses that missed their pings. */
+  readonly unreachable: ReadonlySet<string>;
+  /** When SIGTERM came. */
+  readonly leavingAt: number | undefined;
+}
+
+/** Everything at once; the loop does it in this order. */
+export interface AgentPlan {
+  /** VIPs to silence now. */
+  readonly mute: readonly string[];
+  /** VIPs that the fence must cover before anything is bound; empty: no fence is needed. */
+  readonly own: readonly string[];
+  readonly bind: readonly (Placement & {
+    readonly gateway: string;
+    readonly uid: string;
+    readonly ip: string;
+  })[];
+  readonly unbind: readonly Binding[];
+  /** Until when the kernel may speak. */
+  readonly speak: readonly { readonly ip: string; readonly until: number }[];
+  readonly announce: readonly { readonly ip: string; readonly interfaces: readonly string[] }[];
+  readonly probe: readonly { readonly ip: string; readonly interfaces: readonly string[] }[];
+  /** What the next renewal says; undefined before the duties are known. */
+  readonly report: Report | undefined;
+  /** The claims in that report: gateway uid -> term. */
+  readonly claims: Readonly<Record<string, number>>;
+  /** Node name -> its addresses: whom to ping. */
+  readonly ping: Readonly<Record<string, readonly string[]>>;
+  /** Nothing is left to do before the process may end. */
+  readonly mayExit: boolean;
+  readonly failures: readonly ReportedFailure[];
+}

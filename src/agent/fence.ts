@@ -1,0 +1,159 @@
+/**
+ * The fence: an nftables table that keeps a node silent about its VIPs unless its agent says otherwise each second.
+ *
+ * ARP requests for, and the kernel's ARP packets from, an address in `owned` are dropped unless the address is in
+ * `speaking`, whose elements expire. A dead, frozen or stopped agent falls silent by itself: the fence needs nobody
+ * alive (design section 5). Every change is one transaction, so there is no moment without the fence.
+ *
+ * What the fence does not hold back: packets of programs that write to the wire themselves, `arping` among them
+ * (packet sockets pass by the output hook). Whoever announces must know that it may.
+ *
+ * Requests and answers for all other addresses pass, and duplicate-address probes (sender 0.0.0.0) too.
+ */
+
+import { isIPv4 } from "node:net";
+import { CommandError, type Commands, hostCommands } from "./command.ts";
+
+export interface FenceOptions {
+  readonly commands?: Commands;
+  readonly signal?: AbortSignal;
+}
+
+/** For how long from now the node may speak for an address. */
+export interface Speech {
+  readonly ip: string;
+  readonly milliseconds: number;
+}
+
+/** The fence as the kernel has it. */
+export interface Fence {
+  readonly owned: readonly string[];
+  readonly speaking: readonly { readonly ip: string; readonly expiresMilliseconds: number }[];
+}
+
+const TABLE = "arp sallyport";
+
+/**
+ * Puts the fence in place, and makes the owned addresses exactly these. Idempotent; what is speaking goes on
+ * speaking. Restores rules that somebody else has changed.
+ */
+export async function own(ips: readonly string[], options: FenceOptions = {}): Promise<void> {
+  await apply(
+    [
+      `add table ${TABLE}`,
+      `add set ${TABLE} owned { type ipv4_addr; }`,
+      `add set ${TABLE} speaking { type ipv4_addr; flags timeout; }`,
+      `add chain ${TABLE} input { type filter hook input priority 0; policy accept; }`,
+      `add chain ${TABLE} output { type filter hook output priority 0; policy accept; }`,
+      `flush chain ${TABLE} input`,
+      `flush chain ${TABLE} output`,
+      `add rule ${TABLE} input arp operation request arp daddr ip @owned arp daddr ip != @speaking drop`,
+      `add rule ${TABLE} output arp saddr ip @owned arp saddr ip != @speaking drop`,
+      `flush set ${TABLE} owned`,
+      ...(ips.length > 0 ? [`add element ${TABLE} owned { ${ips.map(checked).join(", ")} }`] : []),
+    ],
+    options,
+  );
+}
+
+/**
+ * Lets the node speak for addresses for exactly so long from now, longer or shorter than before.
+ *
+ * Throws {@linkcode CommandError} when {@linkcode own} has not put the fence in place.
+ */
+export async function speak(
+  entries: readonly Speech[],
+  options: FenceOptions = {},
+): Promise<void> {
+  // The kernel keeps the old timeout of an element that is added again (before Linux 6.12), hence delete and add.
+  await apply(
+    entries.flatMap(({ ip, milliseconds }) => [
+      ...removal(ip),
+      `add element ${TABLE} speaking { ${checked(ip)} timeout ${duration(milliseconds)} }`,
+    ]),
+    options,
+  );
+}
+
+/** Silences addresses at once. Addresses that are silent already are left so. */
+export async function mute(ips: readonly string[], options: FenceOptions = {}): Promise<void> {
+  await apply(ips.flatMap(removal), options);
+}
+
+/** What the kernel has, or undefined where there is no fence. */
+export async function readFence(options: FenceOptions = {}): Promise<Fence | undefined> {
+  const { commands = hostCommands, signal } = options;
+  try {
+    return parseFence(
+      await commands.run(["nft", "list", "table", ...TABLE.split(" ")], { signal }),
+    );
+  } catch (error) {
+    const absent = error instanceof CommandError &&
+      error.stderr.includes("No such file or directory");
+    if (absent) return undefined;
+    throw error;
+  }
+}
+
+/** Takes the fence away: the node then answers for whatever is bound. No fence is no error. */
+export async function removeFence(options: FenceOptions = {}): Promise<void> {
+  await apply([`add table ${TABLE}`, `delete table ${TABLE}`], options);
+}
+
+/** Reads nft's text, since its JSON (1.0.6) gives the remaining time in whole seconds only. */
+function parseFence(text: string): Fence {
+  const elements = (set: string): string[] => {
+    const block = new RegExp(`set ${set} \\{[^}]*?elements = \\{([^}]*)\\}`).exec(text);
+    return (block?.[1] ?? "").split(",").map((element) => element.trim()).filter(Boolean);
+  };
+  return {
+    owned: elements("owned"),
+    speaking: elements("speaking").map((element) => {
+      const [ip = ""] = element.split(" ");
+      const expires = /expires (\S+)/.exec(element)?.[1] ?? "";
+      return { ip, expiresMilliseconds: milliseconds(expires) };
+    }),
+  };
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  d: 86_400_000,
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+};
+
+/** Reads nft's way to write a time: `1m2s340ms`. */
+function milliseconds(text: string): number {
+  let sum = 0;
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|[dhms])/g)) {
+    sum += Number(count) * (UNITS[unit ?? ""] ?? 0);
+  }
+  return sum;
+}
+
+function duration(milliseconds: number): string {
+  if (!Number.isFinite(milliseconds) || milliseconds < 1) {
+    throw new RangeError(`Cannot speak for ${milliseconds} ms: at least 1 ms is needed`);
+  }
+  return `${Math.round(milliseconds)}ms`;
+}
+
+/** Adding first makes the removal of an absent element no error. */
+function removal(ip: string): string[] {
+  const element = `${TABLE} speaking { ${checked(ip)} }`;
+  return [`add element ${element}`, `delete element ${element}`];
+}
+
+/** The addresses become part of a script, so nothing but addresses may pass. */
+function checked(ip: string): string {
+  if (!isIPv4(ip)) throw new TypeError(`Cannot fence '${ip}': it is no IPv4 address`);
+  return ip;
+}
+
+async function apply(lines: readonly string[], options: FenceOptions): Promise<void> {
+  if (lines.length === 0) return;
+  const { commands = hostCommands, signal } = options;
+  await commands.run(["nft", "-f", "-"], { stdin: lines.join("\n") + "\n", signal });
+}

@@ -1,0 +1,24 @@
+/** What the agent's loop does to its node; the real ones are made of ip, nft, arping and fping. */
+import type { HostInterface } from "./core/view.ts";
+
+export interface Hands {
+  interfaces(): Promise<readonly HostInterface[]>;
+  defaultRouteInterface(): Promise<string | undefined>;
+  /** Binds an address with our mark; one that is there already is a success. */
+  bind(
+    address: { readonly ip: string; readonly interface: string; readonly prefixLength: number },
+  ): Promise<void>;
+  /** Removes exactly that address, and only where it carries our mark. */
+  unbind(address: { readonly ip: string; readonly interface: string }): Promise<void>;
+  /** Makes the fence cover exactly these VIPs; none: takes the fence away. */
+  own(ips: readonly string[]): Promise<void>;
+  /** Lets the kernel speak for these VIPs, for that long from now. */
+  speak(entries: readonly { readonly ip: string; readonly milliseconds: number }[]): Promise<void>;
+  mute(ips: readonly string[]): Promise<void>;
+  /** What the kernel lets us speak for at this moment. */
+  speaking(): Promise<readonly { readonly ip: string; readonly milliseconds: number }[]>;
+  /** Sends one gratuitous ARP packet in each form on each interface. */
+  announce(ip: string, interfaces: readonly string[]): Promise<void>;
+  /** The MAC address of another owner of the VIP, if one answers in time. */
+  probe(ip: string, interfaces: readonly string[]): Promise<string | undefined>;
+}

@@ -1,0 +1,51 @@
+/** The heartbeat: one server-side apply of the agent's Lease, whose answer brings the fence. */
+import * as v from "valibot";
+import { AGENT_MANAGER, FENCE_ANNOTATION, NAMESPACE, REPORT_ANNOTATION } from "../core/names.ts";
+import type { Report } from "../core/types.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { readFence } from "../kube/decoders/lease.ts";
+import { apply } from "../kube/patch.ts";
+import { PATHS } from "../kube/resources.ts";
+
+/** Longer than this counts as cut off. Two attempts, a probe and the next refresh fit in the 3 s of speech. */
+const RENEWAL_TIMEOUT_MILLISECONDS = 1_200;
+
+/** For people who look at the Lease; nothing of ours reads it. */
+const LEASE_DURATION_SECONDS = 4;
+
+const answer = v.object({
+  metadata: v.object({ annotations: v.optional(v.record(v.string(), v.string()), {}) }),
+});
+
+/**
+ * Renews the Lease named as the node.
+ *
+ * @returns the fence: gateway uid -> term below which this agent must be silent
+ * @throws what `KubeClient.request` throws
+ */
+export async function renew(
+  client: KubeClient,
+  options: { readonly nodeName: string; readonly report: Report; readonly signal: AbortSignal },
+): Promise<Readonly<Record<string, number>>> {
+  const { nodeName, report, signal } = options;
+  const { body } = await apply(client, `${PATHS.Lease}/${encodeURIComponent(nodeName)}`, {
+    fieldManager: AGENT_MANAGER,
+    signal,
+    timeoutMilliseconds: RENEWAL_TIMEOUT_MILLISECONDS,
+    body: {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: {
+        name: nodeName,
+        namespace: NAMESPACE,
+        annotations: { [REPORT_ANNOTATION]: JSON.stringify(report) },
+      },
+      spec: {
+        holderIdentity: nodeName,
+        leaseDurationSeconds: LEASE_DURATION_SECONDS,
+        renewTime: new Date().toISOString().replace("Z", "000Z"),
+      },
+    },
+  });
+  return readFence(v.parse(answer, body).metadata.annotations[FENCE_ANNOTATION]);
+}

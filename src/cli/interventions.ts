@@ -1,0 +1,79 @@
+/** What an operator does by hand: move, release, drain. Each is a small patch; the controller does the rest. */
+import { PIN_ANNOTATION } from "../core/names.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { sleep } from "../kube/deadline.ts";
+import { ConfigError } from "../kube/errors.ts";
+import { observe } from "../kube/observe.ts";
+import { mergePatch } from "../kube/patch.ts";
+import { PATHS } from "../kube/resources.ts";
+
+const FIELD_MANAGER = "sallyport-cli";
+
+/** Pins a gateway to a candidate node. Returns a sentence for the operator. */
+export async function pinGateway(
+  client: KubeClient,
+  { gateway, node }: { readonly gateway: string; readonly node: string },
+): Promise<string> {
+  const { nodes } = await observe(client);
+  if (!nodes.some(({ name }) => name === node)) {
+    const known = nodes.map(({ name }) => name).sort().join(", ");
+    throw new ConfigError(
+      `Cannot move to node '${node}' as there is none of that name: there are ${known}`,
+    );
+  }
+  await annotate(client, gateway, node);
+  return `Pinned ${gateway} to ${node}; it moves there as soon as ${node} is eligible. sallyport release ${gateway} undoes this.`;
+}
+
+/** Takes the pin away. Returns a sentence for the operator. */
+export async function releaseGateway(client: KubeClient, gateway: string): Promise<string> {
+  await annotate(client, gateway, null);
+  return `Released ${gateway}; the election decides again.`;
+}
+
+async function annotate(client: KubeClient, gateway: string, pin: string | null): Promise<void> {
+  await mergePatch(client, `${PATHS.EgressGateway}/${encodeURIComponent(gateway)}`, {
+    body: { metadata: { annotations: { [PIN_ANNOTATION]: pin } } },
+    fieldManager: FIELD_MANAGER,
+  });
+}
+
+/**
+ * Cordons a node and waits until no gateway is active on it.
+ *
+ * @returns false when some gateway stayed until the time was over
+ */
+export async function drainNode(
+  client: KubeClient,
+  options: {
+    readonly node: string;
+    readonly timeoutMilliseconds: number;
+    readonly onProgress: (text: string) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<boolean> {
+  const { node, timeoutMilliseconds, onProgress, signal } = options;
+  await mergePatch(client, `${PATHS.Node}/${encodeURIComponent(node)}`, {
+    body: { spec: { unschedulable: true } },
+    fieldManager: FIELD_MANAGER,
+    signal,
+  });
+  onProgress(`Cordoned ${node}.`);
+  const deadline = performance.now() + timeoutMilliseconds;
+  while (true) {
+    const { gateways } = await observe(client, { signal });
+    const held = gateways.filter(({ status }) =>
+      status.activeNodeName === node ||
+      (status.phase === "Preparing" && status.lastFailover?.from === node)
+    ).map(({ name }) => name).sort();
+    if (held.length === 0) {
+      onProgress(`No gateway is active on ${node}.`);
+      return true;
+    }
+    if (performance.now() > deadline) {
+      onProgress(`Still active on ${node}: ${held.join(", ")}. sallyport explain says why.`);
+      return false;
+    }
+    await sleep(200, signal);
+  }
+}

@@ -1,0 +1,213 @@
+/** The command line: `sallyport tick|serve|plan|explain|status|move|release|drain`. */
+import process from "node:process";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { explainGateway } from "../core/explain.ts";
+import { sortedByName } from "../core/order.ts";
+import { decide } from "../core/plan.ts";
+import { parseDuration } from "../duration.ts";
+import { startController } from "../http/controller_app.ts";
+import { createMetrics } from "../http/metrics.ts";
+import { loadCluster } from "../kube/config.ts";
+import { ConfigError } from "../kube/errors.ts";
+import { createClient } from "../kube/http.ts";
+import { createLogger, logTick } from "../log.ts";
+import { runTicks } from "../run_ticks.ts";
+import { drainNode, pinGateway, releaseGateway } from "./interventions.ts";
+import { planTable, serialize, statusTable } from "./output.ts";
+import type { OutputFormat } from "./output.ts";
+import { readSnapshot, withClient } from "./source.ts";
+import type { ClusterFlags, SourceFlags } from "./source.ts";
+
+type OutputFlags = { readonly output: OutputFormat };
+
+const program = new Command("sallyport")
+  .description("Highly available egress gateways for clusters on stock Cilium")
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true });
+
+/** A command that works on a cluster. */
+function onCluster(name: string, description: string): Command {
+  return program.command(name).description(description)
+    .option("--kubeconfig <file>", "kubeconfig of the cluster; without it the cluster around us")
+    .option("--context <name>", "context of the kubeconfig");
+}
+
+/** A command that only reads, from a cluster or from files. */
+function onSnapshot(name: string, description: string): Command {
+  return onCluster(name, description)
+    .option("--from <files...>", "read objects from YAML files instead of a cluster")
+    .option("--now <time>", "with --from: the time to decide for, RFC 3339")
+    .addOption(
+      new Option("-o, --output <format>", "how to print").choices(["json", "yaml", "table"])
+        .default("table"),
+    );
+}
+
+function duration(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const stop = new AbortController();
+for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
+
+onCluster("tick", "observe, decide and apply until the cluster is settled, or for a while")
+  .option("--for <duration>", "go on for this long, such as 55s", duration, 0)
+  .option("--every <duration>", "with --for: from one tick to the next", duration, 5_000)
+  .option("--dry-run", "stop before anything is written")
+  .addOption(
+    new Option("-o, --output <format>", "how to print").choices(["json", "yaml", "table"]).default(
+      "table",
+    ),
+  )
+  .action(
+    async (flags: ClusterFlags & OutputFlags & { for: number; every: number; dryRun?: true }) => {
+      const logger = createLogger({ format: "text", level: "info" });
+      const succeeded = await withClient(flags, (client) =>
+        runTicks(client, {
+          forMilliseconds: flags.for,
+          everyMilliseconds: flags.every,
+          dryRun: flags.dryRun ?? false,
+          onTick: (result) => {
+            logTick(logger, result);
+            print(result.plan, flags.output, () => planTable(result.plan));
+          },
+          onError: (error) => logger.error("{message}", { message: error.message }),
+          signal: stop.signal,
+        }));
+      process.exitCode = succeeded ? 0 : 1;
+    },
+  );
+
+onCluster("serve", "tick each second, with health, metrics, a status page and POST /tick")
+  .option("--hostname <address>", "where to listen", "127.0.0.1")
+  .option("--port <number>", "where to listen", (text) => Number(text), 8_080)
+  .option("--token-file <file>", "bearer token of POST /tick; needed on a public address")
+  .action(async (flags: ClusterFlags & { hostname: string; port: number; tokenFile?: string }) => {
+    const logger = createLogger({ format: "text", level: "info" });
+    const metrics = createMetrics();
+    const client = createClient(await loadCluster(flags), {
+      onRequest: (traffic) => metrics.recordRequest(traffic),
+    });
+    const { server, ended } = await startController(client, {
+      hostname: flags.hostname,
+      port: flags.port,
+      tokenFile: flags.tokenFile,
+      metrics,
+      onTick: (result) => logTick(logger, result),
+      onError: (error) => logger.error("{message}", { message: error.message }),
+      signal: stop.signal,
+    });
+    logger.info("Listening on http://{hostname}:{port}", {
+      hostname: server.hostname,
+      port: server.port,
+    });
+    await ended;
+    await client.close();
+  });
+
+onSnapshot("plan", "print what a tick would do")
+  .action(async (flags: SourceFlags & OutputFlags) => {
+    const snapshot = await readSnapshot(flags);
+    const plan = decide(snapshot);
+    print(plan, flags.output, () => planTable(plan));
+    report(
+      snapshot.invalid.map(({ kind, name, message }) =>
+        `Cannot read ${kind} '${name}': ${message}`
+      ),
+    );
+  });
+
+onSnapshot("explain", "say why this node holds a gateway, and why not that one")
+  .argument("[gateway]", "name of the gateway; default: all")
+  .action(async (name: string | undefined, flags: SourceFlags & OutputFlags) => {
+    const snapshot = await readSnapshot(flags);
+    const plan = decide(snapshot);
+    const chosen = plan.gateways.filter((gateway) => name === undefined || gateway.name === name);
+    if (name !== undefined && chosen.length === 0) throw unknownGateway(name, plan.gateways);
+    print(
+      chosen,
+      flags.output,
+      () => `${chosen.map((gateway) => explainGateway(gateway, plan)).join("\n\n")}\n`,
+    );
+    report(plan.warnings);
+  });
+
+onSnapshot("status", "show what the gateways and policies say of themselves")
+  .action(async (flags: SourceFlags & OutputFlags) => {
+    const snapshot = await readSnapshot(flags);
+    const gateways = sortedByName(snapshot.gateways);
+    const policies = sortedByName(snapshot.policies);
+    const value = {
+      gateways: gateways.map(({ name, status }) => ({ name, ...status })),
+      policies: policies.map(({ name, spec, status }) => ({
+        name,
+        gateway: spec.egressGatewayName,
+        ...status,
+      })),
+    };
+    print(value, flags.output, () => statusTable({ ...snapshot, gateways, policies }));
+  });
+
+onCluster("move", "pin a gateway to a node; it moves there while the node is eligible")
+  .argument("<gateway>").argument("<node>")
+  .action(async (gateway: string, node: string, flags: ClusterFlags) =>
+    say(await withClient(flags, (client) => pinGateway(client, { gateway, node })))
+  );
+
+onCluster("release", "undo move: let the election decide again")
+  .argument("<gateway>")
+  .action(async (gateway: string, flags: ClusterFlags) =>
+    say(await withClient(flags, (client) => releaseGateway(client, gateway)))
+  );
+
+onCluster("drain", "cordon a node and wait until no gateway is active on it")
+  .argument("<node>")
+  .option("--timeout <duration>", "how long to wait", duration, 60_000)
+  .action(async (node: string, flags: ClusterFlags & { timeout: number }) => {
+    const drained = await withClient(
+      flags,
+      (client) =>
+        drainNode(client, {
+          node,
+          timeoutMilliseconds: flags.timeout,
+          onProgress: say,
+          signal: stop.signal,
+        }),
+    );
+    process.exitCode = drained ? 0 : 1;
+  });
+
+function unknownGateway(name: string, gateways: readonly { readonly name: string }[]): ConfigError {
+  const known = gateways.map((gateway) => gateway.name).join(", ") || "none";
+  return new ConfigError(
+    `Cannot explain EgressGateway '${name}' as there is none of that name: there are ${known}`,
+  );
+}
+
+function print(value: unknown, format: OutputFormat, asTable: () => string): void {
+  process.stdout.write(format === "table" ? asTable() : serialize(value, format));
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Says what a person has to look at, and lets the exit code tell it too. */
+function report(problems: readonly string[]): void {
+  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  if (problems.length > 0) process.exitCode = 1;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (!stop.signal.aborted) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = error instanceof ConfigError ? 2 : 1;
+  }
+}

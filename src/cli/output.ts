@@ -1,0 +1,81 @@
+/** How results are printed: JSON, YAML, or a table as kubectl prints one. */
+import { stringify } from "yaml";
+import type { Plan, Snapshot } from "../core/types.ts";
+
+export type OutputFormat = "json" | "yaml" | "table";
+
+/** Any value as JSON or YAML text, with a line break at the end. */
+export function serialize(value: unknown, format: "json" | "yaml"): string {
+  return format === "json"
+    ? `${JSON.stringify(value, null, 2)}\n`
+    : stringify(value, { aliasDuplicateObjects: false });
+}
+
+/** Columns padded to their widest cell, three spaces apart. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [header, ...rows];
+  const widths = header.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]?.length ?? 0))
+  );
+  return lines.map((line) =>
+    `${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("   ").trimEnd()}\n`
+  )
+    .join("");
+}
+
+/** What a tick would do: the decisions, then the writes. */
+export function planTable({ gateways, changes, warnings }: Plan): string {
+  const decisions = table(
+    ["GATEWAY", "DECISION", "ACTIVE", "PREVIOUS", "PHASE", "TERM", "READY-NODES", "WHY"],
+    gateways.map((gateway) => [
+      gateway.name,
+      gateway.decision,
+      gateway.activeNodeName ?? "<none>",
+      gateway.previousNodeName ?? "<none>",
+      gateway.phase,
+      String(gateway.term),
+      String(gateway.readyNodes),
+      gateway.message,
+    ]),
+  );
+  const writes = changes.length === 0 ? "No changes.\n" : table(
+    ["CHANGE", "KIND", "NAME"],
+    changes.map(({ action, kind, name, subresource }) => [
+      action,
+      subresource === undefined ? kind : `${kind}/${subresource}`,
+      name,
+    ]),
+  );
+  return [decisions, writes, ...warnings.map((warning) => `Warning: ${warning}\n`)].join("\n");
+}
+
+/** What the cluster says now, without deciding anything. */
+export function statusTable({ gateways, policies }: Snapshot): string {
+  const ready = (conditions: readonly { type: string; status: string }[] | undefined): string =>
+    conditions?.find(({ type }) => type === "Ready")?.status ?? "Unknown";
+  return [
+    table(
+      ["GATEWAY", "READY", "ACTIVE", "STANDBY", "PHASE", "TERM", "READY-NODES", "LAST-MOVE"],
+      gateways.map(({ name, status }) => [
+        name,
+        ready(status.conditions),
+        status.activeNodeName ?? "<none>",
+        status.standbyNodeNames?.join(",") || "<none>",
+        status.phase ?? "<none>",
+        String(status.term ?? 0),
+        String(status.readyNodes ?? 0),
+        status.lastFailover?.startTime ?? "<never>",
+      ]),
+    ),
+    table(
+      ["POLICY", "READY", "GATEWAY", "ACTIVE", "EGRESS-IP"],
+      policies.map(({ name, spec, status }) => [
+        name,
+        ready(status.conditions),
+        spec.egressGatewayName,
+        status.activeNodeName ?? "<none>",
+        status.egressIP ?? "<none>",
+      ]),
+    ),
+  ].join("\n");
+}

@@ -1,0 +1,141 @@
+/**
+ * The resident controller: ticks each second, faster while a move is under way, and at once when an agent reports news.
+ *
+ * It keeps nothing that a tick needs. What it remembers (how long Leases were seen unchanged, the server's clock to the
+ * millisecond, the last result for the status page) only makes it faster or better to look at.
+ */
+import type { TickRequest } from "./http/single_flight.ts";
+import { Ticker } from "./http/single_flight.ts";
+import type { Lease } from "./core/types.ts";
+import { hasMissedRenewal } from "./core/heartbeat.ts";
+import type { KubeClient } from "./kube/client.ts";
+import { sleep } from "./kube/deadline.ts";
+import { decodeLease } from "./kube/decoders/kinds.ts";
+import { LeaseWitness } from "./kube/lease_witness.ts";
+import type { ObserveOptions } from "./kube/observe.ts";
+import { Reflector } from "./kube/reflector.ts";
+import { PATHS } from "./kube/resources.ts";
+import { ServerClock } from "./kube/server_clock.ts";
+import { tick } from "./tick.ts";
+import type { TickResult } from "./tick.ts";
+
+export interface ControllerOptions {
+  readonly cilium?: ObserveOptions["cilium"];
+  /** Between ticks while nothing happens. Default 1 s. */
+  readonly everyMilliseconds?: number;
+  /** Between ticks while a move is under way or a holder has missed a heartbeat. Default 100 ms. */
+  readonly hurryMilliseconds?: number;
+  /** Watch the agents' Leases for news. Default true. */
+  readonly hints?: boolean;
+  readonly onTick?: (result: TickResult) => void;
+  /** A tick that threw, and how long it took; or a watch that broke. Milliseconds. */
+  readonly onError?: (error: Error, durationMilliseconds?: number) => void;
+  /** Ends the loop and breaks off what is under way. */
+  readonly signal: AbortSignal;
+}
+
+export class Controller {
+  readonly ticker: Ticker<TickResult>;
+  readonly #client: KubeClient;
+  readonly #options: ControllerOptions;
+  readonly #witness = new LeaseWitness();
+  readonly #clock = new ServerClock();
+  readonly #news = new Map<string, string>();
+  #last: TickResult | undefined;
+  #hint: () => void = () => {};
+
+  constructor(client: KubeClient, options: ControllerOptions) {
+    this.#client = client;
+    this.#options = options;
+    this.ticker = new Ticker((request) => this.#tick(request));
+  }
+
+  /** The last tick that was carried out; undefined before the first. */
+  get last(): TickResult | undefined {
+    return this.#last;
+  }
+
+  /** Ticks until the signal aborts. */
+  async run(): Promise<void> {
+    const { signal, hints = true, everyMilliseconds = 1_000, hurryMilliseconds = 100 } =
+      this.#options;
+    const watching = hints ? this.#watchLeases() : undefined;
+    while (!signal.aborted) {
+      const hinted = new Promise<void>((resolve) => this.#hint = resolve);
+      let settled = true;
+      try {
+        settled = isQuiet(await this.ticker.trigger());
+      } catch {
+        // Told to onError by the tick itself; the next one tries again.
+      }
+      await Promise.race([hinted, sleep(settled ? everyMilliseconds : hurryMilliseconds, signal)])
+        .catch(() => {});
+    }
+    await watching;
+  }
+
+  async #tick({ dryRun }: TickRequest): Promise<TickResult> {
+    const { cilium, signal, onTick, onError } = this.#options;
+    const begun = performance.now();
+    try {
+      const result = await tick(this.#client, {
+        dryRun,
+        witness: this.#witness,
+        clock: this.#clock,
+        signal,
+        ...(cilium === undefined ? {} : { cilium }),
+      });
+      if (!dryRun) {
+        this.#last = result;
+        onTick?.(result);
+      }
+      return result;
+    } catch (error) {
+      if (!signal.aborted) onError?.(asError(error), performance.now() - begun);
+      throw error;
+    }
+  }
+
+  /** Renewals say how old a heartbeat is; a changed report is a reason to tick now. */
+  async #watchLeases(): Promise<void> {
+    const { signal, onError } = this.#options;
+    await new Reflector<Lease>(this.#client, PATHS.Lease, {
+      decode: (item) => {
+        const decoded = decodeLease(item);
+        if (!("object" in decoded)) return undefined;
+        this.#note(decoded.object);
+        return decoded.object;
+      },
+      keyOf: ({ name }) => name,
+      onChange: () => {},
+      signal,
+      ...(onError === undefined ? {} : { onError }),
+    }).run();
+  }
+
+  #note(lease: Lease): void {
+    this.#witness.note(lease, performance.now());
+    const news = JSON.stringify(lease.report);
+    if (this.#news.get(lease.name) === news) return;
+    this.#news.set(lease.name, news);
+    this.#hint();
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** Nothing is under way, and every holder's heart beats. */
+function isQuiet({ settled, snapshot, plan }: TickResult): boolean {
+  const holders = new Set(plan.gateways.map(({ activeNodeName }) => activeNodeName));
+  return settled &&
+    !snapshot.leases.some((lease) =>
+      holders.has(lease.name) && lease.report !== undefined &&
+      hasMissedRenewal(lease, snapshot.now) &&
+      plan.gateways.some(({ activeNodeName, candidates }) =>
+        activeNodeName === lease.name &&
+        candidates.some(({ node, eligible }) => node === lease.name && eligible)
+      )
+    );
+}

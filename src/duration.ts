@@ -1,0 +1,19 @@
+import { ConfigError } from "./kube/errors.ts";
+
+const UNITS = { ms: 1, s: 1_000, m: 60_000 } as const;
+
+/**
+ * Milliseconds of a duration such as `500ms`, `55s` or `2m`.
+ *
+ * @throws ConfigError for anything else
+ */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text);
+  const [, amount, unit] = match ?? [];
+  if (amount === undefined || unit === undefined) {
+    throw new ConfigError(
+      `Cannot read duration '${text}': write a number with ms, s or m, such as 55s`,
+    );
+  }
+  return Number(amount) * UNITS[unit as keyof typeof UNITS];
+}

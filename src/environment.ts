@@ -1,0 +1,71 @@
+/** The settings of the functions, from environment variables. The command line has options of the same names. */
+import * as v from "valibot";
+import { ConfigError } from "./kube/errors.ts";
+import { describeIssues } from "./kube/decoders/issues.ts";
+
+const port = v.pipe(
+  v.string(),
+  v.transform(Number),
+  v.integer("write a port from 0 to 65535"),
+  v.minValue(0, "write a port from 0 to 65535"),
+  v.maxValue(65_535, "write a port from 0 to 65535"),
+);
+
+const flag = v.pipe(v.picklist(["true", "false"]), v.transform((text) => text === "true"));
+
+const schema = v.object({
+  SALLYPORT_KUBECONFIG: v.optional(v.string()),
+  SALLYPORT_CONTEXT: v.optional(v.string()),
+  SALLYPORT_HOSTNAME: v.optional(v.string(), "127.0.0.1"),
+  SALLYPORT_PORT: v.optional(port, "8080"),
+  SALLYPORT_TOKEN_FILE: v.optional(v.string()),
+  SALLYPORT_LOG_FORMAT: v.optional(v.picklist(["json", "text"]), "json"),
+  SALLYPORT_LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warning", "error"]), "info"),
+  SALLYPORT_CILIUM_NAMESPACE: v.optional(v.string(), "kube-system"),
+  SALLYPORT_CILIUM_SELECTOR: v.optional(v.string(), "k8s-app=cilium"),
+  SALLYPORT_DRY_RUN: v.optional(flag, "false"),
+  /** The agent's node; from the downward API. */
+  SALLYPORT_NODE_NAME: v.optional(v.string()),
+  /** Where the agent remembers what it bound: a folder that a reboot empties. */
+  SALLYPORT_STATE_DIRECTORY: v.optional(v.string(), "/run/sallyport"),
+  /** Cilium's health endpoint as the agent sees it; `off`: do not ask. */
+  SALLYPORT_CILIUM_HEALTHZ: v.optional(v.string(), "http://127.0.0.1:9879/healthz"),
+});
+
+export type Environment = v.InferOutput<typeof schema>;
+
+/** @throws ConfigError that names the variable and what to write */
+export function readEnvironment(
+  variables: Readonly<Record<string, string | undefined>>,
+): Environment {
+  const given = Object.fromEntries(
+    Object.entries(variables).filter(([name, value]) =>
+      name.startsWith("SALLYPORT_") && value !== ""
+    ),
+  );
+  const result = v.safeParse(schema, given);
+  if (!result.success) {
+    throw new ConfigError(`Cannot use the environment: ${describeIssues(result.issues)}`);
+  }
+  return result.output;
+}
+
+/** Options that are only there when a value is. */
+export function clusterOptions(
+  { SALLYPORT_KUBECONFIG, SALLYPORT_CONTEXT }: Environment,
+): { readonly kubeconfig?: string; readonly context?: string } {
+  return {
+    ...(SALLYPORT_KUBECONFIG === undefined ? {} : { kubeconfig: SALLYPORT_KUBECONFIG }),
+    ...(SALLYPORT_CONTEXT === undefined ? {} : { context: SALLYPORT_CONTEXT }),
+  };
+}
+
+/** Where Cilium's agents run. */
+export function ciliumPods(
+  environment: Environment,
+): { readonly namespace: string; readonly labelSelector: string } {
+  return {
+    namespace: environment.SALLYPORT_CILIUM_NAMESPACE,
+    labelSelector: environment.SALLYPORT_CILIUM_SELECTOR,
+  };
+}

@@ -1,0 +1,54 @@
+/** Ticks for a limited time: one shot, or a CronJob's minute. */
+import type { KubeClient } from "./kube/client.ts";
+import { sleep } from "./kube/deadline.ts";
+import { tick } from "./tick.ts";
+import type { TickOptions, TickResult } from "./tick.ts";
+
+export interface RunOptions extends TickOptions {
+  /** How long to go on; 0: until the cluster is settled. Milliseconds. */
+  readonly forMilliseconds: number;
+  /** From the start of one tick to the start of the next. Milliseconds. */
+  readonly everyMilliseconds: number;
+  readonly onTick: (result: TickResult) => void;
+  /** A tick that threw; the next one is tried where time is left. */
+  readonly onError: (error: Error) => void;
+}
+
+/** A move takes two ticks when the node that hands over is alive; then the next tick comes this soon. */
+const UNSETTLED_MILLISECONDS = 100;
+
+/** One shot does not wait longer than this for a move to end: 5 s for binding, 7 s for a node that does not yield. */
+const SETTLE_MILLISECONDS = 15_000;
+
+/**
+ * Runs ticks.
+ *
+ * @returns true when every tick succeeded
+ * @throws the signal's reason
+ */
+export async function runTicks(client: KubeClient, options: RunOptions): Promise<boolean> {
+  const { forMilliseconds, everyMilliseconds, onTick, onError, signal, dryRun } = options;
+  const started = performance.now();
+  const passed = (): number => performance.now() - started;
+  let succeeded = true;
+  while (true) {
+    const begun = passed();
+    let settled = true;
+    try {
+      const result = await tick(client, options);
+      onTick(result);
+      settled = result.settled || dryRun === true;
+      succeeded &&= result.problems.length === 0;
+    } catch (error) {
+      signal?.throwIfAborted();
+      onError(error instanceof Error ? error : new Error(String(error)));
+      succeeded = false;
+    }
+    const next = settled ? begun + everyMilliseconds : passed() + UNSETTLED_MILLISECONDS;
+    const end = settled || !succeeded
+      ? forMilliseconds
+      : Math.max(forMilliseconds, SETTLE_MILLISECONDS);
+    if (next >= end) return succeeded;
+    await sleep(Math.max(0, next - passed()), signal);
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * Networks for tests: hosts are network namespaces, their cables go to bridges in a namespace of its own. The machine's
+ * own network is never touched, and everything is gone when the network is disposed of.
+ */
+import { type Argv, commandRunner, type Commands } from "../../src/agent/command.ts";
+import { type GuardedProcess, spawnGuarded } from "../support/guarded_process.ts";
+import { type Need, programs, root, testWith } from "../support/needs.ts";
+
+const here: Commands = commandRunner();
+
+/** Namespaces are named `sallyport-<pid>-<count>-<name>`, so runs side by side do not meet. */
+const PREFIX = "sallyport";
+let networks = 0;
+
+/** Registers a test that builds networks; skipped with the reason where that is not possible. */
+export function labTest(
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+  needs: readonly Need[] = [],
+): void {
+  testWith([root, programs("ip", "nsenter"), namespaces, ...needs], name, fn);
+}
+
+/** The kernel gives network namespaces, veth pairs and bridges. */
+export const namespaces: Need = (() => {
+  let answer: string | null | undefined;
+  return () => answer ??= tryNamespaces();
+})();
+
+function tryNamespaces(): string | null {
+  const script = "ip link add v0 type veth peer name v1 && ip link add b0 type bridge";
+  const { success } = new Deno.Command("unshare", {
+    args: ["--net", "sh", "-c", script],
+    stdout: "null",
+    stderr: "null",
+  }).outputSync();
+  return success ? null : "needs network namespaces, veth and bridges";
+}
+
+/** A cable of a host. */
+export interface Cable {
+  /** The interface's name on the host, e.g. `eth1`. */
+  readonly name: string;
+  /** The bridge at its other end; made when it is first named. */
+  readonly bridge: string;
+  /** With prefix length, e.g. `10.0.0.1/24`. */
+  readonly address?: string;
+}
+
+/** `silent`: packets vanish, the carrier stays, as behind a dead switch. `unplugged`: the carrier is gone too. */
+export type Cut = "silent" | "unplugged";
+
+export class Network implements AsyncDisposable {
+  readonly id: string;
+  readonly #switch: Host;
+  readonly #bridges = new Set<string>();
+  readonly #hosts: Host[] = [];
+  #ports = 0;
+
+  private constructor(id: string) {
+    this.id = id;
+    this.#switch = new Host({ network: this, id, name: "switch" });
+  }
+
+  static async create(): Promise<Network> {
+    await sweep();
+    const network = new Network(`${PREFIX}-${Deno.pid}-${networks++}`);
+    await network.#make(network.#switch);
+    return network;
+  }
+
+  /** Makes a host with these cables, all up. */
+  async host(name: string, cables: readonly Cable[] = []): Promise<Host> {
+    const host = new Host({ network: this, id: this.id, name });
+    await this.#make(host);
+    for (const cable of cables) await this.#plug(host, cable);
+    return host;
+  }
+
+  async #make(host: Host): Promise<void> {
+    this.#hosts.push(host);
+    await here.run(["ip", "netns", "add", host.namespace]);
+    // Neighbour discovery would only be noise: everything here is IPv4.
+    await host.sysctl("net/ipv6/conf/all/disable_ipv6", 1);
+    await host.sysctl("net/ipv6/conf/default/disable_ipv6", 1);
+    await host.ip("link", "set", "lo", "up");
+  }
+
+  async #plug(host: Host, { name, bridge, address }: Cable): Promise<void> {
+    await this.#bridge(bridge);
+    const port = `p${this.#ports++}`;
+    const inside = ["netns", host.namespace, "name", name];
+    await this.#switch.ip("link", "add", port, "type", "veth", "peer", ...inside);
+    await this.#switch.ip("link", "set", port, "master", bridge, "up");
+    await host.ip("link", "set", name, "up");
+    if (address !== undefined) await host.ip("addr", "add", address, "dev", name);
+    const set = (...change: string[]) => this.#switch.ip("link", "set", port, ...change);
+    host.addCable(name, {
+      cut: (how) => how === "silent" ? set("nomaster") : set("down"),
+      restore: () => set("master", bridge, "up"),
+    });
+  }
+
+  async #bridge(name: string): Promise<void> {
+    if (this.#bridges.has(name)) return;
+    this.#bridges.add(name);
+    // No learning pause for a new port, and no multicast filtering.
+    const quiet = ["stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"];
+    await this.#switch.ip("link", "add", name, "type", "bridge", ...quiet);
+    await this.#switch.ip("link", "set", name, "up");
+  }
+
+  /** Ends all programs and removes all namespaces. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#hosts.map((host) => host.stopAll()));
+    for (const host of this.#hosts.reverse()) {
+      await here.run(["ip", "netns", "del", host.namespace]).catch(() => {});
+    }
+  }
+}
+
+interface Plug {
+  readonly cut: (how: Cut) => Promise<unknown>;
+  readonly restore: () => Promise<unknown>;
+}
+
+interface HostIdentity {
+  readonly network: Network;
+  readonly id: string;
+  readonly name: string;
+}
+
+export class Host {
+  readonly name: string;
+  readonly namespace: string;
+  readonly network: Network;
+  /** Programs run through it run on this host. */
+  readonly commands: Commands;
+  readonly #cables = new Map<string, Plug>();
+  readonly #running = new Set<GuardedProcess>();
+
+  constructor({ network, id, name }: HostIdentity) {
+    this.network = network;
+    this.name = name;
+    this.namespace = `${id}-${name}`;
+    this.commands = commandRunner({ prefix: this.prefix });
+  }
+
+  /** Put before a program to run it on this host; it becomes the program, so its pid is the program's. */
+  get prefix(): readonly string[] {
+    return ["nsenter", `--net=/run/netns/${this.namespace}`];
+  }
+
+  /** Runs a program to its end and gives its output. */
+  run(argv: Argv, stdin?: string): Promise<string> {
+    return this.commands.run(argv, stdin === undefined ? {} : { stdin });
+  }
+
+  /** `ip` on this host. */
+  ip(...args: string[]): Promise<string> {
+    return here.run(["ip", "-n", this.namespace, ...args]);
+  }
+
+  /** Sets e.g. `net/ipv4/conf/eth1/arp_accept`. */
+  async sysctl(path: string, value: number): Promise<void> {
+    await this.run(["sh", "-c", `echo ${value} > /proc/sys/${path}`]);
+  }
+
+  /** Starts a program that ends with the network at the latest. What it prints goes to `log`. */
+  spawn(
+    argv: readonly string[],
+    { log, env = {} }: { readonly log: string; readonly env?: Readonly<Record<string, string>> },
+  ): GuardedProcess {
+    const name = `${argv[0]} on ${this.name}`;
+    const process = spawnGuarded({ name, argv: [...this.prefix, ...argv], log, env });
+    this.#running.add(process);
+    process.exited.then(() => this.#running.delete(process));
+    return process;
+  }
+
+  /** The interface's MAC address, lower case. */
+  async macOf(name: string): Promise<string> {
+    const text = await this.ip("-json", "link", "show", "dev", name);
+    return /"address":"([^"]+)"/.exec(text)?.[1] ?? "";
+  }
+
+  /** What this host's ARP table has for an address: a MAC address, or undefined. */
+  async arpEntry(ip: string): Promise<string | undefined> {
+    const text = await this.ip("-4", "neigh", "show", ip);
+    return /lladdr (\S+)/.exec(text)?.[1];
+  }
+
+  /** The source address that this host would use to reach another. */
+  async sourceFor(destination: string): Promise<string> {
+    const text = await this.ip("-4", "route", "get", destination);
+    return /src (\S+)/.exec(text)?.[1] ?? "";
+  }
+
+  addCable(name: string, plug: Plug): void {
+    this.#cables.set(name, plug);
+  }
+
+  /** Cuts these interfaces' cables; default: all. */
+  async cut({ how = "silent", only }: CutOptions = {}): Promise<void> {
+    await Promise.all(this.#chosen(only).map(({ cut }) => cut(how)));
+  }
+
+  /** Mends these interfaces' cables; default: all. */
+  async restore({ only }: Pick<CutOptions, "only"> = {}): Promise<void> {
+    await Promise.all(this.#chosen(only).map(({ restore }) => restore()));
+  }
+
+  /** Kills every program that `spawn` started here. */
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#running].map((process) => process.stop({ graceMilliseconds: 0 })));
+  }
+
+  #chosen(only: readonly string[] = [...this.#cables.keys()]): readonly Plug[] {
+    return only.map((name) => {
+      const plug = this.#cables.get(name);
+      if (plug === undefined) throw new Error(`Host '${this.name}' has no cable '${name}'`);
+      return plug;
+    });
+  }
+}
+
+export interface CutOptions {
+  readonly how?: Cut;
+  readonly only?: readonly string[];
+}
+
+/** Removes what runs left behind that were killed: their pid is in the name. */
+async function sweep(): Promise<void> {
+  for (const line of (await here.run(["ip", "netns", "list"])).split("\n")) {
+    const [, namespace, pid] = new RegExp(`^(${PREFIX}-(\\d+)-\\S+)`).exec(line) ?? [];
+    if (namespace === undefined || isAlive(Number(pid))) continue;
+    await here.run(["ip", "netns", "del", namespace]).catch(() => {});
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    Deno.statSync(`/proc/${pid}`);
+    return true;
+  } catch {
+    return false;
+  }
+}

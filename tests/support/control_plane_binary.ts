@@ -1,0 +1,141 @@
+/** Where the control plane's programs come from: KUBEBUILDER_ASSETS, our cache, or a build of `tests/controlplane`. */
+import { fileURLToPath } from "node:url";
+import { cached, cachePath, digest, exists } from "./cache.ts";
+
+export type Part = "etcd" | "kube-apiserver" | "kube-controller-manager";
+
+/** Start of the command line of each part. */
+export type Programs = Readonly<Record<Part, readonly string[]>>;
+
+const SOURCE = fileURLToPath(new URL("../controlplane", import.meta.url));
+const SOURCE_FILES = ["go.mod", "go.sum", "main.go"];
+const NO_GO = "needs Go on PATH to build a Kubernetes control plane";
+
+/** Why there can be no control plane on this machine, or null. Builds nothing. */
+export function controlPlane(): string | null {
+  const assets = Deno.env.get("KUBEBUILDER_ASSETS");
+  if (assets) return assetsProblem(assets);
+  if (hasGo() || exists(cachePath(binaryName()))) return null;
+  return `${NO_GO}, or KUBEBUILDER_ASSETS`;
+}
+
+/**
+ * The multi-call binary of etcd, kube-apiserver and kube-controller-manager, built when this machine has none yet: once
+ * for all processes, 5 to 6 minutes on two cores, seconds when Go's own cache is warm. Progress goes to stderr.
+ *
+ * @throws Error when the build fails, with the compiler's last lines
+ */
+export async function controlPlaneBinary(): Promise<{ bin: string } | { skip: string }> {
+  const name = binaryName();
+  if (!exists(cachePath(name)) && !hasGo()) return { skip: NO_GO };
+  return { bin: await cached(name, build) };
+}
+
+/**
+ * Command lines of the control plane's parts.
+ *
+ * @throws Error with the reason that `controlPlane` gives when there are none
+ */
+export async function controlPlanePrograms(): Promise<Programs> {
+  const problem = controlPlane();
+  if (problem !== null) throw new Error(`Cannot start a control plane: ${problem}`);
+  const assets = Deno.env.get("KUBEBUILDER_ASSETS");
+  if (assets) return programs((part) => [`${assets}/${part}`]);
+  const binary = await controlPlaneBinary();
+  if ("skip" in binary) throw new Error(`Cannot start a control plane: ${binary.skip}`);
+  return programs((part) => [binary.bin, part]);
+}
+
+/** Whether `go` is on PATH. */
+export function hasGo(): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((directory) => exists(`${directory}/go`));
+}
+
+/** Writes a line to stderr, which a test runner shows at once. */
+export function say(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+function programs(command: (part: Part) => readonly string[]): Programs {
+  return {
+    "etcd": command("etcd"),
+    "kube-apiserver": command("kube-apiserver"),
+    "kube-controller-manager": command("kube-controller-manager"),
+  };
+}
+
+function assetsProblem(assets: string): string | null {
+  const absent = ["etcd", "kube-apiserver"].filter((part) => !exists(`${assets}/${part}`));
+  return absent.length === 0 ? null : `needs ${absent.join(" and ")} in KUBEBUILDER_ASSETS`;
+}
+
+function binaryName(): string {
+  const texts = SOURCE_FILES.map((file) => Deno.readTextFileSync(`${SOURCE}/${file}`));
+  return `controlplane-${digest(...texts)}`;
+}
+
+async function build(output: string): Promise<void> {
+  const version = await kubernetesVersion();
+  const [major, minor] = version.slice(1).split(".");
+  const stamp = (name: string, value = "") => `-X k8s.io/component-base/version.${name}=${value}`;
+  const flags = [stamp("gitVersion", version), stamp("gitMajor", major), stamp("gitMinor", minor)];
+  say(
+    `Building Kubernetes ${version} control plane for the tests, once for this machine: ` +
+      "5 to 6 minutes on two cores unless Go has its packages cached",
+  );
+  const start = performance.now();
+  const elapsed = () => `${Math.round((performance.now() - start) / 1000)} s`;
+  const child = new Deno.Command("go", {
+    // `-v` names each package when it is compiled.
+    args: [
+      "build",
+      "-v",
+      "-buildvcs=false",
+      "-o",
+      output,
+      "-ldflags",
+      `-s -w ${flags.join(" ")}`,
+      ".",
+    ],
+    cwd: SOURCE,
+    env: { CGO_ENABLED: "0", GOWORK: "off" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let lines: string[] = [];
+  let count = 0;
+  const timer = setInterval(() => {
+    say(
+      `Building the control plane: ${elapsed()}, ${count} packages done, now ${
+        lines.at(-1) ?? "-"
+      }`,
+    );
+  }, 10_000);
+  try {
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+      const added = text.split("\n").filter((line) => line !== "");
+      count += added.length;
+      lines = [...lines, ...added].slice(-20);
+    }
+    const { code } = await child.status;
+    if (code !== 0) {
+      throw new Error(
+        `Cannot build the control plane: go build exited with ${code}:\n${lines.join("\n")}`,
+      );
+    }
+  } finally {
+    clearInterval(timer);
+  }
+  say(`Built the control plane in ${elapsed()}`);
+}
+
+async function kubernetesVersion(): Promise<string> {
+  const found = /^\tk8s\.io\/kubernetes (v[\d.]+)$/m.exec(
+    await Deno.readTextFile(`${SOURCE}/go.mod`),
+  );
+  if (found?.[1] === undefined) {
+    throw new Error("Cannot read the Kubernetes version: go.mod requires no k8s.io/kubernetes");
+  }
+  return found[1];
+}
