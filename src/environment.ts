@@ -26,6 +26,8 @@ const schema = v.object({
   SALLYPORT_DRY_RUN: v.optional(flag, "false"),
   /** The agent's node; from the downward API. */
   SALLYPORT_NODE_NAME: v.optional(v.string()),
+  /** Where the agent answers the kubelet's probes; on the loopback address, since it runs in the node's network. */
+  SALLYPORT_AGENT_PORT: v.optional(port, "9881"),
   /** Where the agent remembers what it bound: a folder that a reboot empties. */
   SALLYPORT_STATE_DIRECTORY: v.optional(v.string(), "/run/sallyport"),
   /** Cilium's health endpoint as the agent sees it; `off`: do not ask. */

@@ -48,6 +48,7 @@ labTest("binding what is bound changes nothing", () =>
     await bindAddress(place, { commands });
     const before = await host.ip("-json", "addr");
     await bindAddress(place, { commands });
+    await bindAddress({ ...place, prefixLength: 32 }, { commands });
     assert.equal(await host.ip("-json", "addr"), before);
   }));
 

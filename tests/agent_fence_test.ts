@@ -127,6 +127,23 @@ fenceTest(
   },
 );
 
+fenceTest(
+  "with the node's own address known, a silent VIP's traffic finds its neighbours",
+  async (lab) => {
+    const { holder, client, answers } = lab;
+    const { commands } = holder;
+    await own([VIP], { commands, ownAddresses: { eth1: "10.0.0.10", eth7: "10.7.0.1" } });
+    await assert.rejects(
+      holder.run(["fping", "-r", "0", "-t", "300", "-S", VIP, "10.0.0.2"]),
+      "the client finds no way back to a silent VIP",
+    );
+    assert.equal(await holder.arpEntry("10.0.0.2"), await client.macOf("eth1"));
+    assert.equal(await client.arpEntry("10.0.0.10"), await holder.macOf("eth1"));
+    assert.equal(await client.arpEntry(VIP), undefined);
+    assert.equal(await answers(), false);
+  },
+);
+
 Deno.test("nothing but an IPv4 address gets into the fence's script", async () => {
   const commands = {
     run: () => Promise.reject(new Error("must not run")),
@@ -138,6 +155,7 @@ Deno.test("nothing but an IPv4 address gets into the fence's script", async () =
     await assert.rejects(own([ip], { commands }), TypeError);
     await assert.rejects(speak([{ ip, milliseconds: 1000 }], { commands }), TypeError);
     await assert.rejects(mute([ip], { commands }), TypeError);
+    await assert.rejects(own([], { commands, ownAddresses: { eth1: ip } }), TypeError);
   }
   await assert.rejects(speak([{ ip: VIP, milliseconds: 0 }], { commands }), RangeError);
 });

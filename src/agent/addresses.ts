@@ -93,26 +93,20 @@ export async function bindAddress(
   options: AddressOptions = {},
 ): Promise<void> {
   const { commands = hostCommands, signal } = options;
-  const address = ["addr", "add", `${ip}/${prefixLength}`, "dev", name, "label", labelFor(name)];
-  const add = () => commands.run(["ip", ...address], { signal });
-  try {
-    await add();
-    return;
-  } catch (error) {
-    if (!isAlreadyThere(error)) throw error;
-  }
   const link = await findLink(name, options);
-  const there = link?.addresses.find((one) => one.ip === ip && one.prefixLength === prefixLength);
-  if (link === undefined || there === undefined) return;
-  if (!there.ours) {
+  // Whatever its prefix length: the kernel would take the same address twice.
+  const there = link?.addresses.find((address) => address.ip === ip);
+  if (there && !there.ours) {
     throw new Error(
       `Cannot bind VIP ${ip} on '${name}': the address is there already and Sallyport did not add it`,
     );
   }
-  if (isPromoted(there, link) && await promotesSecondaries(name, options)) {
+  if (link && there) {
+    if (!isPromoted(there, link) || !(await promotesSecondaries(name, options))) return;
     await remove(there, { link, options });
-    await add();
   }
+  const address = ["addr", "add", `${ip}/${prefixLength}`, "dev", name, "label", labelFor(name)];
+  await commands.run(["ip", ...address], { signal });
 }
 
 /**
@@ -218,11 +212,6 @@ async function findLink(name: string, options: AddressOptions): Promise<Link | u
 /** The kernel takes any label of at most 15 characters, so a long interface name is cut. */
 function labelFor(name: string): string {
   return name.slice(0, LABEL_LENGTH - MARK.length) + MARK;
-}
-
-function isAlreadyThere(error: unknown): boolean {
-  return error instanceof CommandError &&
-    /File exists|Address already assigned/.test(error.stderr);
 }
 
 function isGone(error: unknown): boolean {

@@ -21,6 +21,8 @@ export type Run = (argv: Argv, options?: RunOptions) => Promise<string>;
 export interface FollowOptions {
   /** Called with each line of standard output. */
   readonly onLine: (line: string) => void;
+  /** Written to the program's standard input. */
+  readonly stdin?: string;
   /** Kills the program; it then counts as ended, not as failed. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -124,9 +126,7 @@ function runToEnd(argv: Argv, options: RunOptions & WithStart): Promise<string> 
 
     const stdout = collect(child.stdout);
     const stderr = collect(child.stderr);
-    // A program that ends without reading its input is judged by its exit code, not by the broken pipe.
-    child.stdin?.on("error", () => {});
-    child.stdin?.end(stdin);
+    give(child, stdin);
     child.on("error", (cause) => {
       cleanUp();
       reject(new CommandError(argv, cause.message, { cause }));
@@ -144,15 +144,16 @@ function runToEnd(argv: Argv, options: RunOptions & WithStart): Promise<string> 
 
 function followLines(
   argv: Argv,
-  { onLine, signal, start }: FollowOptions & WithStart,
+  { onLine, stdin, signal, start }: FollowOptions & WithStart,
 ): Followed {
   let stopped = false;
-  const child = start(argv, "ignore");
+  const child = start(argv, stdin === undefined ? "ignore" : "pipe");
   const stop = () => {
     stopped = true;
     child.kill("SIGKILL");
   };
   signal?.addEventListener("abort", stop, { once: true });
+  give(child, stdin);
   const stderr = collect(child.stderr);
   if (child.stdout) createInterface({ input: child.stdout }).on("line", onLine);
 
@@ -177,6 +178,12 @@ function followLines(
   ended.catch(() => {});
   if (signal?.aborted) stop();
   return { started, ended, stop };
+}
+
+/** A program that ends without reading its input is judged by its exit code, not by the broken pipe. */
+function give(child: ChildProcess, stdin: string | undefined): void {
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(stdin);
 }
 
 /** Text of a stream; only its last 64 KB are kept of a stream that is longer than 1 MB. */

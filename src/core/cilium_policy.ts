@@ -68,7 +68,7 @@ export function ciliumPolicyPatch(
       ? {}
       : { ownerReferences: wanted.ownerReferences }),
   };
-  const spec = mergePatch(existing.spec, specFor(policy, egressGateway));
+  const spec = mergePatch(withoutEmpty(existing.spec), specFor(policy, egressGateway));
   if (Object.keys(metadata).length === 0 && spec === undefined) return undefined;
   return {
     metadata: { resourceVersion: existing.resourceVersion, ...metadata },
@@ -136,4 +136,11 @@ function specFor({ spec }: Policy, egressGateway: Json): JsonObject {
     ...(spec.excludedCIDRs.length === 0 ? {} : { excludedCIDRs: spec.excludedCIDRs }),
     egressGateway,
   };
+}
+
+/** Cilium's CRD fills in empty lists (`egressGateways: []` since 1.20), which say nothing. */
+function withoutEmpty(spec: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(spec).filter(([, value]) => !(Array.isArray(value) && value.length === 0)),
+  );
 }

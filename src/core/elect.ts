@@ -110,14 +110,12 @@ function nobodyEligible(gateway: Gateway, candidates: readonly Candidate[]): Ele
   const nobody = candidates.length === 0
     ? "No node matches spec.nodeSelector"
     : `None of ${candidates.length} candidates is eligible`;
-  if (current === undefined) return { holder: undefined, decision: "None", message: nobody };
+  // The same words before and after the drop, so that status comes to rest.
   if (gateway.spec.whenNoneEligible === "Drop") {
-    return {
-      holder: undefined,
-      decision: "None",
-      message: `${nobody} and whenNoneEligible is Drop`,
-    };
+    const message = `${nobody}; nobody holds it since whenNoneEligible is Drop`;
+    return { holder: undefined, decision: "None", message };
   }
+  if (current === undefined) return { holder: undefined, decision: "None", message: nobody };
   return keep(current, `${nobody}; ${current} stays named since whenNoneEligible is Keep`);
 }
 

@@ -1,6 +1,7 @@
 /** The labels that Sallyport keeps on nodes: `member`, and `active-for-<gateway>`. */
 import type { Facts, NodeFacts } from "./facts.ts";
 import { ACTIVE_FOR_LABEL, MEMBER_LABEL, PREFIX } from "./names.ts";
+import { byText } from "./order.ts";
 import { matchesLabels } from "./selectors.ts";
 import type { Change, Labels } from "./types.ts";
 
@@ -57,8 +58,10 @@ function labelPatch(
     (key === MEMBER_LABEL || key.startsWith(ACTIVE_FOR_LABEL)) && !(key in wanted) && !kept.has(key)
   );
   const missing = Object.keys(wanted).filter((key) => labels[key] !== wanted[key]);
-  return Object.fromEntries([
-    ...missing.map((key) => [key, wanted[key] ?? ""] as const),
-    ...stale.map((key) => [key, null] as const),
-  ]);
+  return Object.fromEntries(
+    [
+      ...missing.map((key) => [key, wanted[key] ?? ""] as const),
+      ...stale.map((key) => [key, null] as const),
+    ].sort(([a], [b]) => byText(a, b)),
+  );
 }

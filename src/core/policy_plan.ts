@@ -63,15 +63,10 @@ function statusOf(
     unreadable: boolean;
   },
 ): PolicyStatus {
-  const { outcome, facts, clash } = context;
-  const route = clash ? undefined : outcome?.route;
-  const egressIP = route?.node === undefined
-    ? undefined
-    : egressIPOf(route.node, { policy, outcome, facts });
+  const { facts } = context;
   return {
     observedGeneration: policy.generation,
-    ...(route?.node === undefined ? {} : { activeNodeName: route.node }),
-    ...(egressIP === undefined ? {} : { egressIP }),
+    ...wayOf(policy, context),
     conditions: conditionsFrom([
       accepted(policy, context),
       ready(policy, context),
@@ -84,15 +79,32 @@ function statusOf(
   };
 }
 
+/** By which node and address the traffic leaves; what cannot be read is not changed, so that its traffic stays. */
+function wayOf(
+  policy: Policy,
+  { outcome, facts, clash, unreadable }: Verdict & { readonly facts: Facts },
+): Pick<PolicyStatus, "activeNodeName" | "egressIP"> {
+  if (clash) return {};
+  const { activeNodeName, egressIP } = unreadable ? policy.status : {
+    activeNodeName: outcome?.route.node,
+    egressIP: outcome?.route.node === undefined
+      ? undefined
+      : egressIPOf(outcome.route.node, { policy, outcome, facts }),
+  };
+  return {
+    ...(activeNodeName === undefined ? {} : { activeNodeName }),
+    ...(egressIP === undefined ? {} : { egressIP }),
+  };
+}
+
 /**
  * The source address that the world sees: the VIP, or what the agent reports for the interface. While a handover waits
  * the traffic keeps the address that it has, also where the spec already names another.
  */
 function egressIPOf(
   node: string,
-  { policy, outcome, facts }: { policy: Policy; outcome: GatewayOutcome | undefined; facts: Facts },
+  { policy, outcome, facts }: { policy: Policy; outcome: GatewayOutcome; facts: Facts },
 ): string | undefined {
-  if (outcome === undefined) return undefined;
   const { gateway, route } = outcome;
   const source = gateway.spec.sourceIP;
   if (route.waiting) return policy.status.egressIP;

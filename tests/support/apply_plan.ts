@@ -35,6 +35,29 @@ export function applyPlan(
   );
 }
 
+/**
+ * Applies a plan as a tick does that may be late or die: a refused write leaves out the rest of its group, and nothing
+ * is written after `limit` changes.
+ */
+export function applyWhatFits(
+  snapshot: Snapshot,
+  plan: Pick<Plan, "changes">,
+  { limit = Infinity }: { readonly limit?: number } = {},
+): Snapshot {
+  const answered = new Map<string, string>();
+  const stopped = new Set<string>();
+  return plan.changes.slice(0, limit).reduce((state, change) => {
+    if (stopped.has(change.group)) return state;
+    try {
+      return applyChange(state, { change, answered });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      stopped.add(change.group);
+      return state;
+    }
+  }, snapshot);
+}
+
 interface Write {
   readonly change: Change;
   /** resourceVersion that was given -> the one that the write was answered with, by object. */

@@ -1,0 +1,275 @@
+/** EgressGateways that the API server must refuse. */
+import {
+  gateway,
+  PRIMARY,
+  PRIMARY_MODE,
+  primaryGateway,
+  type Refusal,
+  type Spec,
+  virtualGateway,
+  virtualWith,
+} from "./crd_manifests.ts";
+
+const LONG_LABEL = "a".repeat(64);
+const IP = "spec.sourceIP.virtualIPAddress.ip";
+const INTERFACE = `spec.sourceIP.${PRIMARY}.interfaceName`;
+
+export const GATEWAY_REFUSALS: readonly Refusal[] = [
+  ...modes(),
+  ...addresses(),
+  ...interfaces(),
+  ...nodeSelectors(),
+  ...values(),
+];
+
+function modes(): readonly Refusal[] {
+  const virtualIPAddress = { ip: "172.18.18.242" };
+  const primary = { interfaceName: "eth1" };
+  const row = (what: string, sourceIP: unknown, field: string, says: string) => ({
+    what,
+    object: gateway({ nodeSelector: {}, sourceIP }),
+    field,
+    says,
+  });
+  return [
+    {
+      what: "a gateway without spec",
+      object: { ...primaryGateway(), spec: undefined },
+      field: "spec",
+      says: "Required value",
+    },
+    row("no source IP", undefined, "spec.sourceIP", "Required value"),
+    row("no mode", { virtualIPAddress }, "spec.sourceIP.mode", "Required value"),
+    row(
+      "an unknown mode",
+      { mode: "Floating", virtualIPAddress },
+      "spec.sourceIP.mode",
+      `supported values: "${PRIMARY_MODE}", "VirtualIPAddress"`,
+    ),
+    row(
+      "both blocks",
+      { mode: "VirtualIPAddress", virtualIPAddress, [PRIMARY]: primary },
+      "spec.sourceIP",
+      "keep only the block of mode VirtualIPAddress",
+    ),
+    row(
+      "both blocks in the other mode",
+      { mode: PRIMARY_MODE, virtualIPAddress, [PRIMARY]: primary },
+      "spec.sourceIP",
+      `keep only the block of mode ${PRIMARY_MODE}`,
+    ),
+    row(
+      "mode virtual without a block",
+      { mode: "VirtualIPAddress" },
+      "spec.sourceIP",
+      "write virtualIPAddress with ip",
+    ),
+    row(
+      "mode primary without a block",
+      { mode: PRIMARY_MODE },
+      "spec.sourceIP",
+      `write ${PRIMARY} with interfaceName`,
+    ),
+    row(
+      "mode virtual with the other block",
+      { mode: "VirtualIPAddress", [PRIMARY]: primary },
+      "spec.sourceIP",
+      `write virtualIPAddress with ip instead of ${PRIMARY}, or mode ${PRIMARY_MODE}`,
+    ),
+    row(
+      "mode primary with the other block",
+      { mode: PRIMARY_MODE, virtualIPAddress },
+      "spec.sourceIP",
+      `write ${PRIMARY} with interfaceName instead of virtualIPAddress, or mode VirtualIPAddress`,
+    ),
+    row(
+      "a virtual block without an address",
+      { mode: "VirtualIPAddress", virtualIPAddress: { interfaces: ["eth1"] } },
+      IP,
+      "Required value",
+    ),
+    row(
+      "a primary block without an interface",
+      { mode: PRIMARY_MODE, [PRIMARY]: {} },
+      INTERFACE,
+      "Required value",
+    ),
+  ];
+}
+
+function addresses(): readonly Refusal[] {
+  const unicast = "write a unicast address of the nodes' network such as 172.18.18.242";
+  const notOne = "is not an IP address: write an IPv4 address such as 172.18.18.242";
+  const rows: readonly [ip: string, says: string][] = [
+    ["", `'' ${notOne}`],
+    ["egress.example.com", `'egress.example.com' ${notOne}`],
+    ["172.18.18", `'172.18.18' ${notOne}`],
+    ["172.18.18.256", `'172.18.18.256' ${notOne}`],
+    ["172.18.018.242", `'172.18.018.242' ${notOne}`],
+    [" 172.18.18.242", `' 172.18.18.242' ${notOne}`],
+    ["::ffff:172.18.18.242", `'::ffff:172.18.18.242' ${notOne}`],
+    ["172.18.18.242/24", "write an IPv4 address without prefix length such as 172.18.18.242"],
+    ["2001:db8::1", "IPv6 is not supported yet: write an IPv4 address such as 172.18.18.242"],
+    ["0.0.0.0", `it is unspecified: ${unicast}`],
+    ["0.1.2.3", `it is reserved: ${unicast}`],
+    ["127.0.0.1", `it is a loopback address: ${unicast}`],
+    ["127.8.8.8", `it is a loopback address: ${unicast}`],
+    ["169.254.7.7", `it is link-local: ${unicast}`],
+    ["224.0.0.18", `it is a multicast address: ${unicast}`],
+    ["239.1.2.3", `it is a multicast address: ${unicast}`],
+    ["240.0.0.1", `it is reserved: ${unicast}`],
+    ["255.255.255.255", `it is the broadcast address: ${unicast}`],
+    ["1".repeat(65), "may not be more than 64 bytes"],
+  ];
+  return rows.map(([ip, says]) => ({
+    what: `the virtual IP '${ip}'`,
+    object: virtualWith({ ip }),
+    field: IP,
+    says,
+  }));
+}
+
+function interfaces(): readonly Refusal[] {
+  const help = "cannot be the name of a network interface: write the name as `ip link` shows it, " +
+    "1 to 15 characters without spaces, '/' and ':'";
+  const rows: readonly [name: string, says: string][] = [
+    ...["", "sixteen-letters-", "eth 1", "eth/1", "eth1:0", ".", ".."]
+      .map((name): [string, string] => [name, `'${name}' ${help}`]),
+    // The API server writes no line breaks and falls back to a message without the name.
+    ["eth1\n", `This ${help}`],
+    ["e".repeat(65), "may not be more than 64 bytes"],
+  ];
+  return rows.flatMap(([interfaceName, says]) => [
+    {
+      what: `the public interface ${JSON.stringify(interfaceName)}`,
+      object: primaryGateway({ sourceIP: { mode: PRIMARY_MODE, [PRIMARY]: { interfaceName } } }),
+      field: INTERFACE,
+      says,
+    },
+    {
+      what: `announcing on the interface ${JSON.stringify(interfaceName)}`,
+      object: virtualWith({ interfaces: ["eth0", interfaceName] }),
+      field: "spec.sourceIP.virtualIPAddress.interfaces[1]",
+      says,
+    },
+  ]);
+}
+
+function nodeSelectors(): readonly Refusal[] {
+  const key = "cannot be a label key: write letters, digits, '-', '_' and '.', at most 63";
+  const value = "cannot be a label value: write at most 63 letters, digits, '-', '_' and '.'";
+  const rows: readonly [what: string, nodeSelector: unknown, says: string][] = [
+    ["without a node selector", undefined, "Required value"],
+    ["a label key with a space", { "egress node": "" }, `'egress node' ${key}`],
+    ["an empty label key", { "": "x" }, `'' ${key}`],
+    ["a label key with two slashes", { "a/b/c": "" }, `'a/b/c' ${key}`],
+    ["a label key that is too long", { [LONG_LABEL]: "" }, `'${LONG_LABEL}' ${key}`],
+    ["a label value with a slash", { egress: "a/b" }, `'a/b' ${value}`],
+    ["a label value that is too long", { egress: LONG_LABEL }, `'${LONG_LABEL}' ${value}`],
+  ];
+  return rows.flatMap(([what, nodeSelector, says]) => [
+    {
+      what: `${what} as nodes`,
+      object: virtualGateway({ nodeSelector }),
+      field: "spec.nodeSelector",
+      says,
+    },
+    {
+      what: `${what} as preferred nodes`,
+      object: virtualGateway({ preferredNodes: [{ weight: 1, nodeSelector }] }),
+      field: "spec.preferredNodes[0].nodeSelector",
+      says,
+    },
+  ]);
+}
+
+function values(): readonly Refusal[] {
+  const weight = (value: unknown) => ({ preferredNodes: [{ weight: value, nodeSelector: {} }] });
+  const rows: readonly [spec: Spec, field: string, says: string][] = [
+    [weight(0), "spec.preferredNodes[0].weight", "greater than or equal to 1"],
+    [weight(101), "spec.preferredNodes[0].weight", "less than or equal to 100"],
+    [weight(1.5), "spec.preferredNodes[0].weight", "must be of type integer"],
+    [weight(undefined), "spec.preferredNodes[0].weight", "Required value"],
+    [{ strategy: "Random" }, "spec.strategy", `supported values: "Alphabetical", "Hash"`],
+    [{ failback: { mode: "Slow" } }, "spec.failback.mode", `supported values: "Auto", "Never"`],
+    [
+      { failback: { minReadySeconds: -1 } },
+      "spec.failback.minReadySeconds",
+      "greater than or equal to 0",
+    ],
+    [
+      { failback: { minReadySeconds: 3601 } },
+      "spec.failback.minReadySeconds",
+      "less than or equal to 3600",
+    ],
+    [
+      { failureDetection: { heartbeat: "Sometimes" } },
+      "spec.failureDetection.heartbeat",
+      `supported values: "Required", "IfPresent", "Ignore"`,
+    ],
+    [
+      { failureDetection: { timeoutSeconds: 1 } },
+      "spec.failureDetection.timeoutSeconds",
+      "greater than or equal to 2",
+    ],
+    [
+      { failureDetection: { timeoutSeconds: 61 } },
+      "spec.failureDetection.timeoutSeconds",
+      "less than or equal to 60",
+    ],
+    [
+      { failureDetection: { timeoutSeconds: "4s" } },
+      "spec.failureDetection.timeoutSeconds",
+      "must be of type integer",
+    ],
+    [
+      { failureDetection: { peers: "yes" } },
+      "spec.failureDetection.peers",
+      "must be of type boolean",
+    ],
+    [
+      { failureDetection: { ciliumAgentGraceSeconds: -1 } },
+      "spec.failureDetection.ciliumAgentGraceSeconds",
+      "greater than or equal to 0",
+    ],
+    [
+      { failureDetection: { ciliumAgentGraceSeconds: 3601 } },
+      "spec.failureDetection.ciliumAgentGraceSeconds",
+      "less than or equal to 3600",
+    ],
+    [{ whenNoneEligible: "Panic" }, "spec.whenNoneEligible", `supported values: "Keep", "Drop"`],
+  ];
+  const block = "spec.sourceIP.virtualIPAddress";
+  return [
+    ...rows.map(([spec, field, says]) => ({
+      what: JSON.stringify(spec),
+      object: virtualGateway(spec),
+      field,
+      says,
+    })),
+    {
+      what: "an unknown standby",
+      object: virtualWith({ standby: "Warm" }),
+      field: `${block}.standby`,
+      says: `supported values: "Bound", "Unbound"`,
+    },
+    {
+      what: "a negative number of standbys",
+      object: virtualWith({ standbys: -1 }),
+      field: `${block}.standbys`,
+      says: "greater than or equal to 0",
+    },
+    {
+      what: "nine standbys",
+      object: virtualWith({ standbys: 9 }),
+      field: `${block}.standbys`,
+      says: "less than or equal to 8",
+    },
+    {
+      what: "a gateway's name of 53 characters",
+      object: virtualGateway({}, "g".repeat(53)),
+      field: "<nil>",
+      says: "metadata.name is too long: write at most 52 characters",
+    },
+  ];
+}
