@@ -228,10 +228,10 @@ test("short names and a category lead to our kinds, and clash with none of Ciliu
     (await api.get<{ resources: Resource[] }>(path)).resources;
   const ours = (await discover(API)).filter(({ name }) => !name.includes("/"));
   assert.deepEqual(
-    ours.map(({ name, shortNames, categories }) => [name, shortNames, categories]),
+    ours.map(({ name, shortNames, categories }) => [name, shortNames, categories]).sort(),
     [
-      ["egressgateways", ["egw"], ["sallyport"]],
       ["egressgatewaypolicies", ["egwp"], ["sallyport"]],
+      ["egressgateways", ["egw"], ["sallyport"]],
     ],
   );
   const theirs = (await discover("/apis/cilium.io/v2")).flatMap(({ shortNames = [] }) =>

@@ -24,7 +24,6 @@ import type {
   GatewayPlan,
   GatewayStatus,
   InvalidObject,
-  Json,
   JsonObject,
   Plan,
   Snapshot,

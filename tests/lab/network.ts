@@ -62,6 +62,9 @@ export class Network implements AsyncDisposable {
     this.#switch = new Host({ network: this, id, name: "switch" });
   }
 
+  /** Programs of the machine's own network that end with this one. */
+  readonly outside = new Outside();
+
   static async create(): Promise<Network> {
     await sweep();
     const network = new Network(`${PREFIX}-${Deno.pid}-${networks++}`);
@@ -112,7 +115,7 @@ export class Network implements AsyncDisposable {
 
   /** Ends all programs and removes all namespaces. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#hosts.map((host) => host.stopAll()));
+    await Promise.all([this.outside, ...this.#hosts].map((host) => host.stopAll()));
     for (const host of this.#hosts.reverse()) {
       await here.run(["ip", "netns", "del", host.namespace]).catch(() => {});
     }
@@ -130,24 +133,53 @@ interface HostIdentity {
   readonly name: string;
 }
 
-export class Host {
+export interface ProgramOptions {
+  /** File that gets what the program prints. */
+  readonly log: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Starts programs and ends them. */
+export class Outside {
+  readonly #running = new Set<GuardedProcess>();
+
+  /** Put before a program to run it here; it becomes the program, so its pid is the program's. */
+  get prefix(): readonly string[] {
+    return [];
+  }
+
+  /** Starts a program that ends with the network at the latest. */
+  spawn(argv: readonly string[], { log, env = {} }: ProgramOptions): GuardedProcess {
+    const whole = [...this.prefix, ...argv];
+    const process = spawnGuarded({ name: argv.join(" "), argv: whole, log, env });
+    this.#running.add(process);
+    process.exited.then(() => this.#running.delete(process));
+    return process;
+  }
+
+  /** Kills every program that `spawn` started here. */
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#running].map((process) => process.stop({ graceMilliseconds: 0 })));
+  }
+}
+
+export class Host extends Outside {
   readonly name: string;
   readonly namespace: string;
   readonly network: Network;
   /** Programs run through it run on this host. */
   readonly commands: Commands;
   readonly #cables = new Map<string, Plug>();
-  readonly #running = new Set<GuardedProcess>();
 
   constructor({ network, id, name }: HostIdentity) {
+    super();
     this.network = network;
     this.name = name;
     this.namespace = `${id}-${name}`;
     this.commands = commandRunner({ prefix: this.prefix });
   }
 
-  /** Put before a program to run it on this host; it becomes the program, so its pid is the program's. */
-  get prefix(): readonly string[] {
+  override get prefix(): readonly string[] {
     return ["nsenter", `--net=/run/netns/${this.namespace}`];
   }
 
@@ -164,18 +196,6 @@ export class Host {
   /** Sets e.g. `net/ipv4/conf/eth1/arp_accept`. */
   async sysctl(path: string, value: number): Promise<void> {
     await this.run(["sh", "-c", `echo ${value} > /proc/sys/${path}`]);
-  }
-
-  /** Starts a program that ends with the network at the latest. What it prints goes to `log`. */
-  spawn(
-    argv: readonly string[],
-    { log, env = {} }: { readonly log: string; readonly env?: Readonly<Record<string, string>> },
-  ): GuardedProcess {
-    const name = `${argv[0]} on ${this.name}`;
-    const process = spawnGuarded({ name, argv: [...this.prefix, ...argv], log, env });
-    this.#running.add(process);
-    process.exited.then(() => this.#running.delete(process));
-    return process;
   }
 
   /** The interface's MAC address, lower case. */
@@ -210,11 +230,6 @@ export class Host {
     await Promise.all(this.#chosen(only).map(({ restore }) => restore()));
   }
 
-  /** Kills every program that `spawn` started here. */
-  async stopAll(): Promise<void> {
-    await Promise.all([...this.#running].map((process) => process.stop({ graceMilliseconds: 0 })));
-  }
-
   #chosen(only: readonly string[] = [...this.#cables.keys()]): readonly Plug[] {
     return only.map((name) => {
       const plug = this.#cables.get(name);
@@ -238,7 +253,8 @@ async function sweep(): Promise<void> {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether there is such a process. */
+export function isAlive(pid: number): boolean {
   try {
     Deno.statSync(`/proc/${pid}`);
     return true;

@@ -1,0 +1,253 @@
+/**
+ * A Kubernetes API in memory, for the demo: real HTTP, as far as the controller, the agents, the command line and kubectl
+ * need it. It validates nothing and keeps no promise beyond that.
+ */
+import { Hono } from "hono";
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { timingSafeEqual } from "node:crypto";
+import { Buffer } from "node:buffer";
+import type { Json, JsonObject } from "../core/types.ts";
+import { apiVersionOf, KINDS, rootOf } from "./memory_kinds.ts";
+import type { Kind } from "./memory_kinds.ts";
+import { asObject, patched, StatusError } from "./memory_store.ts";
+import type { MemoryStore, Reference, Stored, Writer } from "./memory_store.ts";
+import { discovery } from "./memory_discovery.ts";
+import { watchStream } from "./memory_watch.ts";
+
+export interface MemoryApiOptions {
+  readonly store: MemoryStore;
+  /** Bearer token; loopback alone does not keep the pages of a browser out. */
+  readonly token: string;
+  /** Ends all watches. */
+  readonly signal: AbortSignal;
+}
+
+const APPLY = "application/apply-patch+yaml";
+/** A strategic merge differs for lists only, and nobody patches lists here. */
+const MERGES = ["application/merge-patch+json", "application/strategic-merge-patch+json"];
+
+const WATCH_SECONDS = 290;
+
+export function createMemoryApi(options: MemoryApiOptions): Hono {
+  const { store, token, signal } = options;
+  const app = new Hono();
+  app.use(async function authenticate(c, next) {
+    if (!isToken(c.req.header("Authorization"), token)) {
+      throw new StatusError({ code: 401, reason: "Unauthorized" }, "Unauthorized");
+    }
+    await next();
+    // Heartbeats are judged by this clock.
+    c.header("Date", new Date().toUTCString());
+  });
+  app.route("/", discovery());
+  for (const kind of KINDS) serveKind(app, kind, { store, signal });
+  app.notFound((c) =>
+    answer(c, new StatusError({ code: 404, reason: "NotFound" }, "the server could not find this"))
+  );
+  app.onError((error, c) => {
+    if (error instanceof StatusError) return answer(c, error);
+    const code = error instanceof HTTPException ? error.status : 500;
+    return answer(c, new StatusError({ code, reason: "InternalError" }, error.message));
+  });
+  return app;
+}
+
+function serveKind(
+  app: Hono,
+  kind: Kind,
+  { store, signal }: Pick<MemoryApiOptions, "store" | "signal">,
+): void {
+  const root = rootOf(kind);
+  const inNamespace = kind.namespaced ? `${root}/namespaces/:namespace` : root;
+  const all = `${root}/${kind.plural}`;
+  const items = `${inNamespace}/${kind.plural}`;
+
+  const list = (c: Context): Response => {
+    const namespace = c.req.param("namespace");
+    const selects = selector(c.req.query("labelSelector"), c.req.query("fieldSelector"));
+    if (["1", "true"].includes(c.req.query("watch") ?? "")) {
+      const stream = watchStream(store, {
+        kind,
+        selects: (stored) =>
+          (namespace === undefined || stored.namespace === namespace) && selects(stored),
+        version: Number(c.req.query("resourceVersion") || store.version),
+        bookmarks: c.req.query("allowWatchBookmarks") === "true",
+        timeoutMilliseconds: 1_000 * Number(c.req.query("timeoutSeconds") ?? WATCH_SECONDS),
+        signal,
+      });
+      return c.body(stream, 200, { "Content-Type": "application/json" });
+    }
+    return c.json({
+      apiVersion: apiVersionOf(kind),
+      kind: `${kind.kind}List`,
+      metadata: { resourceVersion: String(store.version) },
+      items: store.list(kind, namespace).filter(selects).map(({ object }) => object),
+    });
+  };
+  app.get(all, list);
+  if (items !== all) app.get(items, list);
+
+  app.post(items, async (c) => {
+    const { status: _, ...object } = await bodyOf(c);
+    const reference = { namespace: c.req.param("namespace") ?? "", name: nameFor(object) };
+    const stored = store.create(kind, reference, { object, ...writerOf(c) });
+    return c.json(stored.object, 201);
+  });
+  app.get(`${items}/:name`, (c) => c.json(store.get(kind, referenceOf(c)).object));
+  app.delete(`${items}/:name`, async (c) => {
+    const { uid, resourceVersion } = asObject((await bodyOf(c))["preconditions"]);
+    const stored = store.remove(kind, referenceOf(c), {
+      ...(typeof uid === "string" ? { uid } : {}),
+      ...(typeof resourceVersion === "string" ? { resourceVersion } : {}),
+    });
+    return c.json(stored.object);
+  });
+  for (const path of kind.status ? ["", "/status"] : [""]) {
+    const write = async (c: Context): Promise<Response> => {
+      const { stored, created } = await change(c, { kind, store, status: path !== "" });
+      return c.json(stored.object, created ? 201 : 200);
+    };
+    app.patch(`${items}/:name${path}`, write);
+    app.put(`${items}/:name${path}`, write);
+  }
+}
+
+/** PUT and PATCH of an object, or of its status. */
+async function change(
+  c: Context,
+  { kind, store, status }: { kind: Kind; store: MemoryStore; status: boolean },
+): Promise<{ readonly stored: Stored; readonly created: boolean }> {
+  const type = c.req.header("Content-Type")?.split(";")[0] ?? "";
+  const replace = c.req.method === "PUT";
+  if (!replace && type !== APPLY && !MERGES.includes(type)) {
+    throw new StatusError(
+      { code: 415, reason: "UnsupportedMediaType" },
+      `the body of the request was in an unknown format - accepted media types include: ${
+        [...MERGES, APPLY].join(", ")
+      }`,
+    );
+  }
+  const body = await bodyOf(c);
+  const reference = referenceOf(c);
+  const writer: Writer = {
+    ...writerOf(c),
+    ...(type === APPLY ? { operation: "Apply" } : {}),
+    ...(status ? { subresource: "status" } : {}),
+  };
+  const { resourceVersion, ...metadata } = asObject(body["metadata"]);
+  const given = { ...body, metadata };
+  if (type === APPLY && store.find(kind, reference) === undefined) {
+    const { status: _, ...object } = given;
+    return { stored: store.create(kind, reference, { object, ...writer }), created: true };
+  }
+  const stored = store.update(kind, reference, {
+    ...writer,
+    preconditions: typeof resourceVersion === "string" ? { resourceVersion } : {},
+    change: (current) => {
+      const wanted = replace ? replaced(current, given) : patched(current, given);
+      return kind.status ? onlyPart(current, { wanted, status }) : wanted;
+    },
+  });
+  return { stored, created: false };
+}
+
+/** What a PUT makes of an object: the server's own fields stay. */
+function replaced(current: JsonObject, given: JsonObject): JsonObject {
+  const { uid, resourceVersion, generation, creationTimestamp, managedFields } = asObject(
+    current["metadata"],
+  );
+  const own = { uid, resourceVersion, generation, creationTimestamp, managedFields };
+  const kept = Object.entries(own).filter((entry): entry is [string, Json] =>
+    entry[1] !== undefined
+  );
+  return {
+    ...given,
+    metadata: { ...asObject(given["metadata"]), ...Object.fromEntries(kept) },
+  };
+}
+
+/** A status write changes the status alone, another one everything else. */
+function onlyPart(
+  current: JsonObject,
+  { wanted, status }: { readonly wanted: JsonObject; readonly status: boolean },
+): JsonObject {
+  const [base, other] = status ? [current, wanted] : [wanted, current];
+  const { status: _, ...rest } = base;
+  return other["status"] === undefined ? rest : { ...rest, status: other["status"] };
+}
+
+async function bodyOf(c: Context): Promise<JsonObject> {
+  const text = await c.req.text();
+  if (text === "") return {};
+  try {
+    // A body of type YAML is JSON from every client of ours.
+    return asObject(JSON.parse(text));
+  } catch {
+    throw new StatusError({ code: 400, reason: "BadRequest" }, "the body is no JSON");
+  }
+}
+
+function referenceOf(c: Context): Reference {
+  return { namespace: c.req.param("namespace") ?? "", name: c.req.param("name") ?? "" };
+}
+
+function writerOf(c: Context): Writer {
+  const agent = c.req.header("User-Agent")?.split("/")[0];
+  return { manager: c.req.query("fieldManager") || agent || "unknown", operation: "Update" };
+}
+
+function nameFor({ metadata }: JsonObject): string {
+  const { name, generateName } = asObject(metadata);
+  if (typeof name === "string" && name !== "") return name;
+  if (typeof generateName === "string" && generateName !== "") {
+    return `${generateName}${Math.random().toString(36).slice(2, 7).padEnd(5, "0")}`;
+  }
+  throw new StatusError({ code: 422, reason: "Invalid" }, "name or generateName is required");
+}
+
+/** Understands `a=b,c!=d,e,!f`, and `metadata.name=x` for fields. */
+function selector(
+  labels: string | undefined,
+  fields: string | undefined,
+): (stored: Stored) => boolean {
+  const terms = [
+    ...parts(labels).map((term) => labelTerm(term)),
+    ...parts(fields).map((term) => fieldTerm(term)),
+  ];
+  return (stored) => terms.every((term) => term(stored));
+}
+
+function parts(text: string | undefined): readonly string[] {
+  return (text ?? "").split(",").map((part) => part.trim()).filter((part) => part !== "");
+}
+
+function labelTerm(term: string): (stored: Stored) => boolean {
+  const [, key = "", not, value] = /^!?([^!=]+)(!)?(?:=?=(.*))?$/.exec(term) ?? [];
+  if (value === undefined) return ({ labels }) => (key in labels) !== term.startsWith("!");
+  return ({ labels }) => (labels[key] === value) !== (not === "!");
+}
+
+function fieldTerm(term: string): (stored: Stored) => boolean {
+  const [field, value] = term.split(/==?/);
+  if (field === "metadata.name") return ({ name }) => name === value;
+  if (field === "metadata.namespace") return ({ namespace }) => namespace === value;
+  throw new StatusError(
+    { code: 400, reason: "BadRequest" },
+    `field label not supported: ${field}`,
+  );
+}
+
+function isToken(header: string | undefined, token: string): boolean {
+  const given = Buffer.from(header ?? "");
+  const wanted = Buffer.from(`Bearer ${token}`);
+  return given.length === wanted.length && timingSafeEqual(given, wanted);
+}
+
+function answer(c: Context, { code, reason, message }: StatusError): Response {
+  const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure" };
+  return new Response(JSON.stringify({ ...status, message, reason, code }), {
+    status: code,
+    headers: { "Content-Type": "application/json", Date: new Date().toUTCString() },
+  });
+}

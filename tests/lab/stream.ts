@@ -1,0 +1,113 @@
+/** A client that asks a VIP for its host without a pause, and what it saw. */
+import type { Host } from "./network.ts";
+import { denoProgram } from "./deno_program.ts";
+import { until } from "./wait.ts";
+
+export interface Answer {
+  readonly number: number;
+  /** Milliseconds since the epoch, of this machine's one clock. */
+  readonly sentAt: number;
+  readonly receivedAt: number;
+  readonly host: string;
+}
+
+/** What a client saw from start to stop. */
+export interface StreamResult {
+  readonly sent: number;
+  /** In the order of sending. */
+  readonly answers: readonly Answer[];
+  /** Packets that were never answered. */
+  readonly lost: number;
+  /** Longest time without an answer, from the start of the stream to its end. */
+  readonly outage: Outage;
+  /** The hosts that answered, each time it was another one. */
+  readonly hosts: readonly string[];
+}
+
+export interface Outage {
+  readonly milliseconds: number;
+  /** When it began; milliseconds since the epoch. */
+  readonly from: number;
+}
+
+export interface Stream extends AsyncDisposable {
+  /** What was seen so far. */
+  soFar(): Promise<StreamResult>;
+  stop(): Promise<StreamResult>;
+}
+
+export interface StreamOptions {
+  readonly ip: string;
+  readonly port: number;
+  /** File for the client's log. */
+  readonly log: string;
+  /** Default 5. */
+  readonly everyMilliseconds?: number;
+}
+
+/** Starts the client; resolves when it sends. */
+export async function startStream(client: Host, options: StreamOptions): Promise<Stream> {
+  const { ip, port, log, everyMilliseconds = 5 } = options;
+  const argv = denoProgram("udp_client.ts", [ip, String(port), String(everyMilliseconds)]);
+  const program = client.spawn(argv, { log });
+  await until("the client", async () => (await read(log)).startsWith("ready"), {
+    timeoutMilliseconds: 20_000,
+  });
+  const startedAt = Date.now();
+  const soFar = async () => parseStream(await read(log), { startedAt, now: Date.now() });
+  return {
+    soFar,
+    async stop() {
+      await program.stop();
+      return await soFar();
+    },
+    [Symbol.asyncDispose]: () => program.stop(),
+  };
+}
+
+/** Reads a client's log. */
+export function parseStream(
+  log: string,
+  { startedAt, now }: { readonly startedAt: number; readonly now: number },
+): StreamResult {
+  const answers: Answer[] = [];
+  let sent: number | undefined;
+  let endedAt = now;
+  for (const line of log.split("\n")) {
+    const [first, second, third, host] = line.split(" ");
+    if (first === "end") [sent, endedAt] = [Number(second), Number(third)];
+    else if (host !== undefined) {
+      const [number, sentAt, receivedAt] = [Number(first), Number(second), Number(third)];
+      answers.push({ number, sentAt, receivedAt, host });
+    }
+  }
+  answers.sort((a, b) => a.number - b.number);
+  const count = sent ?? (answers.at(-1)?.number ?? -1) + 1;
+  const hosts = answers.map(({ host }) => host);
+  return {
+    sent: count,
+    answers,
+    lost: count - answers.length,
+    outage: longestOutage([startedAt, ...answers.map(({ receivedAt }) => receivedAt), endedAt]),
+    hosts: hosts.filter((host, index) => host !== hosts[index - 1]),
+  };
+}
+
+function longestOutage(moments: readonly number[]): Outage {
+  const sorted = moments.toSorted((a, b) => a - b);
+  let longest: Outage = { milliseconds: 0, from: sorted[0] ?? 0 };
+  for (const [index, from] of sorted.entries()) {
+    const milliseconds = (sorted[index + 1] ?? from) - from;
+    if (milliseconds > longest.milliseconds) longest = { milliseconds, from };
+  }
+  return longest;
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
