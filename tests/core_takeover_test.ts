@@ -209,6 +209,30 @@ Deno.test("a fence keeps the fences of other gateways and drops those of gateway
   assert.match(JSON.stringify(fences[0]?.body), /\{\\"uid-gw\\":2,\\"uid-other\\":7\}/);
 });
 
+Deno.test("gateways that lose one node at once fence it by one and the same write", () => {
+  const two = running({
+    ...vipCluster(["a", "b"]),
+    gateways: [gateway("gw", { vip: VIP }), gateway("other", { vip: "172.18.18.243" })],
+  });
+  const known = lastRenewed(two, { a: 4 });
+  const cases: readonly (readonly [Snapshot, string])[] = [
+    [known, "patch"],
+    [edit(known, { leases: { a: null } }), "create"],
+  ];
+  for (const [before, action] of cases) {
+    const plan = decide(before);
+    const fences = plan.changes.filter(({ kind }) => kind === "Lease");
+    assert.deepEqual(fences.map((fence) => [fence.action, fence.group]), [
+      [action, "gw"],
+      [action, "other"],
+    ]);
+    assert.deepEqual(fences[0]?.body, fences[1]?.body);
+    const after = applyPlan(before, plan);
+    assert.deepEqual(leaseOf(after, "a").fence, { "uid-gw": 2, "uid-other": 2 });
+    assert.deepEqual(after.gateways.map(({ status }) => status.phase), ["Active", "Active"]);
+  }
+});
+
 Deno.test("while a gateway cannot be read, no fence is dropped, for it may be that gateway's", () => {
   const before = edit(lastRenewed(holding(), { a: 4 }), {
     leases: { a: { fence: { "uid-unread": 9 } } },

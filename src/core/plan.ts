@@ -40,6 +40,7 @@ export function decide(snapshot: Snapshot): Plan {
   const policies = sortedByName(snapshot.policies).map((policy) =>
     decidePolicy(policy, { outcome: byGateway.get(policy.spec.egressGatewayName), facts })
   );
+  const fences = Map.groupBy(outcomes.flatMap((outcome) => outcome.fences), ({ node }) => node);
   const holders = new Map(outcomes.map(({ gateway, route }) => [gateway.name, route.node]));
   return {
     gateways: outcomes.map(gatewayPlan),
@@ -49,7 +50,7 @@ export function decide(snapshot: Snapshot): Plan {
       conditions: status.conditions ?? [],
     })),
     changes: [
-      ...outcomes.flatMap((outcome) => gatewayChanges(outcome, facts)),
+      ...outcomes.flatMap((outcome) => gatewayChanges(outcome, { facts, fences })),
       ...policies.flatMap((outcome) => policyChanges(outcome, byGateway)),
       ...orphanChanges(facts),
       ...invalidChanges(facts),
@@ -82,8 +83,11 @@ function gatewayPlan(
   };
 }
 
-function gatewayChanges(outcome: GatewayOutcome, facts: Facts): readonly Change[] {
-  const { gateway, statusBefore, statusAfter, fences } = outcome;
+function gatewayChanges(
+  outcome: GatewayOutcome,
+  context: { readonly facts: Facts; readonly fences: ReadonlyMap<string, readonly Fence[]> },
+): readonly Change[] {
+  const { gateway, statusBefore, statusAfter } = outcome;
   // A new term is written before anything that follows from it; else one write at the end is enough.
   const first = statusAfter === undefined || statusBefore.term !== gateway.status.term;
   const before = first ? statusBefore : gateway.status;
@@ -101,19 +105,32 @@ function gatewayChanges(outcome: GatewayOutcome, facts: Facts): readonly Change[
   };
   return [
     ...(first ? write(gateway.status, statusBefore, STAGE.elect) : []),
-    ...fences.map((fence) => fenceChange(fence, { group: gateway.name, facts })),
+    ...outcome.fences.map((fence) => fenceChange(fence, { ...context, group: gateway.name })),
     ...(statusAfter === undefined ? [] : write(before, statusAfter, STAGE.activate)),
   ];
 }
 
-/** A fence keeps the fences of other gateways that still exist, or that may: an unreadable one tells no uid. */
-function fenceChange(fence: Fence, { group, facts }: { group: string; facts: Facts }): Change {
-  const uids = new Set(facts.snapshot.gateways.map(({ uid }) => uid));
-  const unreadable = facts.snapshot.invalid.some(({ kind }) => kind === "EgressGateway");
+/**
+ * A fence keeps the fences of other gateways that still exist, or that may: an unreadable one tells no uid. Gateways
+ * that fence one node in the same plan write the very same change, so that it is written once and none undoes another.
+ */
+function fenceChange(
+  fence: Fence,
+  { group, facts, fences }: {
+    group: string;
+    facts: Facts;
+    fences: ReadonlyMap<string, readonly Fence[]>;
+  },
+): Change {
+  const { gateways, invalid } = facts.snapshot;
+  const uids = new Set(gateways.map(({ uid }) => uid));
+  const unreadable = invalid.some(({ kind }) => kind === "EgressGateway");
   const kept = Object.entries(fence.lease?.fence ?? {}).filter(([uid]) =>
-    (uids.has(uid) || unreadable) && uid !== fence.uid
+    uids.has(uid) || unreadable
   );
-  const value = JSON.stringify(Object.fromEntries([...kept, [fence.uid, fence.term]].sort()));
+  const added = (fences.get(fence.node) ?? [fence]).map(({ uid, term }) => [uid, term] as const);
+  const terms = Object.entries(Object.fromEntries([...kept, ...added]));
+  const value = JSON.stringify(Object.fromEntries(terms.sort(([a], [b]) => byText(a, b))));
   const annotations: JsonObject = { [FENCE_ANNOTATION]: value };
   const shared = { kind: "Lease", name: fence.node, group, stage: STAGE.fence } as const;
   if (fence.lease !== undefined) {

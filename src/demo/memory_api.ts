@@ -136,7 +136,7 @@ async function change(
     ...(status ? { subresource: "status" } : {}),
   };
   const { resourceVersion, ...metadata } = asObject(body["metadata"]);
-  const given = { ...body, metadata };
+  const given: JsonObject = { ...body, metadata };
   if (type === APPLY && store.find(kind, reference) === undefined) {
     const { status: _, ...object } = given;
     return { stored: store.create(kind, reference, { object, ...writer }), created: true };

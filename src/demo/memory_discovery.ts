@@ -51,4 +51,6 @@ const SHORT_NAMES: Readonly<Record<string, readonly string[]>> = {
   Node: ["no"],
   Pod: ["po"],
   Event: ["ev"],
+  EgressGateway: ["egw"],
+  EgressGatewayPolicy: ["egwp"],
 };

@@ -188,7 +188,9 @@ export class MemoryStore {
       const [issue] = given.issues;
       throw new StatusError(
         { code: 422, reason: "Invalid" },
-        `${resourceName(kind)} "${name}" is invalid: metadata.${v.getDotPath(issue)}: ${issue.message}`,
+        `${resourceName(kind)} "${name}" is invalid: metadata.${
+          v.getDotPath(issue)
+        }: ${issue.message}`,
       );
     }
     const before = current && v.parse(Metadata, current.object["metadata"]);
@@ -271,7 +273,11 @@ function managedBy(
   { kind, time, entries }: {
     readonly kind: Kind;
     readonly time: string;
-    readonly entries: readonly { manager: string; operation: string; subresource?: string | undefined }[];
+    readonly entries: readonly {
+      manager: string;
+      operation: string;
+      subresource?: string | undefined;
+    }[];
   },
 ): Json {
   const others = entries.filter((entry) =>

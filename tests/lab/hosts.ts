@@ -363,9 +363,5 @@ function redirected(text: string, server: string): string {
 }
 
 async function isReady(log: string): Promise<boolean> {
-  try {
-    return (await Deno.readTextFile(log)).includes("ready\n");
-  } catch {
-    return false;
-  }
+  return (await Deno.readTextFile(log)).includes("ready\n");
 }

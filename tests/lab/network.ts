@@ -63,7 +63,7 @@ export class Network implements AsyncDisposable {
   }
 
   /** Programs of the machine's own network that end with this one. */
-  readonly outside = new Outside();
+  readonly outside = new Place();
 
   static async create(): Promise<Network> {
     await sweep();
@@ -139,8 +139,8 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Starts programs and ends them. */
-export class Outside {
+/** Where programs run: a host, or the machine itself. */
+export class Place {
   readonly #running = new Set<GuardedProcess>();
 
   /** Put before a program to run it here; it becomes the program, so its pid is the program's. */
@@ -150,6 +150,8 @@ export class Outside {
 
   /** Starts a program that ends with the network at the latest. */
   spawn(argv: readonly string[], { log, env = {} }: ProgramOptions): GuardedProcess {
+    // The program makes it a little later; until then it can be read as well.
+    Deno.writeTextFileSync(log, "", { append: true });
     const whole = [...this.prefix, ...argv];
     const process = spawnGuarded({ name: argv.join(" "), argv: whole, log, env });
     this.#running.add(process);
@@ -163,7 +165,7 @@ export class Outside {
   }
 }
 
-export class Host extends Outside {
+export class Host extends Place {
   readonly name: string;
   readonly namespace: string;
   readonly network: Network;

@@ -2,6 +2,7 @@
  * Who answers for an address, asked on the wire again and again: one broadcast request reaches every host at the same
  * moment, so two answers to one request are two owners, however fast the address moves.
  */
+import type { GuardedProcess } from "../support/guarded_process.ts";
 import type { Host } from "./network.ts";
 import { pause, until } from "./wait.ts";
 
@@ -38,10 +39,10 @@ export async function startSampler(host: Host, options: SamplerOptions): Promise
   );
   await until(
     "tcpdump",
-    async () => (await Deno.readTextFile(log).catch(() => "")).includes("listening"),
+    async () => (await Deno.readTextFile(log)).includes("listening"),
   );
   // arping asks once a second at most, so many of them take turns.
-  const askers = [];
+  const askers: GuardedProcess[] = [];
   for (let count = Math.max(1, Math.round(1000 / everyMilliseconds)); count > 0; count--) {
     const argv = ["arping", "-b", "-q", "-I", name, "-s", sourceIP, ip];
     askers.push(host.spawn(argv, { log: "/dev/null" }));

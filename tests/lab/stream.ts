@@ -18,13 +18,16 @@ export interface StreamResult {
   readonly answers: readonly Answer[];
   /** Packets that were never answered. */
   readonly lost: number;
-  /** Longest time without an answer, from the start of the stream to its end. */
-  readonly outage: Outage;
+  /** The longest stretch in which every packet was lost: from the last answered one before to the first one after. */
+  readonly outage: Span;
+  /** Longest time in which no answer came, also because this client itself was held up. */
+  readonly silence: Span;
   /** The hosts that answered, each time it was another one. */
   readonly hosts: readonly string[];
 }
 
-export interface Outage {
+/** A stretch of time. */
+export interface Span {
   readonly milliseconds: number;
   /** When it began; milliseconds since the epoch. */
   readonly from: number;
@@ -50,11 +53,12 @@ export async function startStream(client: Host, options: StreamOptions): Promise
   const { ip, port, log, everyMilliseconds = 5 } = options;
   const argv = denoProgram("udp_client.ts", [ip, String(port), String(everyMilliseconds)]);
   const program = client.spawn(argv, { log });
-  await until("the client", async () => (await read(log)).startsWith("ready"), {
+  await until("the client", async () => (await Deno.readTextFile(log)).startsWith("ready"), {
     timeoutMilliseconds: 20_000,
   });
   const startedAt = Date.now();
-  const soFar = async () => parseStream(await read(log), { startedAt, now: Date.now() });
+  const soFar = async () =>
+    parseStream(await Deno.readTextFile(log), { startedAt, now: Date.now() });
   return {
     soFar,
     async stop() {
@@ -88,26 +92,41 @@ export function parseStream(
     sent: count,
     answers,
     lost: count - answers.length,
-    outage: longestOutage([startedAt, ...answers.map(({ receivedAt }) => receivedAt), endedAt]),
+    outage: longest(losses(answers, { count, startedAt, endedAt })),
+    silence: longest(spans([startedAt, ...answers.map(({ receivedAt }) => receivedAt), endedAt])),
     hosts: hosts.filter((host, index) => host !== hosts[index - 1]),
   };
 }
 
-function longestOutage(moments: readonly number[]): Outage {
-  const sorted = moments.toSorted((a, b) => a - b);
-  let longest: Outage = { milliseconds: 0, from: sorted[0] ?? 0 };
-  for (const [index, from] of sorted.entries()) {
-    const milliseconds = (sorted[index + 1] ?? from) - from;
-    if (milliseconds > longest.milliseconds) longest = { milliseconds, from };
-  }
-  return longest;
+/** The stretches in which packets were lost. */
+function losses(
+  answers: readonly Answer[],
+  { count, startedAt, endedAt }: {
+    readonly count: number;
+    readonly startedAt: number;
+    readonly endedAt: number;
+  },
+): readonly Span[] {
+  const edges = [
+    { number: -1, sentAt: startedAt },
+    ...answers,
+    { number: count, sentAt: endedAt },
+  ];
+  return edges.flatMap(({ number, sentAt: from }, index) => {
+    const next = edges[index + 1];
+    return next && next.number > number + 1 ? [{ milliseconds: next.sentAt - from, from }] : [];
+  });
 }
 
-async function read(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
+/** The stretches between moments. */
+function spans(moments: readonly number[]): readonly Span[] {
+  const sorted = moments.toSorted((a, b) => a - b);
+  return sorted.map((from, index) => ({ milliseconds: (sorted[index + 1] ?? from) - from, from }));
+}
+
+function longest(all: readonly Span[]): Span {
+  return all.reduce((best, span) => span.milliseconds > best.milliseconds ? span : best, {
+    milliseconds: 0,
+    from: 0,
+  });
 }

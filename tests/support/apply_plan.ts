@@ -3,7 +3,7 @@
  *
  * Every write of an existing object must carry the resourceVersion that is stored, as a real server demands where one
  * is given. The one exception is kept by the real writer too: a second write to an object in the same plan follows the
- * resourceVersion that the first one was answered with.
+ * resourceVersion that the first one was answered with. The very same write, planned by two groups, is made once.
  */
 import { FENCE_ANNOTATION } from "../../src/core/names.ts";
 import { applyMergePatch } from "../../src/core/merge_patch.ts";
@@ -28,9 +28,9 @@ export function applyPlan(
   plan: Pick<Plan, "changes">,
   only: (change: Change, index: number) => boolean = () => true,
 ): Snapshot {
-  const answered = new Map<string, string>();
+  const write = { answered: new Map<string, string>(), made: new Set<string>() };
   return plan.changes.filter(only).reduce(
-    (state, change) => applyChange(state, { change, answered }),
+    (state, change) => applyChange(state, { change, ...write }),
     snapshot,
   );
 }
@@ -44,12 +44,12 @@ export function applyWhatFits(
   plan: Pick<Plan, "changes">,
   { limit = Infinity }: { readonly limit?: number } = {},
 ): Snapshot {
-  const answered = new Map<string, string>();
+  const write = { answered: new Map<string, string>(), made: new Set<string>() };
   const stopped = new Set<string>();
   return plan.changes.slice(0, limit).reduce((state, change) => {
     if (stopped.has(change.group)) return state;
     try {
-      return applyChange(state, { change, answered });
+      return applyChange(state, { change, ...write });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       stopped.add(change.group);
@@ -62,9 +62,20 @@ interface Write {
   readonly change: Change;
   /** resourceVersion that was given -> the one that the write was answered with, by object. */
   readonly answered: Map<string, string>;
+  /** Writes that were made, as JSON. */
+  readonly made: Set<string>;
 }
 
 function applyChange(state: Snapshot, write: Write): Snapshot {
+  const { action, kind, name, subresource, body } = write.change;
+  const same = JSON.stringify({ action, kind, name, subresource, body });
+  if (write.made.has(same)) return state;
+  const after = performed(state, write);
+  write.made.add(same);
+  return after;
+}
+
+function performed(state: Snapshot, write: Write): Snapshot {
   const { change } = write;
   const { action, kind, name } = change;
   switch (action) {

@@ -1,0 +1,133 @@
+/** The demo's cluster: an API in memory, five nodes, two gateways and three policies. Nothing outside is touched. */
+import { randomBytes } from "node:crypto";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseAllDocuments, stringify } from "yaml";
+import type { JsonObject } from "../core/types.ts";
+import { serve } from "../http/server.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { loadCluster } from "../kube/config.ts";
+import { createClient } from "../kube/http.ts";
+import { createMemoryApi } from "./memory_api.ts";
+import { kindNamed } from "./memory_kinds.ts";
+import { asObject, MemoryStore } from "./memory_store.ts";
+import { Segment } from "./segment.ts";
+import { SimulatedNode } from "./simulated_node.ts";
+import type { NodeDescription } from "./simulated_node.ts";
+
+export interface DemoClusterOptions {
+  /** Something worth a line; a sentence without full stop. */
+  readonly onEvent: (text: string) => void;
+}
+
+export interface DemoCluster extends AsyncDisposable {
+  /** The store itself, for tests. */
+  readonly store: MemoryStore;
+  readonly client: KubeClient;
+  /** A kubeconfig file for this cluster; gone when the cluster is. */
+  readonly kubeconfig: string;
+  readonly nodes: readonly SimulatedNode[];
+}
+
+const EXAMPLES = new URL("../../k8s/examples/demo/", import.meta.url);
+
+/** Four nodes for egress in two zones, and one that only runs pods. */
+const NODES: readonly NodeDescription[] = [
+  egressNode(1, "zone-a"),
+  egressNode(2, "zone-a"),
+  egressNode(3, "zone-b"),
+  egressNode(4, "zone-b"),
+  { ...egressNode(5, "zone-b"), name: "worker-1", labels: zone("zone-b"), agent: false },
+];
+
+function egressNode(number: number, zoneName: string): NodeDescription {
+  return {
+    name: `egress-${number}`,
+    labels: { "node-role.deckhouse.io/egress": "", ...zone(zoneName) },
+    address: `172.18.18.${10 + number}/24`,
+    mac: `02:00:00:00:00:0${number}`,
+    agent: true,
+  };
+}
+
+function zone(name: string): Readonly<Record<string, string>> {
+  return { "topology.kubernetes.io/zone": name };
+}
+
+/** Starts the cluster. It ends, files included, when it is disposed of. */
+export async function startDemoCluster({ onEvent }: DemoClusterOptions): Promise<DemoCluster> {
+  const stop = new AbortController();
+  const store = new MemoryStore();
+  const directory = await mkdtemp(join(tmpdir(), "sallyport-demo-"));
+  const token = randomBytes(24).toString("base64url");
+  const server = await serve({
+    app: createMemoryApi({ store, token, signal: stop.signal }),
+    hostname: "127.0.0.1",
+    port: 0,
+    signal: stop.signal,
+    graceMilliseconds: 200,
+  });
+  const kubeconfig = join(directory, "kubeconfig");
+  await writeFile(
+    kubeconfig,
+    stringify(kubeconfigOf(`http://127.0.0.1:${server.port}`, token)),
+    { mode: 0o600 },
+  );
+  // A watch and a renewal of each agent, and the controller beside them.
+  const client = createClient(await loadCluster({ kubeconfig }), { connections: 64 });
+  for (const file of ["gateways.yaml", "policies.yaml"]) await createObjects(store, file);
+  const segment = new Segment((ip, node) => onEvent(`${ip} is now answered for by ${node}`));
+  const nodes = NODES.map((description) =>
+    new SimulatedNode(description, {
+      store,
+      client,
+      segment,
+      directory,
+      onEvent: (node, { event, ip, message = "" }) => {
+        if (event === "Failed" || event === "BindFailed" || event === "Conflict") {
+          onEvent(`${node}: ${event} ${ip}: ${message}`);
+        }
+      },
+    })
+  );
+  for (const node of nodes) node.boot();
+  return {
+    store,
+    client,
+    kubeconfig,
+    nodes,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(nodes.map((node) => node.stop()));
+      await client.close();
+      stop.abort();
+      await server.closed;
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function createObjects(store: MemoryStore, file: string): Promise<void> {
+  const text = await readFile(new URL(file, EXAMPLES), "utf8");
+  for (const document of parseAllDocuments(text)) {
+    const object = asObject(document.toJS());
+    const name = String(asObject(object["metadata"])["name"]);
+    store.create(kindNamed(String(object["kind"])), { namespace: "", name }, {
+      object,
+      manager: "kubectl",
+      operation: "Update",
+    });
+  }
+}
+
+function kubeconfigOf(server: string, token: string): JsonObject {
+  const name = "sallyport-demo";
+  return {
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": name,
+    clusters: [{ name, cluster: { server } }],
+    users: [{ name, user: { token } }],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+  };
+}
