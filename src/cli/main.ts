@@ -1,10 +1,9 @@
 /** The command line: `sallyport tick|serve|plan|explain|status|move|release|drain`. */
 import process from "node:process";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { explainGateway } from "../core/explain.ts";
 import { sortedByName } from "../core/order.ts";
 import { decide } from "../core/plan.ts";
-import { parseDuration } from "../duration.ts";
 import { startController } from "../http/controller_app.ts";
 import { createMetrics } from "../http/metrics.ts";
 import { loadCluster } from "../kube/config.ts";
@@ -12,6 +11,7 @@ import { ConfigError } from "../kube/errors.ts";
 import { createClient } from "../kube/http.ts";
 import { createLogger, logTick } from "../log.ts";
 import { runTicks } from "../run_ticks.ts";
+import { duration, portNumber } from "./arguments.ts";
 import { drainNode, pinGateway, releaseGateway } from "./interventions.ts";
 import { planTable, serialize, statusTable } from "./output.ts";
 import type { OutputFormat } from "./output.ts";
@@ -41,14 +41,6 @@ function onSnapshot(name: string, description: string): Command {
       new Option("-o, --output <format>", "how to print").choices(["json", "yaml", "table"])
         .default("table"),
     );
-}
-
-function duration(text: string): number {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-  }
 }
 
 const stop = new AbortController();
@@ -84,7 +76,7 @@ onCluster("tick", "observe, decide and apply until the cluster is settled, or fo
 
 onCluster("serve", "tick each second, with health, metrics, a status page and POST /tick")
   .option("--hostname <address>", "where to listen", "127.0.0.1")
-  .option("--port <number>", "where to listen", (text) => Number(text), 8_080)
+  .option("--port <number>", "where to listen", portNumber, 8_080)
   .option("--token-file <file>", "bearer token of POST /tick; needed on a public address")
   .action(async (flags: ClusterFlags & { hostname: string; port: number; tokenFile?: string }) => {
     const logger = createLogger({ format: "text", level: "info" });

@@ -60,9 +60,9 @@ export async function startDemoCluster({ onEvent }: DemoClusterOptions): Promise
   const stop = new AbortController();
   const store = new MemoryStore();
   const directory = await mkdtemp(join(tmpdir(), "sallyport-demo-"));
-  const token = randomBytes(24).toString("base64url");
+  const secret = randomBytes(24).toString("base64url");
   const server = await serve({
-    app: createMemoryApi({ store, token, signal: stop.signal }),
+    app: createMemoryApi({ store, secret, signal: stop.signal }),
     hostname: "127.0.0.1",
     port: 0,
     signal: stop.signal,
@@ -71,7 +71,7 @@ export async function startDemoCluster({ onEvent }: DemoClusterOptions): Promise
   const kubeconfig = join(directory, "kubeconfig");
   await writeFile(
     kubeconfig,
-    stringify(kubeconfigOf(`http://127.0.0.1:${server.port}`, token)),
+    stringify(kubeconfigOf(`http://127.0.0.1:${server.port}/${secret}`)),
     { mode: 0o600 },
   );
   // A watch and a renewal of each agent, and the controller beside them.
@@ -120,14 +120,14 @@ async function createObjects(store: MemoryStore, file: string): Promise<void> {
   }
 }
 
-function kubeconfigOf(server: string, token: string): JsonObject {
+function kubeconfigOf(server: string): JsonObject {
   const name = "sallyport-demo";
   return {
     apiVersion: "v1",
     kind: "Config",
     "current-context": name,
     clusters: [{ name, cluster: { server } }],
-    users: [{ name, user: { token } }],
+    users: [{ name, user: {} }],
     contexts: [{ name, context: { cluster: name, user: name } }],
   };
 }

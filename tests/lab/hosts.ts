@@ -11,7 +11,7 @@
 import { parse, stringify } from "yaml";
 import type { GuardedProcess } from "../support/guarded_process.ts";
 import { denoProgram } from "./deno_program.ts";
-import { type Host, isAlive, Network } from "./network.ts";
+import { type Host, isAlive, Network, type Place } from "./network.ts";
 import { type Sampler, startSampler } from "./sampler.ts";
 import { startStream, type Stream } from "./stream.ts";
 import { until } from "./wait.ts";
@@ -232,6 +232,11 @@ export class Lab implements AsyncDisposable {
         })
       ),
     );
+  }
+
+  /** The machine that the lab runs on. */
+  get outside(): Place {
+    return this.#parts.network.outside;
   }
 
   /** The host on which `exposeApi` listens; nothing else runs there. */

@@ -155,7 +155,7 @@ export class Place {
     const whole = [...this.prefix, ...argv];
     const process = spawnGuarded({ name: argv.join(" "), argv: whole, log, env });
     this.#running.add(process);
-    process.exited.then(() => this.#running.delete(process));
+    void process.exited.then(() => this.#running.delete(process));
     return process;
   }
 

@@ -43,15 +43,20 @@ export interface PodState {
   readonly node: string;
   readonly labels: Labels;
   readonly ready?: boolean;
+  readonly serviceAccountName?: string;
 }
 
 export async function putPod(plane: ControlPlane, pod: PodState): Promise<void> {
-  const { name, namespace, node, labels, ready = true } = pod;
+  const { name, namespace, node, labels, ready = true, serviceAccountName } = pod;
   await plane.api.apply({
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name, namespace, labels },
-    spec: { nodeName: node, containers: [{ name: "main", image: "none" }] },
+    spec: {
+      nodeName: node,
+      containers: [{ name: "main", image: "none" }],
+      ...(serviceAccountName === undefined ? {} : { serviceAccountName }),
+    },
   });
   await setReady(plane, `/api/v1/namespaces/${namespace}/pods/${name}`, ready);
 }

@@ -1,0 +1,251 @@
+/** Sallyport in the lab: a real API server, the real controller and the real agents, and one gateway with a VIP. */
+import { fileURLToPath } from "node:url";
+import type { GatewayStatus } from "../../src/core/types.ts";
+import { ciliumCrds } from "../support/cilium_crds.ts";
+import { putNode, putPod } from "../support/cluster.ts";
+import { controlPlane, startControlPlane } from "../support/control_plane.ts";
+import type { ControlPlane } from "../support/control_plane.ts";
+import type { GuardedProcess } from "../support/guarded_process.ts";
+import { programs, root } from "../support/needs.ts";
+import { startLab } from "./hosts.ts";
+import type { GatewayNode, Lab } from "./hosts.ts";
+import { namespaces } from "./network.ts";
+import { until } from "./wait.ts";
+
+/** What a machine must have for these tests. */
+export const sallyportNeeds = [
+  root,
+  namespaces,
+  programs("ip", "nft", "arping", "fping", "tcpdump", "nsenter"),
+  controlPlane,
+  ciliumCrds,
+];
+
+export const VIP = "10.60.0.200";
+export const GATEWAY = "lab";
+export const CANDIDATE = { "node-role.deckhouse.io/egress": "" } as const;
+const NAMESPACE = "sallyport-system";
+const GATEWAY_PATH = `/apis/network.deckhouse.io/v1alpha1/egressgateways/${GATEWAY}`;
+const CEGP_PATH = "/apis/cilium.io/v2/ciliumegressgatewaypolicies/lab";
+
+export interface SallyportOptions {
+  readonly standby?: "Bound" | "Unbound";
+  /** Detection of a dead holder by its standbys' pings. Default true. */
+  readonly peers?: boolean;
+  /** Default {@linkcode VIP}, which lies in the public interfaces' subnet. */
+  readonly ip?: string;
+}
+
+/** Brings up everything and waits until a node serves and its standbys are prepared. */
+export async function startSallyport(options: SallyportOptions = {}): Promise<Sallyport> {
+  const [plane, lab] = await Promise.all([startControlPlane(), startLab()]);
+  const world = new Sallyport({ plane, lab, options });
+  try {
+    await world.install();
+    return world;
+  } catch (error) {
+    await world[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly plane: ControlPlane;
+  readonly lab: Lab;
+  readonly options: SallyportOptions;
+}
+
+export class Sallyport implements AsyncDisposable {
+  readonly plane: ControlPlane;
+  readonly lab: Lab;
+  readonly ip: string;
+  readonly #options: SallyportOptions;
+  readonly #agents = new Map<string, GuardedProcess>();
+  #kubeconfig = "";
+  #controller: GuardedProcess | undefined;
+  #starts = 0;
+
+  constructor({ plane, lab, options }: Parts) {
+    this.plane = plane;
+    this.lab = lab;
+    this.ip = options.ip ?? VIP;
+    this.#options = options;
+  }
+
+  async install(): Promise<void> {
+    const { plane, lab } = this;
+    const { standby = "Bound", peers = true } = this.#options;
+    await plane.createNamespace(NAMESPACE);
+    await Promise.all(lab.nodes.map((node) => this.putNode(node)));
+    await plane.api.apply([
+      {
+        apiVersion: "network.deckhouse.io/v1alpha1",
+        kind: "EgressGateway",
+        metadata: { name: GATEWAY },
+        spec: {
+          nodeSelector: CANDIDATE,
+          sourceIP: {
+            mode: "VirtualIPAddress",
+            virtualIPAddress: { ip: this.ip, interfaces: ["eth1"], standby },
+          },
+          failback: { mode: "Never" },
+          failureDetection: { peers },
+        },
+      },
+      {
+        apiVersion: "network.deckhouse.io/v1alpha1",
+        kind: "EgressGatewayPolicy",
+        metadata: { name: "lab" },
+        spec: {
+          egressGatewayName: GATEWAY,
+          destinationCIDRs: ["0.0.0.0/0"],
+          selectors: [{ podSelector: {} }],
+        },
+      },
+    ]);
+    this.#kubeconfig = await (await lab.exposeApi(plane.server)).kubeconfigFrom(
+      plane.kubeconfigPath,
+    );
+    for (const node of lab.nodes) this.startAgent(node.name);
+    this.startController();
+    await this.settled();
+  }
+
+  /** The node's objects as a healthy kubelet keeps them. */
+  async putNode({ name, clusterIP }: GatewayNode): Promise<void> {
+    await putNode(this.plane, name, { labels: CANDIDATE, internalIP: clusterIP });
+    await putPod(this.plane, {
+      name: `sallyport-agent-${name}`,
+      namespace: NAMESPACE,
+      node: name,
+      labels: { "app.kubernetes.io/name": "sallyport-agent" },
+    });
+  }
+
+  // ------------------------------------------------------------ processes
+
+  startAgent(name: string): GuardedProcess {
+    const agent = this.lab.node(name).spawn(functionCommand("agent"), {
+      SALLYPORT_KUBECONFIG: this.#kubeconfig,
+      SALLYPORT_NODE_NAME: name,
+      SALLYPORT_STATE_DIRECTORY: `${this.lab.dir}/state-${name}`,
+      SALLYPORT_CILIUM_HEALTHZ: "off",
+    });
+    this.#agents.set(name, agent);
+    return agent;
+  }
+
+  agent(name: string): GuardedProcess {
+    const agent = this.#agents.get(name);
+    if (agent === undefined) throw new Error(`No agent was started on '${name}'`);
+    return agent;
+  }
+
+  startController(): void {
+    this.#controller = this.lab.outside.spawn(functionCommand("server"), {
+      log: `${this.lab.dir}/controller-${++this.#starts}.log`,
+      env: {
+        SALLYPORT_KUBECONFIG: this.plane.kubeconfigPath,
+        SALLYPORT_PORT: "0",
+        SALLYPORT_LOG_LEVEL: "debug",
+      },
+    });
+  }
+
+  async stopController(): Promise<void> {
+    await this.#controller?.stop();
+  }
+
+  // ------------------------------------------------------------ what is there
+
+  async status(): Promise<GatewayStatus> {
+    return (await this.plane.api.get<{ status?: GatewayStatus }>(GATEWAY_PATH)).status ?? {};
+  }
+
+  async holder(): Promise<string> {
+    const { activeNodeName } = await this.status();
+    if (activeNodeName === undefined) throw new Error("Nobody holds the gateway");
+    return activeNodeName;
+  }
+
+  /** The node that Cilium is told, and the term it is told. */
+  async cegp(): Promise<{ readonly node: string | undefined; readonly term: number }> {
+    const { metadata, spec } = await this.plane.api.get<{
+      metadata: { annotations: Record<string, string> };
+      spec: { egressGateway: { nodeSelector: { matchLabels: Record<string, string> } } };
+    }>(CEGP_PATH);
+    return {
+      node: spec.egressGateway.nodeSelector.matchLabels["kubernetes.io/hostname"],
+      term: Number(metadata.annotations["egress-gateway.network.deckhouse.io/term"]),
+    };
+  }
+
+  /** Whether the VIP is bound on a node, and whether a fence table is there. */
+  async leftovers(name: string): Promise<{ readonly bound: boolean; readonly fence: boolean }> {
+    const { host } = this.lab.node(name);
+    const [addresses, tables] = await Promise.all([
+      host.ip("-4", "addr", "show"),
+      host.run(["nft", "list", "tables"]),
+    ]);
+    return { bound: addresses.includes(` ${this.ip}/`), fence: tables.includes("sallyport") };
+  }
+
+  /** Waits until a node serves, with the standbys that can be had prepared; returns its name. */
+  async settled(
+    { other, timeoutMilliseconds = 30_000, standbys = 2 }: {
+      /** The new holder must not be this node. */
+      readonly other?: string;
+      readonly timeoutMilliseconds?: number;
+      readonly standbys?: number;
+    } = {},
+  ): Promise<string> {
+    return await until("a settled gateway", async () => {
+      const { phase, activeNodeName, standbyNodeNames = [] } = await this.status();
+      if (phase !== "Active" || activeNodeName === undefined || activeNodeName === other) {
+        return undefined;
+      }
+      if (standbyNodeNames.length < standbys) return undefined;
+      const answering = await this.lab.whoAnswers(this.ip);
+      const prepared = this.#options.standby === "Unbound" || standbys === 0 ||
+        (await Promise.all(standbyNodeNames.map((name) => this.leftovers(name)))).every((
+          { bound },
+        ) => bound);
+      const macs = [await this.lab.node(activeNodeName).publicMac()];
+      return prepared && answering.join() === macs.join() ? activeNodeName : undefined;
+    }, { timeoutMilliseconds, everyMilliseconds: 100 });
+  }
+
+  /** Undoes whatever a test did to the nodes, and waits until everything is as it was. */
+  async repair(): Promise<void> {
+    for (const node of this.lab.nodes) {
+      await node.thaw();
+      await node.restoreLinks();
+      await node.publicUp();
+      await node.healPartition();
+      await this.putNode(node);
+      await this.plane.api.patch(`/api/v1/nodes/${node.name}`, { spec: { unschedulable: null } });
+      if (this.agent(node.name).exitStatus() !== undefined) this.startAgent(node.name);
+    }
+    await this.plane.api.patch(GATEWAY_PATH, {
+      metadata: { annotations: { "egress-gateway.network.deckhouse.io/pin": null } },
+    });
+    await this.settled({ timeoutMilliseconds: 60_000 });
+  }
+
+  async pin(node: string): Promise<void> {
+    await this.plane.api.patch(GATEWAY_PATH, {
+      metadata: { annotations: { "egress-gateway.network.deckhouse.io/pin": node } },
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lab[Symbol.asyncDispose]();
+    await this.plane.stop();
+  }
+}
+
+/** Command line of one of `functions/`. */
+function functionCommand(name: "agent" | "server"): readonly string[] {
+  const path = fileURLToPath(new URL(`../../functions/${name}.ts`, import.meta.url));
+  return [Deno.execPath(), "run", "--no-check", "--allow-all", path];
+}

@@ -1,0 +1,94 @@
+/** The way between a machine and the API server, with all that can happen on it. */
+import type { KubeRequest } from "../../src/kube/client.ts";
+import type { Answer, ApiServer } from "./api_server.ts";
+import type { VirtualTime } from "./virtual_time.ts";
+
+/**
+ * How long after the end of a fault an agent may not have noticed: an attempt that was sent into the fault hangs for
+ * 600 ms, or after a refusal the next one is 1 s away; then one more exchange, and the kernel is told.
+ */
+const GRACE_MILLISECONDS = 1_600;
+
+export class Link {
+  /** Requests get to the server. */
+  requests = true;
+  /** Answers and watch events come back. */
+  answers = true;
+  /** Of ten messages so many are late, by up to `lateMilliseconds`. */
+  late = 0;
+  lateMilliseconds = 3_000;
+  /** Watch events are lost, though connections stay open. */
+  halfOpen = false;
+  /** One way, milliseconds: from, to. */
+  delay: readonly [number, number] = [1, 20];
+  onHeal: (() => void)[] = [];
+  readonly #time: VirtualTime;
+  readonly #server: ApiServer;
+  #impairedAt = -Infinity;
+
+  constructor(time: VirtualTime, server: ApiServer) {
+    this.#time = time;
+    this.#server = server;
+  }
+
+  get isUp(): boolean {
+    return this.requests && this.answers && this.#server.up;
+  }
+
+  /** Tells whether a request now, or until a moment ago, might have got no answer in time. */
+  get isImpaired(): boolean {
+    return !this.isUp || this.#time.now - this.#impairedAt < GRACE_MILLISECONDS;
+  }
+
+  /** A request got no answer in time. */
+  noteFailure(): void {
+    this.#impairedAt = this.#time.now;
+  }
+
+  cut(which: { readonly requests: boolean; readonly answers: boolean }): void {
+    this.#impairedAt = this.#time.now;
+    if (which.requests) this.requests = false;
+    if (which.answers) this.answers = false;
+  }
+
+  heal(): void {
+    if (!this.isUp) this.#impairedAt = this.#time.now;
+    this.requests = true;
+    this.answers = true;
+    for (const tell of this.onHeal.splice(0)) tell();
+  }
+
+  /** Keeps a node excused that could not yet notice the end of a fault, since it is frozen. */
+  prolong(): void {
+    if (this.isImpaired) this.#impairedAt = this.#time.now;
+  }
+
+  /** Carries one request and its answer; a lost one is never heard of again. */
+  exchange(request: KubeRequest, receive: (answer: Answer | "refused") => void): void {
+    const back = (answer: Answer | "refused") => {
+      this.#time.after(this.#travel(), () => {
+        if (this.answers) receive(answer);
+        else this.noteFailure();
+      });
+    };
+    this.#time.after(this.#travel(), () => {
+      if (!this.requests) return this.noteFailure();
+      back(this.#server.up ? this.#server.handle(request) : "refused");
+    });
+  }
+
+  /** When a watch event arrives that is sent now; later ones never overtake it. */
+  deliver(event: () => void): void {
+    this.#time.after(this.#travel(), () => {
+      if (this.answers) event();
+      else if (!this.halfOpen) this.onHeal.push(event);
+    });
+  }
+
+  #travel(): number {
+    const [least, most] = this.delay;
+    const delay = this.#time.between(least, most);
+    const isLate = this.late > 0 && this.#time.random() * 10 < this.late;
+    return isLate ? delay + this.#time.between(0, this.lateMilliseconds) : delay;
+  }
+}
