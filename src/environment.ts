@@ -52,6 +52,19 @@ export function readEnvironment(
   return result.output;
 }
 
+/**
+ * The port that a Knative service must listen on: `PORT`.
+ *
+ * @throws ConfigError when it is no port
+ */
+export function readKnativePort({ PORT }: Readonly<Record<string, string | undefined>>): number {
+  const result = v.safeParse(port, PORT || "8080");
+  if (!result.success) {
+    throw new ConfigError(`Cannot use PORT '${PORT}': ${describeIssues(result.issues)}`);
+  }
+  return result.output;
+}
+
 /** Options that are only there when a value is. */
 export function clusterOptions(
   { SALLYPORT_KUBECONFIG, SALLYPORT_CONTEXT }: Environment,

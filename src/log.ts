@@ -1,12 +1,7 @@
 /** Logs: one JSON object or one line of text per event, on standard error. */
 import process from "node:process";
-import {
-  configureSync,
-  getAnsiColorFormatter,
-  getLogger,
-  jsonLinesFormatter,
-} from "@logtape/logtape";
-import type { Logger, LogLevel } from "@logtape/logtape";
+import { configureSync, getLogger } from "@logtape/logtape";
+import type { Logger, LogLevel, LogRecord } from "@logtape/logtape";
 import type { TickResult } from "./tick.ts";
 
 export type { Logger };
@@ -15,7 +10,7 @@ export type { Logger };
 export function createLogger(
   options: { readonly format: "json" | "text"; readonly level: LogLevel },
 ): Logger {
-  const format = options.format === "json" ? jsonLinesFormatter : getAnsiColorFormatter();
+  const format = options.format === "json" ? formatJson : formatText;
   configureSync({
     reset: true,
     sinks: { stderr: (record) => void process.stderr.write(format(record)) },
@@ -25,6 +20,19 @@ export function createLogger(
     ],
   });
   return getLogger("sallyport");
+}
+
+function formatJson({ timestamp, level, message, properties }: LogRecord): string {
+  const time = new Date(timestamp).toISOString();
+  return `${
+    JSON.stringify({ time, level, message: message.map(String).join(""), ...properties })
+  }\n`;
+}
+
+function formatText({ timestamp, level, message }: LogRecord): string {
+  return `${new Date(timestamp).toISOString()} ${level.padEnd(7)} ${
+    message.map(String).join("")
+  }\n`;
 }
 
 /** What of a tick is worth reading later: changes of holder, writes, problems. Quiet ticks leave a debug line. */

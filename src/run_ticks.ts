@@ -34,21 +34,51 @@ export async function runTicks(client: KubeClient, options: RunOptions): Promise
   while (true) {
     const begun = passed();
     let settled = true;
+    let failed = false;
     try {
       const result = await tick(client, options);
       onTick(result);
       settled = result.settled || dryRun === true;
       succeeded &&= result.problems.length === 0;
+      // Objects that cannot be read are a problem too, but none that a move under way has to wait for.
+      failed = result.results.some((each) => each.result === "failed");
     } catch (error) {
       signal?.throwIfAborted();
       onError(error instanceof Error ? error : new Error(String(error)));
       succeeded = false;
     }
     const next = settled ? begun + everyMilliseconds : passed() + UNSETTLED_MILLISECONDS;
-    const end = settled || !succeeded
+    const end = settled || failed
       ? forMilliseconds
       : Math.max(forMilliseconds, SETTLE_MILLISECONDS);
     if (next >= end) return succeeded;
     await sleep(Math.max(0, next - passed()), signal);
   }
+}
+
+/**
+ * Ticks until the cluster is settled, which takes one tick, or as long as a move.
+ *
+ * @returns false when a write or a tick failed, or when the move took too long
+ * @throws the signal's reason
+ */
+export async function settle(
+  client: KubeClient,
+  options: Omit<RunOptions, "forMilliseconds" | "everyMilliseconds">,
+): Promise<boolean> {
+  let settled = false;
+  await runTicks(client, {
+    ...options,
+    forMilliseconds: 0,
+    everyMilliseconds: 0,
+    onTick: (result) => {
+      settled = result.settled;
+      options.onTick(result);
+    },
+    onError: (error) => {
+      settled = false;
+      options.onError(error);
+    },
+  });
+  return settled;
 }

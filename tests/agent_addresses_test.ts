@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import {
-  arpIgnore,
+  arpIgnores,
   bindAddress,
   defaultRouteInterface,
-  isPromoted,
   listInterfaces,
   unbindAddress,
+  watchAddresses,
 } from "../src/agent/addresses.ts";
 import { type Host, labTest, Network } from "./lab/network.ts";
+import { pause, until } from "./lab/wait.ts";
 
 const NIC = { name: "eth1", bridge: "public", address: "10.0.0.10/24" };
 
@@ -32,8 +33,8 @@ for (const vip of ["10.0.0.9", "10.0.0.200"]) {
         const { commands } = host;
         await host.ip("route", "add", "default", "via", "10.0.0.254");
         const before = [await host.sourceFor("10.0.0.77"), await host.sourceFor("192.0.2.1")];
-        await bindAddress({ ip: vip, interface: "eth1", prefixLength: 24 }, { commands });
-        assert.deepEqual(await addressesOf(host), ["10.0.0.10/24", `${vip}/24*`]);
+        await bindAddress({ ip: vip, interface: "eth1" }, { commands });
+        assert.deepEqual(await addressesOf(host), ["10.0.0.10/24", `${vip}/32*`]);
         const after = [await host.sourceFor("10.0.0.77"), await host.sourceFor("192.0.2.1")];
         assert.deepEqual(before, ["10.0.0.10", "10.0.0.10"]);
         assert.deepEqual(after, before);
@@ -44,11 +45,10 @@ for (const vip of ["10.0.0.9", "10.0.0.200"]) {
 labTest("binding what is bound changes nothing", () =>
   withHost(async (host) => {
     const { commands } = host;
-    const place = { ip: "10.0.0.9", interface: "eth1", prefixLength: 24 };
+    const place = { ip: "10.0.0.9", interface: "eth1" };
     await bindAddress(place, { commands });
     const before = await host.ip("-json", "addr");
     await bindAddress(place, { commands });
-    await bindAddress({ ...place, prefixLength: 32 }, { commands });
     assert.equal(await host.ip("-json", "addr"), before);
   }));
 
@@ -57,7 +57,7 @@ labTest(
   () =>
     withHost(async (host) => {
       const { commands } = host;
-      const place = { ip: "10.0.0.10", interface: "eth1", prefixLength: 24 };
+      const place = { ip: "10.0.0.10", interface: "eth1" };
       await assert.rejects(bindAddress(place, { commands }), {
         message:
           "Cannot bind VIP 10.0.0.10 on 'eth1': the address is there already and Sallyport did not add it",
@@ -73,11 +73,11 @@ labTest(
     withHost(async (host) => {
       const { commands } = host;
       for (const ip of ["10.0.0.9", "10.0.0.11"]) {
-        await bindAddress({ ip, interface: "eth1", prefixLength: 24 }, { commands });
+        await bindAddress({ ip, interface: "eth1" }, { commands });
       }
       for (let time = 1; time <= 2; time++) {
         await unbindAddress({ ip: "10.0.0.9", interface: "eth1" }, { commands });
-        assert.deepEqual(await addressesOf(host), ["10.0.0.10/24", "10.0.0.11/24*"]);
+        assert.deepEqual(await addressesOf(host), ["10.0.0.10/24", "10.0.0.11/32*"]);
       }
       await unbindAddress({ ip: "10.0.0.9", interface: "eth9" }, { commands });
     }),
@@ -88,7 +88,7 @@ labTest(
   () =>
     withHost(async (host, network) => {
       const { commands } = host;
-      await bindAddress({ ip: "203.0.113.9", interface: "lo", prefixLength: 32 }, { commands });
+      await bindAddress({ ip: "203.0.113.9", interface: "lo" }, { commands });
       assert.deepEqual(await addressesOf(host, "lo"), ["127.0.0.1/8", "203.0.113.9/32*"]);
       assert.equal(await host.sourceFor("10.0.0.77"), "10.0.0.10");
       const client = await network.host("client", [{ ...NIC, address: "10.0.0.2/24" }]);
@@ -104,7 +104,7 @@ labTest(
     withHost(async (host, network) => {
       const long = { name: "enp0s31f6np1vf2", bridge: "other", address: "10.1.0.10/24" };
       const { commands } = await network.host("long", [long]);
-      await bindAddress({ ip: "10.1.0.9", interface: long.name, prefixLength: 24 }, { commands });
+      await bindAddress({ ip: "10.1.0.9", interface: long.name }, { commands });
       const links = await listInterfaces({ commands });
       const link = links.find(({ name }) => name === long.name);
       assert.equal(link?.addresses.find(({ ip }) => ip === "10.1.0.9")?.ours, true);
@@ -113,43 +113,37 @@ labTest(
 );
 
 labTest(
-  "after the node's own address was removed and came back, binding puts ours behind it",
+  "after the node's own address was removed and came back, it is the source of the node's traffic again",
   () =>
     withHost(async (host) => {
       const { commands } = host;
-      const place = { ip: "10.0.0.9", interface: "eth1", prefixLength: 24 };
       await host.sysctl("net/ipv4/conf/eth1/promote_secondaries", 1);
-      await bindAddress(place, { commands });
+      await bindAddress({ ip: "10.0.0.9", interface: "eth1" }, { commands });
       await host.ip("addr", "del", "10.0.0.10/24", "dev", "eth1");
       await host.ip("addr", "add", "10.0.0.10/24", "dev", "eth1");
-      assert.equal(await host.sourceFor("10.0.0.77"), "10.0.0.9", "the danger is real");
-      const links = await listInterfaces({ commands });
-      const promoted = links.flatMap((link) =>
-        link.addresses.filter((one) => isPromoted(one, link))
-      );
-      assert.deepEqual(promoted.map(({ ip }) => ip), ["10.0.0.9"]);
-      await bindAddress(place, { commands });
       assert.equal(await host.sourceFor("10.0.0.77"), "10.0.0.10");
-      assert.deepEqual(await addressesOf(host), ["10.0.0.10/24", "10.0.0.9/24*"]);
     }),
 );
 
-labTest(
-  "a VIP whose removal would take the node's own address with it stays",
-  () =>
-    withHost(async (host) => {
-      const { commands } = host;
-      await host.ip("addr", "del", "10.0.0.10/24", "dev", "eth1");
-      const place = { ip: "10.0.0.9", interface: "eth1", prefixLength: 24 };
-      await bindAddress(place, { commands });
-      await host.ip("addr", "add", "10.0.0.10/24", "dev", "eth1");
-      await host.sysctl("net/ipv4/conf/all/promote_secondaries", 0);
-      await host.sysctl("net/ipv4/conf/eth1/promote_secondaries", 0);
-      await assert.rejects(unbindAddress(place, { commands }), /Cannot remove VIP 10.0.0.9/);
-      await bindAddress(place, { commands });
-      assert.deepEqual(await addressesOf(host), ["10.0.0.9/24*", "10.0.0.10/24"]);
-    }),
-);
+labTest("a change of a link or an address is told at once", () =>
+  withHost(async (host) => {
+    const ending = new AbortController();
+    let changes = 0;
+    const watch = watchAddresses(() => changes++, {
+      commands: host.commands,
+      signal: ending.signal,
+    });
+    await until("the monitor", () => watch.works());
+    await pause(100);
+    const before = changes;
+    await bindAddress({ ip: "10.0.0.9", interface: "eth1" }, { commands: host.commands });
+    await until("news of the address", () => changes > before);
+    const bound = changes;
+    await host.ip("link", "set", "eth1", "down");
+    await until("news of the link", () => changes > bound);
+    ending.abort();
+    await until("the end", () => !watch.works());
+  }));
 
 labTest("an interface is up only with a carrier", () =>
   withHost(async (host) => {
@@ -193,10 +187,11 @@ labTest(
   () =>
     withHost(async (host) => {
       const { commands } = host;
-      assert.equal(await arpIgnore("eth1", { commands }), 0);
+      const inForce = async () => (await arpIgnores({ commands })).get("eth1");
+      assert.equal(await inForce(), 0);
       await host.sysctl("net/ipv4/conf/all/arp_ignore", 1);
-      assert.equal(await arpIgnore("eth1", { commands }), 1);
+      assert.equal(await inForce(), 1);
       await host.sysctl("net/ipv4/conf/eth1/arp_ignore", 2);
-      assert.equal(await arpIgnore("eth1", { commands }), 2);
+      assert.equal(await inForce(), 2);
     }),
 );

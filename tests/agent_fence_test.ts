@@ -25,7 +25,7 @@ function fenceTest(name: string, work: (pair: Pair) => Promise<void>): void {
     const client = await network.host("client", [{ ...cable, address: "10.0.0.2/24" }]);
     const { commands } = holder;
     await own([VIP], { commands });
-    await bindAddress({ ip: VIP, interface: "eth1", prefixLength: 24 }, { commands });
+    await bindAddress({ ip: VIP, interface: "eth1" }, { commands });
     const answers = async (ip = VIP) => {
       const question = { ip, interface: "eth1", timeoutMilliseconds: 300 };
       return await probe(question, { commands: client.commands }) !== undefined;

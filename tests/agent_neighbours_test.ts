@@ -17,7 +17,7 @@ async function pair(network: Network): Promise<readonly [Host, Host]> {
 }
 
 function bind({ commands }: Host, ip = VIP): Promise<void> {
-  return bindAddress({ ip, interface: "eth1", prefixLength: 24 }, { commands });
+  return bindAddress({ ip, interface: "eth1" }, { commands });
 }
 
 const FORMS: readonly AnnounceForm[] = ["request", "reply"];
@@ -49,7 +49,7 @@ labTest(
     await using network = await Network.create();
     const [a, b] = await pair(network);
     await b.sysctl("net/ipv4/conf/eth1/arp_accept", 1);
-    await bindAddress({ ip: "10.0.0.200", interface: "lo", prefixLength: 32 }, a);
+    await bindAddress({ ip: "10.0.0.200", interface: "lo" }, a);
     await announce({ ip: "10.0.0.200", interfaces: ["eth1"] }, a);
     const mac = await a.macOf("eth1");
     await until("the entry", async () => await b.arpEntry("10.0.0.200") === mac);

@@ -60,7 +60,7 @@ const ROWS: readonly {
   {
     rule: "now, when status remembers the node as not eligible",
     machine: {},
-    gateway: remembered({ eligible: false }),
+    gateway: remembered({ eligible: false, eligibleSince: at(-7) }),
     since: 0,
   },
   {

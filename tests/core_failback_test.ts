@@ -90,7 +90,7 @@ for (const { name, before, holder, decision, says } of ROWS) {
 }
 
 Deno.test("failback goes to the best-ranked of the nodes that are due", () => {
-  const candidates = ["a", "b", "c"].map((node): Candidate => ({
+  const candidates = ["a", "b", "c", "d"].map((node): Candidate => ({
     node,
     eligible: true,
     eligibleSince: at(node === "a" ? -3 : -60),
@@ -98,9 +98,9 @@ Deno.test("failback goes to the best-ranked of the nodes that are due", () => {
     reasons: [],
   }));
   const plan = decide(cluster({
-    nodes: { a: {}, b: {}, c: {} },
+    nodes: { a: {}, b: {}, c: {}, d: {} },
     gateways: [
-      gateway("gw", { status: { activeNodeName: "c", term: 2, phase: "Active", candidates } }),
+      gateway("gw", { status: { activeNodeName: "d", term: 2, phase: "Active", candidates } }),
     ],
   }));
   assert.equal(gatewayPlan(plan).activeNodeName, "b");

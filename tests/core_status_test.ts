@@ -189,6 +189,11 @@ Deno.test("transition times move only with a real transition", () => {
   const still = gatewayCondition(second, decide(second), "Degraded");
   assert.match(still.message, /NodeCordoned/);
   assert.equal(still.lastTransitionTime, degraded.lastTransitionTime);
+  // Another reason of the condition itself.
+  const third = lastRenewed(applyPlan(second, decide(second)), { a: 30, b: 30 });
+  const ignored = gatewayCondition(third, decide(third), "Degraded");
+  assert.equal(ignored.reason, "HeartbeatsIgnored");
+  assert.equal(ignored.lastTransitionTime, degraded.lastTransitionTime);
   const ready = gatewayCondition(second, decide(second), "Ready");
   assert.equal(ready.lastTransitionTime, at(0));
 });

@@ -268,6 +268,17 @@ Deno.test("a node whose report of the VIP is not fresh is not relied on", () => 
   assert.deepEqual([gatewayPlan(plan).activeNodeName, gatewayPlan(plan).phase], ["b", "Preparing"]);
 });
 
+Deno.test("the only node left does not serve while it sees another owner of the VIP", () => {
+  const elected = tick(vipCluster(["a"])).state;
+  const conflict = "02:00:00:00:00:07";
+  const before = edit(later(elected, 1), {
+    leases: { a: { report: report({ addresses: [address({ conflict })] }) } },
+  });
+  const plan = decide(before);
+  assert.deepEqual([gatewayPlan(plan).activeNodeName, gatewayPlan(plan).phase], ["a", "Preparing"]);
+  assert.match(gatewayPlan(plan).message, /a sees another host \(02:00:00:00:00:07\) that answers/);
+});
+
 // ---------------------------------------------------------------- planned moves
 
 /** A move from the healthy holder a to b, begun by a pin; the first tick is applied. */

@@ -122,7 +122,9 @@ Deno.test("the status page shows an empty gateway, the last failover and warning
     const text of [
       `<span class="bad">nobody</span>`,
       "Standbys: none",
-      "Last failover: nobody to node-a at 2026-11-23T11:00:00Z, under way (NodeNotReady)",
+      "First taken by node-a, ",
+      "2026-11-23 11:00:00 UTC",
+      "under way (NodeNotReady)",
       "Names clash",
       "Heartbeats are ignored",
     ]

@@ -1,23 +1,12 @@
 /** The node's interfaces, and the VIPs on them: looked at and changed with iproute2. IPv4 only. */
 
-import ipaddr from "ipaddr.js";
 import * as v from "valibot";
 import { CommandError, type Commands, hostCommands } from "./command.ts";
-import type { HostAddress, HostInterface } from "./core/view.ts";
+import type { HostInterface } from "./core/view.ts";
 
 export interface AddressOptions {
   readonly commands?: Commands;
   readonly signal?: AbortSignal;
-}
-
-/** An address as the kernel has it. */
-export interface BoundAddress extends HostAddress {
-  /** Behind another address of the same subnet, which the kernel prefers as source. */
-  readonly secondary: boolean;
-}
-
-export interface Link extends HostInterface {
-  readonly addresses: readonly BoundAddress[];
 }
 
 /**
@@ -28,6 +17,8 @@ const MARK = ":egw";
 
 /** IFNAMSIZ - 1; longer labels are refused. */
 const LABEL_LENGTH = 15;
+
+const MONITOR_RESTART_MILLISECONDS = 1_000;
 
 /** The parts of `ip -json -details addr` that are used. */
 const Links = v.array(v.object({
@@ -40,7 +31,6 @@ const Links = v.array(v.object({
     local: v.optional(v.string()),
     prefixlen: v.number(),
     label: v.optional(v.string()),
-    secondary: v.optional(v.boolean(), false),
   })),
 }));
 
@@ -54,7 +44,7 @@ const Routes = v.array(v.object({
 /** All interfaces of the node with their IPv4 addresses. Throws {@linkcode CommandError}. */
 export async function listInterfaces(
   { commands = hostCommands, signal }: AddressOptions = {},
-): Promise<Link[]> {
+): Promise<HostInterface[]> {
   const text = await commands.run(["ip", "-json", "-details", "addr"], { signal });
   return v.parse(Links, JSON.parse(text)).map(toInterface);
 }
@@ -78,34 +68,24 @@ export interface AddressPlace {
 }
 
 /**
- * Binds a VIP with our mark. An address that is there already is a success and is left alone, so that Cilium sees no
- * change.
- *
- * With the prefix length of the interface's subnet it becomes a secondary address behind the node's own one, which
- * stays the source of the node's other traffic. There is one case in which that turns around: the node's own address
- * is removed while the sysctl `promote_secondaries` is 1 (systemd's default), and added again, now behind ours. Then
- * our address is removed and added again, behind the node's own.
+ * Binds a VIP as /32 with our mark. An address that is there already is a success and is left alone, so that Cilium sees
+ * no change.
  *
  * Throws {@linkcode CommandError}, and an Error when the address is there without our mark.
  */
 export async function bindAddress(
-  { ip, interface: name, prefixLength }: AddressPlace & { readonly prefixLength: number },
+  { ip, interface: name }: AddressPlace,
   options: AddressOptions = {},
 ): Promise<void> {
   const { commands = hostCommands, signal } = options;
-  const link = await findLink(name, options);
-  // Whatever its prefix length: the kernel would take the same address twice.
-  const there = link?.addresses.find((address) => address.ip === ip);
-  if (there && !there.ours) {
+  const there = (await findLink(name, options))?.addresses.find((address) => address.ip === ip);
+  if (there?.ours) return;
+  if (there !== undefined) {
     throw new Error(
       `Cannot bind VIP ${ip} on '${name}': the address is there already and Sallyport did not add it`,
     );
   }
-  if (link && there) {
-    if (!isPromoted(there, link) || !(await promotesSecondaries(name, options))) return;
-    await remove(there, { link, options });
-  }
-  const address = ["addr", "add", `${ip}/${prefixLength}`, "dev", name, "label", labelFor(name)];
+  const address = ["addr", "add", `${ip}/32`, "dev", name, "label", labelFor(name)];
   await commands.run(["ip", ...address], { signal });
 }
 
@@ -113,77 +93,75 @@ export async function bindAddress(
  * Removes exactly this address from this interface, and only if it carries our mark. An absent address or interface is
  * no error, and neither is an address that is not ours: it stays.
  *
- * Throws {@linkcode CommandError}, and an Error where the kernel would remove the node's own address too.
+ * Throws {@linkcode CommandError}.
  */
 export async function unbindAddress(
   { ip, interface: name }: AddressPlace,
   options: AddressOptions = {},
 ): Promise<void> {
+  const { commands = hostCommands, signal } = options;
   const link = await findLink(name, options);
   for (const address of link?.addresses ?? []) {
-    if (link && address.ours && address.ip === ip) await remove(address, { link, options });
+    if (!address.ours || address.ip !== ip) continue;
+    try {
+      // With its prefix length: without it, `ip` takes /32 and warns.
+      const exact = `${ip}/${address.prefixLength}`;
+      await commands.run(["ip", "addr", "del", exact, "dev", name], { signal });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
   }
 }
 
 /**
- * Tells whether our address has become its subnet's primary one though the node has another there: see
- * {@linkcode bindAddress}, which repairs it.
+ * Calls back when an interface or an address of the node changes, as the kernel tells it.
+ *
+ * `works` is false while that cannot be heard; the program that listens is started again.
  */
-export function isPromoted(address: BoundAddress, link: Link): boolean {
-  const subnet = ipaddr.IPv4.parse(address.ip);
-  return address.ours && !address.secondary &&
-    link.addresses.some((other) =>
-      !other.ours && other.secondary && other.prefixLength === address.prefixLength &&
-      subnet.match(ipaddr.IPv4.parse(other.ip), other.prefixLength)
-    );
-}
-
-async function remove(
-  address: BoundAddress,
-  { link, options }: { readonly link: Link; readonly options: AddressOptions },
-): Promise<void> {
-  const { commands = hostCommands, signal } = options;
-  if (isPromoted(address, link) && !(await promotesSecondaries(link.name, options))) {
-    throw new Error(
-      `Cannot remove VIP ${address.ip} from '${link.name}': the kernel would remove the node's own addresses of that ` +
-        `subnet with it, as they are secondary to it and promote_secondaries is 0`,
-    );
-  }
-  try {
-    // With its prefix length: without it, `ip` takes /32 and warns.
-    const exact = `${address.ip}/${address.prefixLength}`;
-    await commands.run(["ip", "addr", "del", exact, "dev", link.name], { signal });
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
+export function watchAddresses(
+  onChange: () => void,
+  { commands = hostCommands, signal }: AddressOptions & { readonly signal: AbortSignal },
+): { readonly works: () => boolean } {
+  let works = false;
+  const listen = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const monitor = commands.follow(["ip", "-o", "monitor", "link", "address"], {
+        onLine: onChange,
+        signal,
+      });
+      try {
+        await monitor.started;
+        works = true;
+        await monitor.ended;
+      } catch {
+        // Started again below; until then the node is looked at often.
+      }
+      works = false;
+      onChange();
+      await new Promise((resolve) => setTimeout(resolve, MONITOR_RESTART_MILLISECONDS));
+    }
+  };
+  void listen();
+  return { works: () => works };
 }
 
 /**
- * The value of `arp_ignore` that is in force on an interface: the kernel takes the higher one of `all` and the
+ * The values of `arp_ignore` that are in force, by interface: the kernel takes the higher one of `all` and the
  * interface's own. With anything but 0 it does not answer there for an address that is bound on `lo`; kube-proxy in
  * IPVS mode with strictARP sets 1.
  */
-export async function arpIgnore(name: string, options: AddressOptions = {}): Promise<number> {
-  return Math.max(0, ...await sysctl(name, { setting: "arp_ignore", options }));
+export async function arpIgnores(
+  { commands = hostCommands, signal }: AddressOptions = {},
+): Promise<ReadonlyMap<string, number>> {
+  const grep = ["sh", "-c", "grep -H . /proc/sys/net/ipv4/conf/*/arp_ignore"] as const;
+  const text = await commands.run(grep, { signal });
+  const values = [...text.matchAll(/conf\/(.+)\/arp_ignore:(\d+)/g)]
+    .map(([, name = "", value]) => [name, Number(value)] as const);
+  const all = values.find(([name]) => name === "all")?.[1] ?? 0;
+  return new Map(values.map(([name, value]) => [name, Math.max(all, value)]));
 }
 
-/** Whether the next secondary address takes the place of a primary one that is removed; else it is removed too. */
-async function promotesSecondaries(name: string, options: AddressOptions): Promise<boolean> {
-  return (await sysctl(name, { setting: "promote_secondaries", options })).includes(1);
-}
-
-/** An IPv4 setting, for all interfaces and for this one. */
-async function sysctl(
-  name: string,
-  { setting, options }: { readonly setting: string; readonly options: AddressOptions },
-): Promise<number[]> {
-  const { commands = hostCommands, signal } = options;
-  const file = (scope: string) => `/proc/sys/net/ipv4/conf/${scope}/${setting}`;
-  const text = await commands.run(["cat", file("all"), file(name)], { signal });
-  return text.trim().split("\n").map(Number);
-}
-
-function toInterface(link: v.InferOutput<typeof Links>[number]): Link {
+function toInterface(link: v.InferOutput<typeof Links>[number]): HostInterface {
   const isUp = link.flags.includes("UP") &&
     (link.operstate === "UP" ||
       (link.operstate === "UNKNOWN" && !link.flags.includes("NO-CARRIER")));
@@ -192,20 +170,15 @@ function toInterface(link: v.InferOutput<typeof Links>[number]): Link {
     up: isUp,
     state: link.operstate.toLowerCase(),
     ...(link.address === undefined ? {} : { mac: link.address }),
-    addresses: link.addr_info.flatMap(({ family, local, prefixlen, label, secondary }) =>
+    addresses: link.addr_info.flatMap(({ family, local, prefixlen, label }) =>
       family === "inet" && local !== undefined
-        ? [{
-          ip: local,
-          prefixLength: prefixlen,
-          ours: label?.endsWith(MARK) ?? false,
-          secondary,
-        }]
+        ? [{ ip: local, prefixLength: prefixlen, ours: label?.endsWith(MARK) ?? false }]
         : []
     ),
   };
 }
 
-async function findLink(name: string, options: AddressOptions): Promise<Link | undefined> {
+async function findLink(name: string, options: AddressOptions): Promise<HostInterface | undefined> {
   return (await listInterfaces(options)).find((link) => link.name === name);
 }
 

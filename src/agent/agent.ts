@@ -18,7 +18,7 @@ import type {
 import { virtualIPOf } from "../core/reports.ts";
 import type { Gateway, Report } from "../core/types.ts";
 import { RENEWAL_MILLISECONDS } from "../core/heartbeat.ts";
-import type { Hands } from "./hands.ts";
+import type { Hands, Watch } from "./hands.ts";
 
 export interface AgentOptions {
   readonly nodeName: string;
@@ -67,8 +67,12 @@ export interface AgentStatus {
   readonly failedRenewals: number;
 }
 
-/** Addresses are looked at in full this often, and whenever something was done to them. */
+/** Addresses are looked at whenever they change; where that cannot be told each second, and now and then anyway. */
 const LOOK_MILLISECONDS = 1_000;
+const WATCHED_LOOK_MILLISECONDS = 10_000;
+
+/** The fence is written anew this often, in case somebody else took it away. */
+const FENCE_MILLISECONDS = 10_000;
 
 export class Agent {
   readonly #options: AgentOptions;
@@ -83,7 +87,8 @@ export class Agent {
   #gateways: readonly Gateway[] | undefined;
   #bindings: readonly Binding[] = [];
   #speaking = new Map<string, number>();
-  #owned: readonly string[] | undefined;
+  #owned: { readonly ips: string; readonly at: number } | undefined;
+  #watch: Watch | undefined;
   #interfaces: readonly HostInterface[] = [];
   #defaultRouteInterface: string | undefined;
   #lookedAt = -Infinity;
@@ -115,7 +120,7 @@ export class Agent {
 
   /** The API server could not even be listed. */
   noteUnreadable(): void {
-    if (this.#gateways === undefined) this.#failedAt = this.#now();
+    if (this.#gateways === undefined) this.#failedAt ??= this.#now();
     this.#wake();
   }
 
@@ -154,6 +159,10 @@ export class Agent {
   /** Runs until `leave` was called and nothing is left to do. */
   async run(): Promise<void> {
     await this.#takeUp();
+    this.#watch = this.#options.hands.watch?.(() => {
+      this.#lookedAt = -Infinity;
+      this.#wake();
+    }, this.#stop.signal);
     while (true) {
       const woken = new Promise<void>((resolve) => this.#wake = resolve);
       await this.#look();
@@ -204,7 +213,8 @@ export class Agent {
     const lapsed = [...this.#speaking].filter(([, until]) => until <= now).map(([ip]) => ip);
     if (lapsed.length > 0) await this.#options.hands.mute(lapsed);
     for (const ip of lapsed) this.#silenced(ip);
-    if (now - this.#lookedAt < LOOK_MILLISECONDS) return;
+    const often = this.#watch?.works() ? WATCHED_LOOK_MILLISECONDS : LOOK_MILLISECONDS;
+    if (now - this.#lookedAt < often) return;
     const { hands } = this.#options;
     [this.#interfaces, this.#defaultRouteInterface] = await Promise.all([
       hands.interfaces(),
@@ -268,31 +278,23 @@ export class Agent {
   }
 
   async #own(ips: readonly string[]): Promise<void> {
-    if (this.#owned?.join() === ips.join()) return;
+    const now = this.#now();
+    const same = this.#owned?.ips === ips.join();
+    if (same && (ips.length === 0 || now - (this.#owned?.at ?? 0) < FENCE_MILLISECONDS)) return;
     await this.#options.hands.own(ips);
-    this.#owned = ips;
+    this.#owned = { ips: ips.join(), at: now };
   }
 
   async #bind(places: AgentPlan["bind"]): Promise<boolean> {
     let changed = false;
-    for (const { gateway, uid, ip, interface: name, prefixLength, speakOn } of places) {
+    for (const { gateway, uid, ip, interface: name, speakOn } of places) {
       const earlier = this.#bindings.find((binding) => binding.uid === uid && binding.ip === ip);
-      const home = earlier !== undefined && isThere(earlier, this.#interfaces)
-        ? earlier.interface
-        : name;
+      const there = earlier !== undefined && isThere(earlier, this.#interfaces);
       try {
-        await this.#options.hands.bind({
-          ip,
-          interface: home,
-          prefixLength: home === name ? prefixLength : 32,
-        });
+        const home = there ? earlier.interface : name;
+        await this.#options.hands.bind({ ip, interface: home });
         this.#interfaces = await this.#options.hands.interfaces();
-        if (!this.#interfaces.some((link) => link.addresses.some((address) => address.ip === ip))) {
-          throw new Error(`${ip} is not on '${home}' after it was bound`);
-        }
-        const boundAt = earlier?.interface === home && home !== name
-          ? earlier.boundAt
-          : new Date().toISOString();
+        const boundAt = there ? earlier.boundAt : new Date().toISOString();
         const binding: Binding = {
           ...earlier,
           gateway,
@@ -302,9 +304,12 @@ export class Agent {
           speakOn,
           boundAt,
         };
+        if (!isThere(binding, this.#interfaces)) {
+          throw new Error(`${ip} is not on '${home}' after it was bound`);
+        }
         await this.#setBindings([...this.#bindings.filter((other) => other !== earlier), binding]);
         this.#bindFailures.delete(ip);
-        this.#tell({ event: "Bound", ip, message: home });
+        this.#tell({ event: "Bound", ip, message: binding.interface });
         changed = true;
       } catch (error) {
         const message = messageOf(error);
@@ -349,7 +354,7 @@ export class Agent {
         if (this.#failedAt === undefined) {
           this.#tell({ event: "Disconnected", message: messageOf(error) });
         }
-        this.#failedAt = sentAt;
+        this.#failedAt ??= sentAt;
       },
     ).finally(() => {
       this.#renewing = false;

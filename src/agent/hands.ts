@@ -4,10 +4,10 @@ import type { HostInterface } from "./core/view.ts";
 export interface Hands {
   interfaces(): Promise<readonly HostInterface[]>;
   defaultRouteInterface(): Promise<string | undefined>;
-  /** Binds an address with our mark; one that is there already is a success. */
-  bind(
-    address: { readonly ip: string; readonly interface: string; readonly prefixLength: number },
-  ): Promise<void>;
+  /** Calls back when an interface or an address changes. */
+  watch?(onChange: () => void, signal: AbortSignal): Watch;
+  /** Binds an address as /32 with our mark; one that is there already is a success. */
+  bind(address: { readonly ip: string; readonly interface: string }): Promise<void>;
   /** Removes exactly that address, and only where it carries our mark. */
   unbind(address: { readonly ip: string; readonly interface: string }): Promise<void>;
   /** Makes the fence cover exactly these VIPs; none: takes the fence away. */
@@ -21,4 +21,9 @@ export interface Hands {
   announce(ip: string, interfaces: readonly string[]): Promise<void>;
   /** The MAC address of another owner of the VIP, if one answers in time. */
   probe(ip: string, interfaces: readonly string[]): Promise<string | undefined>;
+}
+
+export interface Watch {
+  /** False: changes may go unnoticed, so look often. */
+  readonly works: () => boolean;
 }

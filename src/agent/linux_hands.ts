@@ -1,6 +1,13 @@
 /** The agent's hands on Linux: iproute2, nftables, arping. */
 
-import { bindAddress, defaultRouteInterface, listInterfaces, unbindAddress } from "./addresses.ts";
+import {
+  arpIgnores,
+  bindAddress,
+  defaultRouteInterface,
+  listInterfaces,
+  unbindAddress,
+  watchAddresses,
+} from "./addresses.ts";
 import { type Commands, hostCommands } from "./command.ts";
 import type { HostInterface } from "./core/view.ts";
 import { mute, own, readFence, removeFence, speak } from "./fence.ts";
@@ -22,8 +29,12 @@ export function linuxHands(
 ): Hands {
   const options = signal === undefined ? { commands } : { commands, signal };
   return {
-    interfaces: () => listInterfaces(options),
+    async interfaces() {
+      const [links, ignores] = await Promise.all([listInterfaces(options), arpIgnores(options)]);
+      return links.map((link) => ({ ...link, arpIgnore: ignores.get(link.name) ?? 0 }));
+    },
     defaultRouteInterface: () => defaultRouteInterface(options),
+    watch: (onChange, ending) => watchAddresses(onChange, { ...options, signal: ending }),
     bind: (address) => bindAddress(address, options),
     unbind: (address) => unbindAddress(address, options),
     async own(ips) {

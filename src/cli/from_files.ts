@@ -1,10 +1,13 @@
 /** A snapshot from files instead of a cluster: YAML documents, or lists as `kubectl get -o yaml` prints them. */
 import { readFile } from "node:fs/promises";
-import { parseAllDocuments } from "yaml";
+import process from "node:process";
+import { text } from "node:stream/consumers";
+import { LineCounter, parseAllDocuments } from "yaml";
 import * as v from "valibot";
 import { AGENT_APP, NAMESPACE } from "../core/names.ts";
 import { parseTime } from "../core/time.ts";
 import type { InvalidObject, Snapshot } from "../core/types.ts";
+import { isObject } from "../kube/decoders/common.ts";
 import { readable } from "../kube/decoders/decode.ts";
 import {
   decodeCiliumPolicy,
@@ -18,7 +21,7 @@ import { ConfigError } from "../kube/errors.ts";
 import { CILIUM_PODS } from "../kube/observe.ts";
 
 /**
- * Reads a snapshot from files.
+ * Reads a snapshot from files; `-` is standard input.
  *
  * @param options.now RFC 3339; default: the newest server time found in the files
  * @throws ConfigError for a file that cannot be read or is no YAML, and where no time can be told
@@ -27,7 +30,7 @@ export async function snapshotFromFiles(
   files: readonly string[],
   options: { readonly now?: string | undefined },
 ): Promise<Snapshot> {
-  const objects = (await Promise.all(files.map(readObjects))).flat();
+  const objects = distinct((await Promise.all(files.map(readObjects))).flat());
   const now = options.now === undefined ? newestTime(objects) : parseTime(options.now);
   if (now === undefined) {
     throw new ConfigError(
@@ -51,7 +54,7 @@ export async function snapshotFromFiles(
       invalid,
     ),
     leases: readable(
-      of("Lease").filter(({ metadata }) => (metadata?.namespace ?? NAMESPACE) === NAMESPACE).map(
+      of("Lease").filter(({ metadata }) => (metadata?.["namespace"] ?? NAMESPACE) === NAMESPACE).map(
         decodeLease,
       ),
       invalid,
@@ -64,59 +67,79 @@ export async function snapshotFromFiles(
 }
 
 const object = v.looseObject({
-  kind: v.string(),
-  metadata: v.optional(v.looseObject({
-    name: v.optional(v.string()),
-    namespace: v.optional(v.string()),
-    labels: v.nullish(v.record(v.string(), v.string())),
-  })),
+  kind: v.optional(v.string(), ""),
+  metadata: v.optional(v.looseObject({})),
   items: v.nullish(v.array(v.unknown())),
 });
 
 type AnyObject = v.InferOutput<typeof object>;
 
+/** Objects by kind, namespace and name: of several versions of one object the last one read counts. */
+function distinct(objects: readonly AnyObject[]): readonly AnyObject[] {
+  const known = new Map<string, AnyObject>();
+  for (const each of objects) {
+    const { namespace, name } = each.metadata ?? {};
+    known.set(JSON.stringify([each.kind, namespace, name]), each);
+  }
+  return [...known.values()];
+}
+
 async function readObjects(file: string): Promise<readonly AnyObject[]> {
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
+  const lines = new LineCounter();
+  const content = await readText(file);
+  return parseAllDocuments(content, { lineCounter: lines, logLevel: "error" }).flatMap(
+    (document) => {
+      const [error] = document.errors;
+      if (error !== undefined) {
+        throw new ConfigError(`Cannot read ${file}: ${error.message.trim()}`, { cause: error });
+      }
+      const { line } = lines.linePos(document.contents?.range?.[0] ?? 0);
+      return objectsIn(document.toJS(), `${file}, line ${line}`);
+    },
+  );
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
+  } catch (cause) {
     throw new ConfigError(
       `Cannot read ${file}: ${cause instanceof Error ? cause.message : cause}`,
       { cause },
     );
-  });
-  const documents = parseAllDocuments(text, { logLevel: "error" });
-  return documents.flatMap((document) => {
-    const [error] = document.errors;
-    if (error !== undefined) {
-      throw new ConfigError(`Cannot read ${file}: ${error.message}`, { cause: error });
-    }
-    return objectsIn(document.toJS(), file);
-  });
+  }
 }
 
-function objectsIn(value: unknown, file: string): readonly AnyObject[] {
+/** @param place of the document, for messages */
+function objectsIn(value: unknown, place: string): readonly AnyObject[] {
   if (value === null || value === undefined) return [];
   const result = v.safeParse(object, value);
-  if (!result.success) {
+  if (!result.success || (result.output.kind === "" && result.output.items == null)) {
     throw new ConfigError(
-      `Cannot use ${file}: a document in it is no Kubernetes object: write one with a kind`,
+      `Cannot use ${place}: it is no Kubernetes object: write one with apiVersion, kind and metadata`,
     );
   }
   const { kind, items } = result.output;
   if (items == null) return [result.output];
   // `kubectl get nodes -o yaml` names the kind in each item; a typed NodeList may leave it out.
   const itemKind = kind.replace(/List$/, "");
-  return items.flatMap((item) =>
-    objectsIn({ ...(itemKind === "" ? {} : { kind: itemKind }), ...item as object }, file)
+  return items.flatMap((item, index) =>
+    objectsIn(
+      isObject(item) ? { ...(itemKind === "" ? {} : { kind: itemKind }), ...item as object } : item,
+      `${place}, item ${index + 1}`,
+    )
   );
 }
 
 /** Hand-written manifests have no uid; the name stands in for it. */
 function withIdentity(value: AnyObject): AnyObject {
-  return { ...value, metadata: { uid: value.metadata?.name, generation: 1, ...value.metadata } };
+  return { ...value, metadata: { uid: value.metadata?.["name"], generation: 1, ...value.metadata } };
 }
 
 function hasLabel({ metadata }: AnyObject, selector: string): boolean {
   const [key = "", value] = selector.split("=");
-  return metadata?.labels?.[key] === value;
+  const labels = metadata?.["labels"];
+  return isObject(labels) && (labels as Readonly<Record<string, unknown>>)[key] === value;
 }
 
 /** The newest time that an API server wrote into these objects. */

@@ -14,11 +14,15 @@ export async function pinGateway(
   client: KubeClient,
   { gateway, node }: { readonly gateway: string; readonly node: string },
 ): Promise<string> {
-  const { nodes } = await observe(client);
-  if (!nodes.some(({ name }) => name === node)) {
-    const known = nodes.map(({ name }) => name).sort().join(", ");
+  const { nodes, gateways } = await observe(client);
+  const found = named(gateways, { name: gateway, kind: "EgressGateway" });
+  const { labels } = named(nodes, { name: node, kind: "Node" });
+  if (!matchesLabels(found.spec.nodeSelector, labels)) {
+    const candidates = nodes.filter((each) => matchesLabels(found.spec.nodeSelector, each.labels));
     throw new ConfigError(
-      `Cannot move to node '${node}' as there is none of that name: there are ${known}`,
+      `Cannot move ${gateway} to ${node} as its nodeSelector does not match that node: it matches ${
+        listed(candidates)
+      }`,
     );
   }
   await annotate(client, gateway, node);
@@ -29,6 +33,22 @@ export async function pinGateway(
 export async function releaseGateway(client: KubeClient, gateway: string): Promise<string> {
   await annotate(client, gateway, null);
   return `Released ${gateway}; the election decides again.`;
+}
+
+/** @throws ConfigError that names those that there are */
+function named<T extends { readonly name: string }>(
+  objects: readonly T[],
+  { name, kind }: { readonly name: string; readonly kind: string },
+): T {
+  const found = objects.find((object) => object.name === name);
+  if (found !== undefined) return found;
+  throw new ConfigError(
+    `Cannot find ${kind} '${name}' as there is none of that name: there are ${listed(objects)}`,
+  );
+}
+
+function listed(objects: readonly { readonly name: string }[]): string {
+  return objects.map(({ name }) => name).sort().join(", ") || "none";
 }
 
 async function annotate(client: KubeClient, gateway: string, pin: string | null): Promise<void> {

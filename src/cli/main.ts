@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from "commander";
 import { explainGateway } from "../core/explain.ts";
 import { sortedByName } from "../core/order.ts";
 import { decide } from "../core/plan.ts";
+import type { Snapshot } from "../core/types.ts";
 import { startController } from "../http/controller_app.ts";
 import { createMetrics } from "../http/metrics.ts";
 import { loadCluster } from "../kube/config.ts";
@@ -35,7 +36,7 @@ function onCluster(name: string, description: string): Command {
 /** A command that only reads, from a cluster or from files. */
 function onSnapshot(name: string, description: string): Command {
   return onCluster(name, description)
-    .option("--from <files...>", "read objects from YAML files instead of a cluster")
+    .option("--from <files...>", "read objects from YAML files instead of a cluster; -: standard input")
     .option("--now <time>", "with --from: the time to decide for, RFC 3339")
     .addOption(
       new Option("-o, --output <format>", "how to print").choices(["json", "yaml", "table"])
@@ -106,11 +107,7 @@ onSnapshot("plan", "print what a tick would do")
     const snapshot = await readSnapshot(flags);
     const plan = decide(snapshot);
     print(plan, flags.output, () => planTable(plan));
-    report(
-      snapshot.invalid.map(({ kind, name, message }) =>
-        `Cannot read ${kind} '${name}': ${message}`
-      ),
-    );
+    reportInvalid(snapshot);
   });
 
 onSnapshot("explain", "say why this node holds a gateway, and why not that one")
@@ -119,13 +116,14 @@ onSnapshot("explain", "say why this node holds a gateway, and why not that one")
     const snapshot = await readSnapshot(flags);
     const plan = decide(snapshot);
     const chosen = plan.gateways.filter((gateway) => name === undefined || gateway.name === name);
-    if (name !== undefined && chosen.length === 0) throw unknownGateway(name, plan.gateways);
+    if (name !== undefined && chosen.length === 0) throw unknownGateway(name, snapshot);
     print(
       chosen,
       flags.output,
       () => `${chosen.map((gateway) => explainGateway(gateway, plan)).join("\n\n")}\n`,
     );
-    report(plan.warnings);
+    for (const warning of plan.warnings) complain(`Warning: ${warning}`);
+    reportInvalid(snapshot);
   });
 
 onSnapshot("status", "show what the gateways and policies say of themselves")
@@ -142,6 +140,7 @@ onSnapshot("status", "show what the gateways and policies say of themselves")
       })),
     };
     print(value, flags.output, () => statusTable({ ...snapshot, gateways, policies }));
+    reportInvalid(snapshot);
   });
 
 onCluster("move", "pin a gateway to a node; it moves there while the node is eligible")
@@ -173,10 +172,14 @@ onCluster("drain", "cordon a node and wait until no gateway is active on it")
     process.exitCode = drained ? 0 : 1;
   });
 
-function unknownGateway(name: string, gateways: readonly { readonly name: string }[]): ConfigError {
-  const known = gateways.map((gateway) => gateway.name).join(", ") || "none";
+function unknownGateway(wanted: string, { gateways, invalid }: Snapshot): Error {
+  const broken = invalid.find(({ kind, name }) => kind === "EgressGateway" && name === wanted);
+  if (broken !== undefined) {
+    return new Error(`Cannot explain EgressGateway '${wanted}' as it cannot be read: ${broken.message}`);
+  }
+  const known = sortedByName(gateways).map(({ name }) => name).join(", ") || "none";
   return new ConfigError(
-    `Cannot explain EgressGateway '${name}' as there is none of that name: there are ${known}`,
+    `Cannot explain EgressGateway '${wanted}' as there is none of that name: there are ${known}`,
   );
 }
 
@@ -188,10 +191,16 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Says what a person has to look at, and lets the exit code tell it too. */
-function report(problems: readonly string[]): void {
-  for (const problem of problems) process.stderr.write(`${problem}\n`);
-  if (problems.length > 0) process.exitCode = 1;
+function complain(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Says which objects were left out, and lets the exit code tell it too. */
+function reportInvalid({ invalid }: Snapshot): void {
+  for (const { kind, name, message } of invalid) {
+    complain(`Cannot read ${kind} '${name}': ${message}`);
+  }
+  if (invalid.length > 0) process.exitCode = 1;
 }
 
 try {
@@ -199,7 +208,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else if (!stop.signal.aborted) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    complain(error instanceof Error ? error.message : String(error));
     process.exitCode = error instanceof ConfigError ? 2 : 1;
   }
 }

@@ -7,7 +7,6 @@ import { parseAllDocuments, stringify } from "yaml";
 import type { JsonObject } from "../core/types.ts";
 import { serve } from "../http/server.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { loadCluster } from "../kube/config.ts";
 import { createClient } from "../kube/http.ts";
 import { createMemoryApi } from "./memory_api.ts";
 import { kindNamed } from "./memory_kinds.ts";
@@ -30,6 +29,7 @@ export interface DemoCluster extends AsyncDisposable {
   readonly nodes: readonly SimulatedNode[];
 }
 
+const NAME = "sallyport-demo";
 const EXAMPLES = new URL("../../k8s/examples/demo/", import.meta.url);
 
 /** Four nodes for egress in two zones, and one that only runs pods. */
@@ -69,16 +69,23 @@ export async function startDemoCluster({ onEvent }: DemoClusterOptions): Promise
     graceMilliseconds: 200,
   });
   const kubeconfig = join(directory, "kubeconfig");
-  await writeFile(
-    kubeconfig,
-    stringify(kubeconfigOf(`http://127.0.0.1:${server.port}/${secret}`)),
-    { mode: 0o600 },
-  );
-  // A watch and a renewal of each agent, and the controller beside them.
-  const client = createClient(await loadCluster({ kubeconfig }), { connections: 64 });
+  const url = `http://127.0.0.1:${server.port}/${secret}`;
+  await writeFile(kubeconfig, stringify(kubeconfigOf(url)), { mode: 0o600 });
+  const client = createClient({
+    name: NAME,
+    server: url,
+    credentials: () => Promise.resolve({ headers: {}, tls: {} }),
+    // A watch and a renewal of each agent, and the controller beside them.
+  }, { connections: 64 });
   for (const file of ["gateways.yaml", "policies.yaml"]) await createObjects(store, file);
-  const segment = new Segment((ip, node) => onEvent(`${ip} is now answered for by ${node}`));
-  const nodes = NODES.map((description) =>
+  const segment = new Segment((ip, { from, to }) => {
+    const failed = nodes.find(({ name }) => name === from)?.failedForMilliseconds;
+    const after = failed === undefined
+      ? ""
+      : `, ${(failed / 1_000).toFixed(1)} s after ${from} lost power`;
+    onEvent(`${to} answers for ${ip}${after}`);
+  });
+  const nodes: readonly SimulatedNode[] = NODES.map((description) =>
     new SimulatedNode(description, {
       store,
       client,
@@ -121,7 +128,7 @@ async function createObjects(store: MemoryStore, file: string): Promise<void> {
 }
 
 function kubeconfigOf(server: string): JsonObject {
-  const name = "sallyport-demo";
+  const name = NAME;
   return {
     apiVersion: "v1",
     kind: "Config",

@@ -40,13 +40,13 @@ export function createMemoryApi(options: MemoryApiOptions): Hono {
   });
   app.route("/", discovery());
   for (const kind of KINDS) serveKind(app, kind, { store, signal });
-  app.notFound((c) =>
-    answer(c, new StatusError({ code: 404, reason: "NotFound" }, "the server could not find this"))
+  app.notFound(() =>
+    answer(new StatusError({ code: 404, reason: "NotFound" }, "the server could not find this"))
   );
-  app.onError((error, c) => {
-    if (error instanceof StatusError) return answer(c, error);
+  app.onError((error) => {
+    if (error instanceof StatusError) return answer(error);
     const code = error instanceof HTTPException ? error.status : 500;
-    return answer(c, new StatusError({ code, reason: "InternalError" }, error.message));
+    return answer(new StatusError({ code, reason: "InternalError" }, error.message));
   });
   return app;
 }
@@ -236,7 +236,7 @@ function fieldTerm(term: string): (stored: Stored) => boolean {
   );
 }
 
-function answer(c: Context, { code, reason, message }: StatusError): Response {
+function answer({ code, reason, message }: StatusError): Response {
   const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure" };
   return new Response(JSON.stringify({ ...status, message, reason, code }), {
     status: code,

@@ -22,6 +22,7 @@ export function createScreen(terminal: Terminal): Screen {
 
 const HIDE_CURSOR = "\x1b[?25l";
 const SHOW_CURSOR = "\x1b[?25h";
+const RESET = "\x1b[0m";
 const ERASE_LINE_END = "\x1b[K";
 const ERASE_BELOW = "\x1b[J";
 
@@ -45,10 +46,13 @@ function liveScreen(terminal: Terminal): Screen {
   };
 }
 
-/** A line that would wrap breaks redrawing; it ends with an ellipsis instead, without its colours. */
+/** A line that would wrap breaks redrawing; it ends with an ellipsis instead, in the colour that it begins with. */
 function fit(line: string, columns: number): string {
   const bare = stripVTControlCharacters(line);
-  return bare.length <= columns ? line : `${bare.slice(0, columns - 1)}…`;
+  if (bare.length <= columns) return line;
+  let start = 0;
+  while (line.startsWith("\x1b[", start)) start = line.indexOf("m", start) + 1;
+  return `${line.slice(0, start)}${bare.slice(0, columns - 1)}…${RESET}`;
 }
 
 function printedScreen(terminal: Terminal): Screen {

@@ -15,16 +15,22 @@ export interface KernelOptions {
   readonly interface: string;
 }
 
+export interface NeighbourMove {
+  /** Undefined: nobody before. */
+  readonly from: string | undefined;
+  readonly to: string;
+}
+
 /** How long a probe waits for an answer. */
 const PROBE_MILLISECONDS = 200;
 
 export class Segment {
   readonly #kernels = new Set<Kernel>();
   readonly #neighbours = new Map<string, string>();
-  readonly #onNeighbours: (ip: string, node: string) => void;
+  readonly #onNeighbours: (ip: string, move: NeighbourMove) => void;
 
   /** @param onNeighbours told when the neighbours begin to send an address's packets to another node */
-  constructor(onNeighbours: (ip: string, node: string) => void) {
+  constructor(onNeighbours: (ip: string, move: NeighbourMove) => void) {
     this.#onNeighbours = onNeighbours;
   }
 
@@ -47,9 +53,10 @@ export class Segment {
   }
 
   announce(ip: string, node: string): void {
-    if (this.#neighbours.get(ip) === node) return;
+    const from = this.#neighbours.get(ip);
+    if (from === node) return;
     this.#neighbours.set(ip, node);
-    this.#onNeighbours(ip, node);
+    this.#onNeighbours(ip, { from, to: node });
   }
 }
 
@@ -58,10 +65,7 @@ export class Kernel {
   readonly ownIP: string;
   readonly #options: KernelOptions;
   readonly #prefixLength: number;
-  readonly #bound = new Map<
-    string,
-    { readonly interface: string; readonly prefixLength: number }
-  >();
+  readonly #bound = new Set<string>();
   readonly #speaking = new Map<string, number>();
   #owned: ReadonlySet<string> = new Set();
 
@@ -95,7 +99,7 @@ export class Kernel {
     return {
       interfaces: () => act(() => [this.#link()]),
       defaultRouteInterface: () => act(() => this.#options.interface),
-      bind: ({ ip, ...place }) => act(() => void this.#bound.set(ip, place)),
+      bind: ({ ip }) => act(() => void this.#bound.add(ip)),
       unbind: ({ ip }) => act(() => void this.#bound.delete(ip)),
       own: (ips) => act(() => void (this.#owned = new Set(ips))),
       speak: (entries) =>
@@ -133,9 +137,9 @@ export class Kernel {
   #link(): HostInterface {
     const { interface: name, mac } = this.#options;
     const own = { ip: this.ownIP, prefixLength: this.#prefixLength, ours: false };
-    const bound = [...this.#bound].map(([ip, { prefixLength }]) => ({
+    const bound = [...this.#bound].map((ip) => ({
       ip,
-      prefixLength,
+      prefixLength: 32,
       ours: true,
     }));
     return { name, up: true, state: "up", mac, addresses: [own, ...bound] };

@@ -48,6 +48,7 @@ export class SimulatedNode {
   #kernel: Kernel | undefined;
   #running: Promise<void> = Promise.resolve();
   #state: NodeState = "off";
+  #failedAt = 0;
   #starts = 0;
 
   /** Creates the objects of a node that is about to be switched on. */
@@ -88,6 +89,12 @@ export class SimulatedNode {
     return this.#state;
   }
 
+  /** How long it has been without power; undefined while it has some. */
+  get failedForMilliseconds(): number | undefined {
+    const off = this.#state === "off" || this.#state === "lost";
+    return off ? performance.now() - this.#failedAt : undefined;
+  }
+
   /** Switches on at once, as for a node that was there before the demo began. */
   boot(): void {
     const { description: { name, address, mac, agent } } = this;
@@ -115,6 +122,7 @@ export class SimulatedNode {
     if (this.#kernel !== undefined) this.#surroundings.segment.detach(this.#kernel);
     this.#kernel = undefined;
     this.#state = "off";
+    this.#failedAt = performance.now();
     if (wasOn) void this.#notice(this.#power = new AbortController());
   }
 

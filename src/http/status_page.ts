@@ -21,7 +21,8 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .active { font-size: 1.6rem; font-weight: 600; margin: .3rem 0 0; overflow-wrap: anywhere }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% }
 th { text-align: left; font-weight: 600; color: var(--soft) } th, td { padding: .3rem .8rem .3rem 0; vertical-align: top;
-  border-top: 1px solid var(--line) } tr:first-child th { border-top: 0 } p { margin: .2rem 0 }
+  border-top: 1px solid var(--line) } tr:first-child th { border-top: 0 } p { margin: .2rem 0 } td p { margin: 0 }
+td:not(:last-child), time { white-space: nowrap } td:last-child { width: 60%; min-width: 16rem }
 #lost { display: none } body.lost #lost { display: inline }
 `;
 
@@ -72,7 +73,7 @@ export function statusPage(view: StatusView): Html {
         <main>
     <header>
     <h1>Sallyport</h1>
-    <span class="soft">as of ${view.now}</span>
+    <span class="soft">as of ${moment(view.now)}</span>
     <strong class="bad" id="lost">No answer, trying again</strong>
     </header>
     ${view.heartbeatsIgnored
@@ -104,23 +105,27 @@ function gatewayCard(gateway: GatewayView): Html {
 ${
     gateway.lastFailover === undefined
       ? ""
-      : html`<p class="soft">Last failover: ${describeFailover(gateway.lastFailover)}</p>`
+      : html`<p class="soft">${describeFailover(gateway.lastFailover)}</p>`
   }
 <h3>Candidates</h3>
 <div class="scroll"><table><tr><th>Node</th><th>Eligible</th><th>Rank</th><th>Why not</th></tr>
-${gateway.candidates.map(candidateRow)}</table></div>
+${gateway.candidates.map((candidate) => candidateRow(candidate, gateway))}</table></div>
 </section>`;
 }
 
-function candidateRow(candidate: Candidate): Html {
+function candidateRow(candidate: Candidate, gateway: GatewayView): Html {
   const eligible = candidate.eligible
-    ? html`<span class="good">yes</span> <span class="soft">${
-      candidate.eligibleSince ? `since ${candidate.eligibleSince}` : ""
-    }</span>`
+    ? html`<span class="good">yes</span>${
+      candidate.eligibleSince
+        ? html`
+          <span class="soft">since ${moment(candidate.eligibleSince)}</span>
+        `
+        : ""
+    }`
     : html`<span class="bad">no</span>`;
   return html`
     <tr>
-      <td>${candidate.node}</td>
+      <td>${candidate.node}${roleOf(candidate.node, gateway)}</td>
       <td>${eligible}</td>
       <td>${candidate.rank}</td>
       <td>${candidate.reasons.map((reason) =>
@@ -128,6 +133,19 @@ function candidateRow(candidate: Candidate): Html {
       )}</td>
     </tr>
   `;
+}
+
+function roleOf(node: string, { activeNodeName, standbyNodeNames }: GatewayView): Html | string {
+  if (node === activeNodeName) {
+    return html`
+      <strong class="good">active</strong>
+    `;
+  }
+  return standbyNodeNames.includes(node)
+    ? html`
+      <span class="soft">standby</span>
+    `
+    : "";
 }
 
 function policyCard(policies: readonly PolicyView[]): Html {
@@ -152,7 +170,12 @@ function policyCard(policies: readonly PolicyView[]): Html {
 }
 
 function conditionLine(condition: Condition): Html {
-  return html`<p><strong>${condition.type}</strong> ${condition.status} <span class="soft">${condition.message}</span></p>`;
+  const { type, status, message } = condition;
+  // Conflicted is the one condition whose good state is False.
+  const good = status === (type === "Conflicted" ? "False" : "True");
+  return html`<p><strong class="${
+    good ? "" : "bad"
+  }">${type}</strong> ${status} <span class="soft">${message}</span></p>`;
 }
 
 function phaseClass({ phase, activeNodeName }: GatewayView): string {
@@ -160,9 +183,16 @@ function phaseClass({ phase, activeNodeName }: GatewayView): string {
   return phase === "Active" ? "good" : "busy";
 }
 
-function describeFailover({ from, to, reason, startTime, durationMilliseconds }: Failover): string {
+function describeFailover({ from, to, reason, startTime, durationMilliseconds }: Failover): Html {
+  const way = from === undefined ? `First taken by ${to}` : `Last failover: ${from} to ${to}`;
   const took = durationMilliseconds === undefined ? "under way" : `took ${durationMilliseconds} ms`;
-  return `${from ?? "nobody"} to ${to} at ${startTime}, ${took} (${reason})`;
+  return html`${way}, ${moment(startTime)}, ${took} (${reason})`;
+}
+
+/** A time of RFC 3339, to the second and in words that need no decoding. */
+function moment(time: string): Html {
+  const [date = "", clock = ""] = time.split("T");
+  return html`<time datetime="${time}">${date} ${clock.slice(0, 8)} UTC</time>`;
 }
 
 function listed(names: readonly string[]): string {

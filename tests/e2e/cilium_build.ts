@@ -40,7 +40,11 @@ export interface Cilium {
 }
 
 interface Edits {
-  readonly replace: readonly { readonly file: string; readonly old: string; readonly new: string }[];
+  readonly replace: readonly {
+    readonly file: string;
+    readonly old: string;
+    readonly new: string;
+  }[];
   readonly remove: readonly string[];
   /** Path in the module -> file beside the edits. */
   readonly add: Readonly<Record<string, string>>;
@@ -134,7 +138,10 @@ async function applyEdits(source: string): Promise<void> {
   for (const [file, ours] of Object.entries(edits.add)) {
     await Deno.copyFile(`${EDITS}/${ours}`, `${source}/${file}`);
   }
-  await run(["go", "mod", "edit", ...edits.dropRequire.map((name) => `-droprequire=${name}`)], source);
+  await run(
+    ["go", "mod", "edit", ...edits.dropRequire.map((name) => `-droprequire=${name}`)],
+    source,
+  );
 }
 
 async function run([program = "", ...args]: readonly string[], cwd?: string): Promise<string> {

@@ -51,7 +51,16 @@ export class Room implements AsyncDisposable {
       `touch ${dir}/furnished`,
       "exec sleep infinity",
     ].join(" && ");
-    const unshare = ["unshare", "--cgroup", "--mount", "--propagation", "slave", "sh", "-c", furnish];
+    const unshare = [
+      "unshare",
+      "--cgroup",
+      "--mount",
+      "--propagation",
+      "slave",
+      "sh",
+      "-c",
+      furnish,
+    ];
     const holder = host.spawn(inCgroup(cgroup, unshare), { log: `${dir}/room.log` });
     await until(`the mounts of '${host.name}'`, () => exists(`${dir}/furnished`));
     return new Room(host, { cgroup, holder });

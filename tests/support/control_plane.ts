@@ -7,7 +7,12 @@ import { generateKeyPairSync } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { type Need, testWith } from "./needs.ts";
 import { ciliumCrds as ciliumCrdsNeed, readCiliumCrds } from "./cilium_crds.ts";
-import { controlPlane, controlPlanePrograms, type Programs } from "./control_plane_binary.ts";
+import {
+  controllerManager as controllerManagerNeed,
+  controlPlane,
+  controlPlanePrograms,
+  type Programs,
+} from "./control_plane_binary.ts";
 import { type GuardedProcess, spawnGuarded } from "./guarded_process.ts";
 import { eventually, type KubeObject, RawApi } from "./raw_api.ts";
 
@@ -153,8 +158,12 @@ export function controlPlaneTest(
   });
 }
 
-function needsOf({ crds = true }: ControlPlaneOptions): readonly Need[] {
-  return crds ? [controlPlane, ciliumCrdsNeed] : [controlPlane];
+function needsOf({ crds = true, controllerManager = false }: ControlPlaneOptions): readonly Need[] {
+  return [
+    controlPlane,
+    ...(crds ? [ciliumCrdsNeed] : []),
+    ...(controllerManager === false ? [] : [controllerManagerNeed]),
+  ];
 }
 
 class RunningControlPlane implements ControlPlane {
@@ -198,6 +207,8 @@ class RunningControlPlane implements ControlPlane {
 
   async start(): Promise<void> {
     const { controllerManager = false, crds = true, ciliumCrds } = this.#options;
+    const problem = controllerManager === false ? null : controllerManagerNeed();
+    if (problem !== null) throw new Error(`Cannot start a controller manager: ${problem}`);
     await this.#writeCredentials();
     this.#etcd = this.#spawn("etcd", this.#etcdFlags());
     await this.startApiServer();

@@ -14,9 +14,15 @@ const NO_GO = "needs Go on PATH to build a Kubernetes control plane";
 /** Why there can be no control plane on this machine, or null. Builds nothing. */
 export function controlPlane(): string | null {
   const assets = Deno.env.get("KUBEBUILDER_ASSETS");
-  if (assets) return assetsProblem(assets);
+  if (assets) return lacking(assets, ["etcd", "kube-apiserver"]);
   if (hasGo() || exists(cachePath(binaryName()))) return null;
   return `${NO_GO}, or KUBEBUILDER_ASSETS`;
+}
+
+/** Why there can be no controller manager on this machine, or null; KUBEBUILDER_ASSETS often has none. */
+export function controllerManager(): string | null {
+  const assets = Deno.env.get("KUBEBUILDER_ASSETS");
+  return assets ? lacking(assets, ["kube-controller-manager"]) : controlPlane();
 }
 
 /**
@@ -64,8 +70,8 @@ function programs(command: (part: Part) => readonly string[]): Programs {
   };
 }
 
-function assetsProblem(assets: string): string | null {
-  const absent = ["etcd", "kube-apiserver"].filter((part) => !exists(`${assets}/${part}`));
+function lacking(assets: string, parts: readonly Part[]): string | null {
+  const absent = parts.filter((part) => !exists(`${assets}/${part}`));
   return absent.length === 0 ? null : `needs ${absent.join(" and ")} in KUBEBUILDER_ASSETS`;
 }
 

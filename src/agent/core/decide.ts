@@ -10,7 +10,6 @@ import {
   DISCONNECTED_PROBE_MILLISECONDS,
   hasDuty,
   isDisconnected,
-  mustLetGo,
   speechUntil,
 } from "./entitlement.ts";
 import { placementOf } from "./placement.ts";
@@ -112,7 +111,7 @@ function bindingToMake(
   if (ip === undefined || "reason" in place) return [];
   const binding = view.bindings.find((other) => other.uid === gateway.uid && other.ip === ip);
   // Without the API server nothing new is begun: another node may have taken over.
-  if (isDisconnected(view) && (binding === undefined || mustLetGo(binding, view))) return [];
+  if (isDisconnected(view) && binding === undefined) return [];
   const settled = binding !== undefined && isInKernel(binding, view) && samePlace(binding, place);
   return settled ? [] : [{ ...place, gateway: gateway.name, uid: gateway.uid, ip }];
 }
@@ -133,7 +132,6 @@ function isToGo(
   binding: Binding,
   { wanted, view, leave }: { wanted: readonly Gateway[]; view: AgentView; leave: boolean },
 ): boolean {
-  if (mustLetGo(binding, view)) return true;
   if (view.gateways === undefined) return false;
   const gateway = view.gateways.find(({ uid }) => uid === binding.uid);
   if (gateway === undefined) return true;

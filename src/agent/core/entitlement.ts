@@ -11,59 +11,56 @@
  */
 import { SPEECH_MILLISECONDS } from "../../core/heartbeat.ts";
 import { virtualIPOf } from "../../core/reports.ts";
-import type { Gateway } from "../../core/types.ts";
 import type { AgentView, Binding } from "./view.ts";
 
 /** Cut off from the API server, the wire is looked at this often. */
 export const DISCONNECTED_PROBE_MILLISECONDS = 1_000;
 
-/** Tells whether the last renewal that was tried failed. */
+/** Tells whether a renewal has failed since the last one that was answered. */
 export function isDisconnected({ renewal, failedAt }: AgentView): boolean {
   return failedAt !== undefined && failedAt > (renewal?.sentAt ?? -Infinity);
 }
 
-/** Tells whether the gateway's status, as far as it is known here, gives this node the VIP to speak for (1 and 3). */
+/**
+ * Tells whether the gateway's status, as far as it is known here, gives this node the VIP to speak for (1 and 3).
+ *
+ * Cut off from the API server, a claim that was acknowledged before stands until another host is seen on the wire. Then
+ * the node falls silent and its claim is gone for good; the address stays bound, so that nothing flaps.
+ */
 export function hasDuty(binding: Binding, view: AgentView): boolean {
   const gateway = view.gateways?.find(({ uid }) => uid === binding.uid);
-  if (view.gateways === undefined) {
-    // Restarted while the API server cannot be reached: what was acknowledged before still stands.
-    return isDisconnected(view) && binding.claimedTerm !== undefined &&
-      !mustLetGo(binding, view);
-  }
+  if (view.gateways === undefined) return standsAlone(binding, view);
   if (gateway === undefined || virtualIPOf(gateway) !== binding.ip) return false;
   const { activeNodeName, phase, term = 0 } = gateway.status;
-  return activeNodeName === view.nodeName && phase === "Active" && isUnfenced(gateway, view) &&
-    term > 0 &&
-    !mustLetGo(binding, view);
+  if (activeNodeName !== view.nodeName || phase !== "Active" || term <= 0) return false;
+  if ((view.fence[gateway.uid] ?? 0) > term) return false;
+  return !isDisconnected(view) || (binding.claimedTerm === term && standsAlone(binding, view));
+}
+
+/** What was seen on the wire before the API server was lost says nothing: a standby hears the holder there. */
+function standsAlone({ ip, claimedTerm }: Binding, view: AgentView): boolean {
+  const { failedAt, probes } = view;
+  if (failedAt === undefined || claimedTerm === undefined || !isDisconnected(view)) return false;
+  const probe = probes.get(ip);
+  return probe?.mac === undefined || probe.startedAt < failedAt;
 }
 
 /** Until when the kernel may be told to speak; undefined: not at all. */
 export function speechUntil(binding: Binding, view: AgentView): number | undefined {
   if (!hasDuty(binding, view)) return undefined;
-  const term = view.gateways?.find(({ uid }) => uid === binding.uid)?.status.term ??
-    binding.claimedTerm ?? 0;
   if (isDisconnected(view)) {
     const probe = view.probes.get(binding.ip);
-    if (binding.claimedTerm !== term || probe === undefined) return undefined;
+    if (probe === undefined || probe.mac !== undefined) return undefined;
     return future(probe.startedAt + SPEECH_MILLISECONDS, view.now);
   }
-  if (view.renewal?.claims[binding.uid] !== term) return undefined;
-  return future(view.renewal.sentAt + SPEECH_MILLISECONDS, view.now);
+  const term = view.gateways?.find(({ uid }) => uid === binding.uid)?.status.term;
+  const { renewal } = view;
+  if (renewal === undefined || term === undefined || renewal.claims[binding.uid] !== term) {
+    return undefined;
+  }
+  return future(renewal.sentAt + SPEECH_MILLISECONDS, view.now);
 }
 
 function future(time: number, now: number): number | undefined {
   return time > now ? time : undefined;
-}
-
-/**
- * Tells whether a VIP that this node spoke for is another's now: cut off from the API server, the wire is all there is
- * to go by. A standby hears the holder there, and lets nothing go.
- */
-export function mustLetGo(binding: Binding, view: AgentView): boolean {
-  return isDisconnected(view) && binding.claimedTerm !== undefined &&
-    view.probes.get(binding.ip)?.mac !== undefined;
-}
-
-function isUnfenced(gateway: Gateway, view: AgentView): boolean {
-  return (view.fence[gateway.uid] ?? 0) <= (gateway.status.term ?? 0);
 }

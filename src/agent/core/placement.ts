@@ -6,10 +6,12 @@ import type { HostInterface, Placement } from "./view.ts";
 export type Placed = Placement | Pick<ReportedFailure, "reason" | "message">;
 
 /**
- * On the public interface, with that subnet's prefix length, when the VIP lies in the interface's subnet: then it is a
- * true secondary address. Else as /32 on `lo`, while ARP is spoken on the listed interfaces: an address of another
- * class on the interface itself would become the one that other traffic of the node is masqueraded with (measured on
- * Cilium 1.20.2).
+ * On the public interface when the VIP lies in its subnet, else on `lo`, while ARP is spoken on the listed interfaces: an
+ * address of another class on the interface itself would become the one that other traffic of the node is masqueraded
+ * with (measured on Cilium 1.20.2).
+ *
+ * Always as /32. With the subnet's prefix length it would be a secondary address, which the kernel promotes when the
+ * node's own address is renewed (removed and added again): then the VIP is the source of the node's own traffic.
  *
  * @param listed the gateway's `interfaces`; empty: the interface whose subnet holds the VIP, else the default route's
  */
@@ -32,7 +34,9 @@ export function placementOf(
         `${ip} is this node's own address on '${owner.name}'; write an address that no host uses`,
     };
   }
-  const inSubnet = interfaces.filter((link) => prefixLengthFor(ip, link) !== undefined);
+  const reserved = reservedAddress(ip, interfaces);
+  if (reserved !== undefined) return { reason: "BindFailed", message: reserved };
+  const inSubnet = interfaces.filter((link) => subnetsOf(link).some((subnet) => subnet.holds(ip)));
   const wanted = listed.length > 0
     ? listed
     : [inSubnet[0]?.name ?? defaultRouteInterface].filter((name) => name !== undefined);
@@ -56,18 +60,56 @@ export function placementOf(
     }
   }
   const home = inSubnet.find(({ name }) => wanted.includes(name));
-  const prefixLength = home === undefined ? undefined : prefixLengthFor(ip, home);
-  return home === undefined || prefixLength === undefined
-    ? { interface: "lo", prefixLength: 32, speakOn: wanted }
-    : { interface: home.name, prefixLength, speakOn: wanted };
+  if (home !== undefined) return { interface: home.name, speakOn: wanted };
+  const mute = interfaces.find(({ name, arpIgnore = 0 }) => wanted.includes(name) && arpIgnore > 0);
+  if (mute !== undefined) {
+    return {
+      reason: "BindFailed",
+      message:
+        `The kernel does not answer ARP on '${mute.name}' for an address on lo as its sysctl arp_ignore is ` +
+        `${mute.arpIgnore} (kube-proxy's strictARP sets it); write an address of the subnet of '${mute.name}'`,
+    };
+  }
+  return { interface: "lo", speakOn: wanted };
 }
 
-/** The prefix length of the interface's own address whose subnet holds the VIP. */
-function prefixLengthFor(ip: string, { name, addresses }: HostInterface): number | undefined {
-  if (name === "lo") return undefined;
-  const address = ipaddr.IPv4.parse(ip);
-  return addresses.find((own) =>
-    !own.ours && own.prefixLength < 32 && ipaddr.IPv4.isValid(own.ip) &&
-    address.match(ipaddr.IPv4.parse(own.ip), own.prefixLength)
-  )?.prefixLength;
+/** Why an address can belong to no host of a subnet of this node. */
+function reservedAddress(ip: string, interfaces: readonly HostInterface[]): string | undefined {
+  for (const link of interfaces) {
+    for (const { first, last, cidr } of subnetsOf(link)) {
+      if (ip === first) {
+        return `${ip} is the network address of ${cidr} on '${link.name}'; write a host's address`;
+      }
+      if (ip === last) {
+        return `${ip} is the broadcast address of ${cidr} on '${link.name}'; write a host's address`;
+      }
+    }
+  }
+  return undefined;
+}
+
+interface Subnet {
+  readonly cidr: string;
+  /** Network and broadcast address; a /31 has none. */
+  readonly first: string | undefined;
+  readonly last: string | undefined;
+  holds(ip: string): boolean;
+}
+
+/** The subnets of an interface's own addresses. */
+function subnetsOf({ name, addresses }: HostInterface): readonly Subnet[] {
+  if (name === "lo") return [];
+  return addresses.filter(({ ours, prefixLength }) => !ours && prefixLength < 32).map(
+    ({ ip, prefixLength }) => {
+      const cidr = `${ip}/${prefixLength}`;
+      const [network, length] = ipaddr.IPv4.parseCIDR(cidr);
+      const reserves = prefixLength < 31;
+      return {
+        cidr,
+        first: reserves ? ipaddr.IPv4.networkAddressFromCIDR(cidr).toString() : undefined,
+        last: reserves ? ipaddr.IPv4.broadcastAddressFromCIDR(cidr).toString() : undefined,
+        holds: (address) => ipaddr.IPv4.parse(address).match(network, length),
+      };
+    },
+  );
 }

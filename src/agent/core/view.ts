@@ -14,6 +14,8 @@ export interface HostInterface {
   /** What the kernel calls its state: `up`, `down`, `lowerlayerdown`, … */
   readonly state: string;
   readonly mac?: string;
+  /** The sysctl arp_ignore that is in force; other than 0, the kernel does not answer here for addresses of `lo`. */
+  readonly arpIgnore?: number;
   readonly addresses: readonly HostAddress[];
 }
 
@@ -27,7 +29,6 @@ export interface HostAddress {
 /** Where a VIP is bound, and where ARP is spoken for it. */
 export interface Placement {
   readonly interface: string;
-  readonly prefixLength: number;
   readonly speakOn: readonly string[];
 }
 
@@ -73,7 +74,7 @@ export interface AgentView {
   readonly renewal:
     | { readonly sentAt: number; readonly claims: Readonly<Record<string, number>> }
     | undefined;
-  /** The last renewal that failed: when it was sent. */
+  /** The first renewal that failed since the last one that was answered: when it was sent. */
   readonly failedAt: number | undefined;
   /** By VIP. */
   readonly probes: ReadonlyMap<string, Probe>;

@@ -15,7 +15,10 @@ for (const address of addresses.split(",")) {
   for (const port of ports.split(",").map(Number)) {
     // One socket each, so that an answer leaves from the address that was asked.
     const udp = createSocket("udp4");
-    udp.on("message", (message, from) => udp.send(`${message} ${from.address}`, from.port, from.address));
+    udp.on(
+      "message",
+      (message, from) => udp.send(`${message} ${from.address}`, from.port, from.address),
+    );
     udp.on("error", () => {});
     listening.push(new Promise((resolve) => udp.bind(port, address, resolve)));
     const tcp = createServer({ noDelay: true }, (client) => {

@@ -1,0 +1,126 @@
+/** What running a program costs, from outside: wall time from its start, and its peak memory. Linux only. */
+import { fileURLToPath } from "node:url";
+
+/** Flags that a bundle needs nothing of: no type check, no configuration, no package lookup. */
+export const DENO_FLAGS = ["run", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote"];
+
+const PEAK = fileURLToPath(new URL("peak.mjs", import.meta.url));
+
+/** How to run a bundle: the start of the command line, and of one that also tells the peak memory. */
+export interface Runtime {
+  readonly name: string;
+  readonly plain: readonly string[];
+  readonly measured: readonly string[];
+}
+
+export const DENO: Runtime = {
+  name: "Deno",
+  plain: [Deno.execPath(), ...DENO_FLAGS],
+  measured: [Deno.execPath(), ...DENO_FLAGS, "--preload", PEAK],
+};
+
+/** The Node that npm runs on, where bundles run on it. */
+export async function findNode(): Promise<Runtime | undefined> {
+  const node = Deno.env.get("SALLYPORT_NODE") ?? "node";
+  const { stdout } = await new Deno.Command(node, { args: ["--version"], stderr: "null" }).output();
+  const version = new TextDecoder().decode(stdout).trim();
+  const [major = 0, minor = 0] = version.replace("v", "").split(".").map(Number);
+  if (major < 22 || (major === 22 && minor < 19)) return undefined;
+  return { name: `Node ${version}`, plain: [node], measured: [node, "--import", PEAK] };
+}
+
+export interface Cost {
+  readonly milliseconds: number;
+  /** Peak resident memory. */
+  readonly megabytes: number;
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @throws Error with its stderr when its exit code is not `code`, default 0
+ */
+export async function runToExit(
+  [file = "", ...args]: readonly string[],
+  options: { readonly env?: Readonly<Record<string, string>>; readonly code?: number } = {},
+): Promise<Cost> {
+  const { env = {}, code = 0 } = options;
+  const peak = await Deno.makeTempFile({ prefix: "sallyport-peak-" });
+  try {
+    const start = performance.now();
+    const output = await new Deno.Command(file, {
+      args,
+      env: { ...env, PEAK_FILE: peak },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+    const milliseconds = performance.now() - start;
+    if (output.code !== code) {
+      const said = new TextDecoder().decode(output.stderr);
+      throw new Error(`Cannot measure ${file}: it exited with ${output.code}: ${said}`);
+    }
+    return { milliseconds, megabytes: Number(await Deno.readTextFile(peak)) / 1024 };
+  } finally {
+    await Deno.remove(peak);
+  }
+}
+
+/**
+ * Runs a program until it is ready, then ends it.
+ *
+ * @throws Error with its stderr when it ends before
+ */
+export async function runUntil(
+  [file = "", ...args]: readonly string[],
+  options: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly ready: () => Promise<boolean>;
+  },
+): Promise<Cost> {
+  const { env = {}, ready } = options;
+  const log = await Deno.makeTempFile({ prefix: "sallyport-bench-" });
+  const start = performance.now();
+  const child = new Deno.Command("sh", {
+    // The shell becomes the program, so that the pid is the program's own.
+    args: ["-c", 'log=$1; shift; exec "$@" 2>"$log"', "sh", log, file, ...args],
+    env,
+    stdin: "null",
+    stdout: "null",
+  }).spawn();
+  let ended = false;
+  const status = child.status.then(() => void (ended = true));
+  try {
+    while (!await ready().catch(() => false)) {
+      if (ended) {
+        throw new Error(`Cannot measure ${file}: it ended: ${await Deno.readTextFile(log)}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    const milliseconds = performance.now() - start;
+    const memory = await Deno.readTextFile(`/proc/${child.pid}/status`);
+    const kilobytes = Number(/VmHWM:\s+(\d+)/.exec(memory)?.[1]);
+    return { milliseconds, megabytes: kilobytes / 1024 };
+  } finally {
+    if (!ended) child.kill("SIGTERM");
+    await status;
+    await Deno.remove(log);
+  }
+}
+
+/** The middle one of an odd number of values, and between which they lie. */
+export interface Spread {
+  readonly least: number;
+  readonly median: number;
+  readonly most: number;
+}
+
+export function spread(values: readonly number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b);
+  const pick = (index: number) => sorted[index] ?? NaN;
+  return {
+    least: pick(0),
+    median: pick(Math.floor(sorted.length / 2)),
+    most: pick(sorted.length - 1),
+  };
+}

@@ -1,0 +1,97 @@
+/** Agents without nodes: their Leases are renewed each second, and what gateways' statuses tell them is done at once. */
+import type { Gateway, ReportedAddress } from "../../src/core/types.ts";
+import { renew } from "../../src/agent/renewal.ts";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { sleep } from "../../src/kube/deadline.ts";
+import { decodeGateway } from "../../src/kube/decoders/kinds.ts";
+import { Reflector } from "../../src/kube/reflector.ts";
+import { PATHS } from "../../src/kube/resources.ts";
+
+export interface StandInAgents extends AsyncDisposable {
+  /** Resolves when every agent has a Lease. */
+  readonly renewed: Promise<void>;
+}
+
+export function standInAgents(client: KubeClient, nodeNames: readonly string[]): StandInAgents {
+  const stop = new AbortController();
+  const { signal } = stop;
+  let gateways: readonly Gateway[] = [];
+  const agents = nodeNames.map((nodeName) => new StandIn(client, { nodeName, signal }));
+  const renewAll = () => Promise.all(agents.map((agent) => agent.renew(gateways)));
+  const following = new Reflector<Gateway>(client, PATHS.EgressGateway, {
+    decode: (item) => {
+      const decoded = decodeGateway(item);
+      return "object" in decoded ? decoded.object : undefined;
+    },
+    keyOf: ({ uid }) => uid,
+    onChange: (objects) => {
+      gateways = objects;
+      renewAll().catch(() => {});
+    },
+    signal,
+  }).run();
+  const renewed = renewAll().then(() => {});
+  const beating = (async () => {
+    while (!signal.aborted) {
+      await renewAll().catch(() => {});
+      await sleep(1_000, signal).catch(() => {});
+    }
+  })();
+  return {
+    renewed,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await Promise.allSettled([following, beating]);
+    },
+  };
+}
+
+class StandIn {
+  readonly #client: KubeClient;
+  readonly #options: { readonly nodeName: string; readonly signal: AbortSignal };
+  #addresses: readonly ReportedAddress[] = [];
+  #fence: Readonly<Record<string, number>> = {};
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(
+    client: KubeClient,
+    options: { readonly nodeName: string; readonly signal: AbortSignal },
+  ) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  /** One at a time: an older report that arrives later would undo a newer one. */
+  renew(gateways: readonly Gateway[]): Promise<void> {
+    return this.#last = this.#last.catch(() => {}).then(() => this.#renew(gateways));
+  }
+
+  async #renew(gateways: readonly Gateway[]): Promise<void> {
+    this.#addresses = gateways.flatMap((gateway) => this.#duty(gateway));
+    this.#fence = await renew(this.#client, {
+      ...this.#options,
+      report: {
+        interfaces: [{ name: "eth1", up: true }],
+        cilium: { ready: true },
+        addresses: this.#addresses,
+        failures: [],
+        unreachable: [],
+        leaving: false,
+      },
+    });
+  }
+
+  #duty({ name, uid, spec, status }: Gateway): readonly ReportedAddress[] {
+    const { nodeName } = this.#options;
+    if (spec.sourceIP.mode !== "VirtualIPAddress") return [];
+    const { ip } = spec.sourceIP;
+    const term = status.term ?? 0;
+    const holds = status.activeNodeName === nodeName;
+    const servesYet = status.phase === "Preparing" && status.lastFailover?.from === nodeName;
+    if (!holds && !servesYet && !status.standbyNodeNames?.includes(nodeName)) return [];
+    const boundAt = this.#addresses.find((address) => address.uid === uid)?.boundAt ??
+      new Date().toISOString();
+    const speaking = holds && status.phase === "Active" && (this.#fence[uid] ?? 0) <= term;
+    return [{ gateway: name, uid, term, ip, interface: "eth1", boundAt, speaking }];
+  }
+}

@@ -1,0 +1,169 @@
+/** What the world outside sees while a gateway moves. In every case no packet may come from a wrong address. */
+import assert from "node:assert/strict";
+import { pause, until } from "../lab/wait.ts";
+import { labTests } from "./e2e.ts";
+import { ciliumPolicy, pin, putGateway, putPolicy, seenAs, settled, statusOf } from "./gateways.ts";
+import type { Lab } from "./lab.ts";
+import { type Observation, observe } from "./observation.ts";
+
+const VIP = "172.31.0.200";
+
+/** A planned move on a machine of two busy cores; `scripts/bench/cilium.ts` measures it. */
+const MOVE_MILLISECONDS = 1_000;
+
+/** Detection and takeover together. */
+const POWER_OFF_MILLISECONDS = 6_000;
+
+const test = labTests();
+
+/** A gateway on `node-b` with a standby that is ready, and a policy that is in force. */
+async function serve(lab: Lab): Promise<void> {
+  await putGateway(lab, { ip: VIP, pin: "node-b" });
+  await putPolicy(lab);
+  await settled(lab, { on: "node-b" });
+  await seenAs(lab, "selected", { source: VIP });
+  await seenAs(lab, "near", { source: VIP });
+  await pause(2000);
+  await pin(lab, undefined);
+}
+
+function assertUnharmed(
+  { connections, ...seen }: Observation,
+  { silenceMilliseconds }: { readonly silenceMilliseconds: number },
+): void {
+  assert.equal(seen.wrongSource, 0);
+  assert.deepEqual(seen.sources, [VIP]);
+  assert(
+    seen.silenceMilliseconds <= silenceMilliseconds,
+    `${seen.silenceMilliseconds} ms of silence`,
+  );
+  for (const fate of Object.values(connections)) assert(fate.survived, JSON.stringify(connections));
+}
+
+test("a pin moves the gateway: no wrong source, and connections survive", async (lab) => {
+  await serve(lab);
+  const seen = await observe(lab, { vip: VIP }, async () => {
+    await pin(lab, "node-c");
+    await settled(lab, { on: "node-c" });
+  });
+  assertUnharmed(seen, { silenceMilliseconds: MOVE_MILLISECONDS });
+});
+
+test("a cordoned holder hands over: no wrong source, and connections survive", async (lab) => {
+  await serve(lab);
+  const seen = await observe(lab, { vip: VIP }, async () => {
+    await lab.cordon("node-b");
+    await settled(lab, { on: "node-c", standby: false });
+  });
+  assertUnharmed(seen, { silenceMilliseconds: MOVE_MILLISECONDS });
+});
+
+test("a holder that loses power is replaced, connections survive, and nothing happens when it comes back", async (lab) => {
+  await serve(lab);
+  const { host } = lab.node("node-b");
+  const seen = await observe(lab, { vip: VIP }, async () => {
+    await host.cut();
+    await settled(lab, { on: "node-c", standby: false });
+  });
+  assertUnharmed(seen, { silenceMilliseconds: POWER_OFF_MILLISECONDS });
+  const back = await observe(lab, { vip: VIP }, async () => {
+    await host.restore();
+    await settled(lab, { on: "node-c", timeoutMilliseconds: 60_000 });
+    await pause(3000);
+  });
+  assertUnharmed(back, { silenceMilliseconds: MOVE_MILLISECONDS });
+  await seenAs(lab, "near", { source: VIP, timeoutMilliseconds: 60_000 });
+});
+
+test("an agent that is told to end hands over first", async (lab) => {
+  await serve(lab);
+  const node = lab.node("node-b");
+  const seen = await observe(lab, { vip: VIP }, async () => {
+    await node.sallyport.stop();
+    await settled(lab, { on: "node-c", standby: false });
+  });
+  await lab.sallyport.startAgent(node);
+  assertUnharmed(seen, { silenceMilliseconds: MOVE_MILLISECONDS });
+  await settled(lab, { on: "node-c" });
+});
+
+test("a holder whose agent is killed is replaced without a wrong source", async (lab) => {
+  await serve(lab);
+  const node = lab.node("node-b");
+  const seen = await observe(lab, { vip: VIP }, async () => {
+    await node.sallyport.stop({ graceMilliseconds: 0 });
+    await settled(lab, { on: "node-c", standby: false });
+  });
+  await lab.sallyport.startAgent(node);
+  assertUnharmed(seen, { silenceMilliseconds: POWER_OFF_MILLISECONDS });
+  await settled(lab, { on: "node-c" });
+});
+
+test("Cilium restarted on the holder: the gateway leaves, and may come back", async (lab) => {
+  await serve(lab);
+  const node = lab.node("node-b");
+  const seen = await observe(lab, { vip: VIP }, async () => {
+    await node.stopCilium();
+    await settled(lab, { on: "node-c", standby: false });
+    node.startCilium();
+    await node.ciliumReady();
+    await settled(lab, { on: "node-c" });
+  });
+  assertUnharmed(seen, { silenceMilliseconds: MOVE_MILLISECONDS });
+  await pin(lab, "node-b");
+  await settled(lab, { on: "node-b" });
+  await seenAs(lab, "selected", { source: VIP });
+  await seenAs(lab, "near", { source: VIP });
+});
+
+test("a VIP that somebody removes from the holder is bound again, and Cilium is told", async (lab) => {
+  await serve(lab);
+  const { host } = lab.node("node-b");
+  const before = (await ciliumPolicy(lab)).metadata.annotations;
+  const seen = await observe(lab, { vip: VIP }, async () => {
+    for (const name of ["eth0", "lo"]) {
+      for (const address of await lab.node("node-b").addresses(name)) {
+        if (address.startsWith(VIP)) await host.ip("addr", "del", address, "dev", name);
+      }
+    }
+    await until("another bound-at", async () => {
+      const { annotations } = (await ciliumPolicy(lab)).metadata;
+      return JSON.stringify(annotations) !== JSON.stringify(before);
+    }, { timeoutMilliseconds: 20_000 });
+    await seenAs(lab, "selected", { source: VIP });
+  });
+  assert.equal(seen.wrongSource, 0);
+  await seenAs(lab, "selected", { source: VIP });
+});
+
+test("a controller that is gone changes nothing, and one that comes back goes on", async (lab) => {
+  await serve(lab);
+  await lab.sallyport.killController();
+  const seen = await observe(lab, { vip: VIP }, async () => {
+    await pin(lab, "node-c");
+    await pause(5000);
+    assert.equal((await statusOf(lab)).activeNodeName, "node-b");
+    await lab.sallyport.startController();
+    await settled(lab, { on: "node-c" });
+  });
+  assertUnharmed(seen, { silenceMilliseconds: MOVE_MILLISECONDS });
+});
+
+for (const phase of ["Preparing", "Active"]) {
+  test(`a controller killed when a move is at ${phase} is no harm, and one that comes back ends the move`, async (lab) => {
+    await serve(lab);
+    const seen = await observe(lab, { vip: VIP }, async () => {
+      await pin(lab, "node-c");
+      await until("the move", async () => {
+        const status = await statusOf(lab);
+        return status.activeNodeName === "node-c" &&
+          (phase === "Preparing" || status.phase === phase);
+      }, { everyMilliseconds: 2, timeoutMilliseconds: 20_000 });
+      await lab.sallyport.killController();
+      await pause(5000);
+      await lab.sallyport.startController();
+      await settled(lab, { on: "node-c" });
+    });
+    assertUnharmed(seen, { silenceMilliseconds: MOVE_MILLISECONDS });
+  });
+}

@@ -1,0 +1,186 @@
+/** What must be so at every moment, whatever happens. Violations are collected, with the time and the cause. */
+import { BOUND_AT_ANNOTATION, HOSTNAME_LABEL, TERM_ANNOTATION } from "../../src/core/names.ts";
+import type { CiliumPolicy, Gateway, JsonObject } from "../../src/core/types.ts";
+import { decodeCiliumPolicy, decodeGateway } from "../../src/kube/decoders/kinds.ts";
+import { PATHS } from "../../src/kube/resources.ts";
+import type { Commit } from "./api_server.ts";
+import type { Machine } from "./machine.ts";
+import type { World } from "./world.ts";
+
+/**
+ * How long a node that cannot reach the API server may go on beside a new holder: it looks on the wire each second (at
+ * worst just before the other begins, and a look takes 0.4 s), and then needs a moment.
+ */
+const OVERLAP_MILLISECONDS = 2_500;
+
+/** A node that was stopped in the middle of a command to its kernel finishes it before it can notice. */
+const THAW_MILLISECONDS = 100;
+
+export class Invariants {
+  readonly violations: string[] = [];
+  /** The longest overlap with a node that could not reach the API server. Milliseconds. */
+  longestOverlap = 0;
+  /** Writes that were no heartbeats and no person's. */
+  writes = 0;
+  readonly #world: World;
+  readonly #overlaps = new Map<string, number>();
+  readonly #terms = new Map<string, { readonly term: number; readonly phase: string | undefined }>();
+  /** `uid term` -> who holds it with which VIP. */
+  readonly #holders = new Map<string, string>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  complain(message: string): void {
+    if (this.violations.length > 20) return;
+    this.violations.push(`${(this.#world.time.now / 1_000).toFixed(3)} ${message}`);
+    this.#world.log(`VIOLATION ${message}`);
+  }
+
+  /** After each event: no two nodes that reach the API server speak for one VIP, and others not for long. */
+  check(): void {
+    const { machines, time } = this.#world;
+    const vips = new Set(machines.flatMap(({ bound }) => bound));
+    for (const machine of machines) this.#noteFrozen(machine);
+    const seen = new Set<string>();
+    for (const vip of vips) {
+      const speakers = machines.filter((machine) => machine.maySpeak(vip));
+      if (speakers.length < 2) continue;
+      const key = `${vip} ${speakers.map(({ name }) => name).join(" ")}`;
+      seen.add(key);
+      const begin = this.#overlaps.get(key) ?? time.now;
+      this.#overlaps.set(key, begin);
+      const overlap = time.now - begin;
+      this.longestOverlap = Math.max(this.longestOverlap, overlap);
+      const reaching = speakers.filter((machine) => !this.#isExcused(machine));
+      if (reaching.length > 1) this.complain(`two speak for ${key}`);
+      if (overlap > OVERLAP_MILLISECONDS) this.complain(`two speak for ${key} for ${overlap} ms`);
+    }
+    for (const key of this.#overlaps.keys()) if (!seen.has(key)) this.#overlaps.delete(key);
+  }
+
+  /** A node's kernel begins to answer for a VIP: by then all policies send the traffic there. */
+  onSpeech(machine: Machine, vip: string): void {
+    this.#world.log(`${machine.name} speaks for ${vip}`);
+    if (this.#isExcused(machine)) return;
+    const known = this.#world.agents.get(machine.name)?.gateways ?? [];
+    const gateway = known.find(({ spec: { sourceIP }, status }) =>
+      sourceIP.mode === "VirtualIPAddress" && sourceIP.ip === vip &&
+      status.activeNodeName === machine.name && status.phase === "Active"
+    );
+    if (gateway === undefined) {
+      return this.complain(`${machine.name} speaks for ${vip} without a duty`);
+    }
+    for (const policy of this.policiesOf(gateway.name)) {
+      if (nodeOf(policy) !== machine.name) {
+        this.complain(
+          `${machine.name} speaks in term ${gateway.status.term} while policy ${policy.name} names ${
+            nodeOf(policy)
+          }`,
+        );
+      }
+    }
+  }
+
+  onCommit({ collection, name, before, after, by }: Commit): void {
+    if (by === "controller") this.writes++;
+    if (after === undefined || by === "agent") return;
+    if (collection === PATHS.EgressGateway) {
+      const gateway = decoded(decodeGateway(after));
+      if (gateway !== undefined) this.#checkStatus(gateway, by);
+    }
+    if (collection === PATHS.CiliumEgressGatewayPolicy) this.#checkPolicy({ name, before, after });
+    if (by === "controller") this.#world.log(`write ${collection.split("/").pop()}/${name}`);
+  }
+
+  policiesOf(gateway: string): readonly CiliumPolicy[] {
+    return this.#world.server.list(PATHS.CiliumEgressGatewayPolicy).flatMap((object) => {
+      const policy = decoded(decodeCiliumPolicy(object));
+      const owner = policy && this.#world.server.get(PATHS.EgressGatewayPolicy, policy.name);
+      return policy !== undefined && gatewayOf(owner) === gateway ? [policy] : [];
+    });
+  }
+
+  #checkStatus({ name, uid, status }: Gateway, by: string): void {
+    const { term = 0, phase, activeNodeName, egressIP } = status;
+    const before = this.#terms.get(uid);
+    if (by === "controller" && term !== before?.term) {
+      this.#world.log(`${name} term ${term} ${phase} ${activeNodeName}`);
+    } else if (phase !== before?.phase) this.#world.log(`${name} term ${term} ${phase}`);
+    this.#terms.set(uid, { term, phase });
+    if (before !== undefined && (term < before.term || term > before.term + 1)) {
+      this.complain(`the term of ${name} goes from ${before.term} to ${term}`);
+    }
+    if (before?.term === term && before.phase === "Active" && phase !== "Active") {
+      this.complain(`term ${term} of ${name} goes from Active back to ${phase}`);
+    }
+    if (term === 0) return;
+    const holder = `${activeNodeName} ${egressIP}`;
+    const known = this.#holders.get(`${uid} ${term}`);
+    if (known !== undefined && known !== holder) {
+      this.complain(`term ${term} of ${name} belongs to ${known} and to ${holder}`);
+    }
+    this.#holders.set(`${uid} ${term}`, holder);
+  }
+
+  /** A policy names a node only after the VIP was bound there, and never goes back to an older term. */
+  #checkPolicy(
+    { name, before, after }: { name: string; before: JsonObject | undefined; after: JsonObject },
+  ): void {
+    const policy = decoded(decodeCiliumPolicy(after));
+    const earlier = before && decoded(decodeCiliumPolicy(before));
+    if (policy === undefined) return;
+    const egress = policy.spec["egressGateway"] as JsonObject | undefined;
+    const node = nodeOf(policy);
+    const machine = this.#world.machines.find((other) => other.name === node);
+    const vip = egress?.["egressIP"];
+    if (machine?.powered && typeof vip === "string" && machine.lastBound(vip) === undefined) {
+      this.complain(`policy ${name} names ${node}, where ${vip} was never bound`);
+    }
+    const owner = this.#world.server.get(PATHS.EgressGatewayPolicy, name);
+    const gateway = this.#world.gateway(gatewayOf(owner) ?? "");
+    const [term, last] = [policy, earlier].map((each) => Number(each?.annotations[TERM_ANNOTATION]));
+    const { status: { term: current = 0, phase } = {}, uid } = gateway ?? {};
+    const bound = policy.annotations[BOUND_AT_ANNOTATION];
+    this.#world.log(`policy ${name} names ${node ?? "no node"} term ${term} bound ${bound ?? "-"}`);
+    if (term === undefined || last === undefined) return;
+    if (term < current && phase === "Active") {
+      this.complain(`policy ${name} is written for term ${term} in term ${current}`);
+    }
+    if (term < last && current >= last) {
+      this.complain(`policy ${name} goes from term ${last} back to ${term} (gateway ${uid})`);
+    }
+  }
+
+  /** A node that could not yet notice that it can reach the API server again. */
+  #isExcused(machine: Machine): boolean {
+    const process = this.#world.agents.get(machine.name)?.process;
+    return machine.link.isImpaired ||
+      (process !== undefined && this.#world.time.now - process.thawedAt < THAW_MILLISECONDS);
+  }
+
+  #noteFrozen(machine: Machine): void {
+    const state = this.#world.agents.get(machine.name)?.process.state;
+    if (state !== "runs") machine.link.prolong();
+  }
+}
+
+function gatewayOf(policy: JsonObject | undefined): string | undefined {
+  const spec = policy?.["spec"] as JsonObject | undefined;
+  const name = spec?.["egressGatewayName"];
+  return typeof name === "string" ? name : undefined;
+}
+
+/** The node that a policy sends traffic to. */
+export function nodeOf({ spec }: CiliumPolicy): string | undefined {
+  const egress = spec["egressGateway"] as JsonObject | undefined;
+  const selector = egress?.["nodeSelector"] as JsonObject | undefined;
+  const labels = selector?.["matchLabels"] as JsonObject | undefined;
+  const name = labels?.[HOSTNAME_LABEL];
+  return typeof name === "string" ? name : undefined;
+}
+
+function decoded<T>(result: { readonly object: T } | { readonly invalid: unknown }): T | undefined {
+  return "object" in result ? result.object : undefined;
+}

@@ -1,0 +1,165 @@
+/** A node: a kernel that goes on whatever becomes of the agent, and the hands that the agent has on it. */
+import type { Binding, HostInterface } from "../../src/agent/core/view.ts";
+import type { Hands } from "../../src/agent/hands.ts";
+import { Link } from "./link.ts";
+import type { ApiServer } from "./api_server.ts";
+import type { Process, VirtualTime } from "./virtual_time.ts";
+
+const INTERFACE = "eth0";
+const PREFIX_LENGTH = 24;
+
+/** How long a probe waits for another owner. */
+const PROBE_MILLISECONDS = 400;
+
+/** What hands did that they should not have done; the world makes violations of it. */
+export type Complaint = (message: string) => void;
+
+export class Machine {
+  readonly name: string;
+  readonly ip: string;
+  readonly mac: string;
+  readonly link: Link;
+  powered = true;
+  /** What the agent's file holds; gone with the power. */
+  memory: readonly Binding[] = [];
+  /** Binding fails, as when the interface is broken. */
+  cannotBind = false;
+  onSpeech: (ip: string) => void = () => {};
+  readonly #time: VirtualTime;
+  readonly #addresses = new Map<string, { readonly byAgent: boolean }>();
+  readonly #boundAt = new Map<string, number>();
+  #owned: ReadonlySet<string> | undefined;
+  readonly #speaking = new Map<string, number>();
+
+  constructor(
+    { time, server, name, index }: {
+      readonly time: VirtualTime;
+      readonly server: ApiServer;
+      readonly name: string;
+      readonly index: number;
+    },
+  ) {
+    this.#time = time;
+    this.name = name;
+    this.ip = `172.18.18.${10 + index}`;
+    this.mac = `02:00:00:00:00:${String(10 + index)}`;
+    this.link = new Link(time, server);
+  }
+
+  /** VIPs that are bound, whoever bound them. */
+  get bound(): readonly string[] {
+    return [...this.#addresses.keys()].sort();
+  }
+
+  /** Tells whether the kernel answers ARP requests for an address: bound, and not held back by the fence. */
+  maySpeak(ip: string): boolean {
+    if (!this.powered || !this.#addresses.has(ip)) return false;
+    return this.#owned?.has(ip) !== true || (this.#speaking.get(ip) ?? 0) > this.#time.now;
+  }
+
+  /** When the address was last bound, or undefined: never since the node was started. */
+  lastBound(ip: string): number | undefined {
+    return this.#boundAt.get(ip);
+  }
+
+  /** Somebody binds an address by hand. */
+  bindByHand(ip: string): void {
+    this.#addresses.set(ip, { byAgent: false });
+  }
+
+  /** Power off and on: what the kernel and the tmpfs held is gone. */
+  setPower(on: boolean): void {
+    this.powered = on;
+    if (on) return;
+    this.memory = [];
+    this.#addresses.clear();
+    this.#boundAt.clear();
+    this.#speaking.clear();
+    this.#owned = undefined;
+  }
+
+  hands(
+    process: Process,
+    world: { readonly machines: readonly Machine[]; readonly complain: Complaint },
+  ): Hands {
+    const { machines, complain } = world;
+    const work = () => process.sleep(this.#time.between(1, 8));
+    /** A program is started, does its work in one moment, and is seen to have ended. */
+    const act = async <T>(what: () => T): Promise<T> => {
+      await work();
+      const result = what();
+      await work();
+      return result;
+    };
+    return {
+      interfaces: () => act(() => this.#interfaces()),
+      defaultRouteInterface: () => act(() => INTERFACE),
+      bind: ({ ip }) => act(() => this.#bind(ip)),
+      unbind: ({ ip }) =>
+        act(() => {
+          if (this.#addresses.get(ip)?.byAgent === false) {
+            complain(`${this.name} removes ${ip}, which it did not bind`);
+          }
+          this.#addresses.delete(ip);
+        }),
+      own: (ips) =>
+        act(() => {
+          this.#owned = ips.length === 0 ? undefined : new Set(ips);
+          if (this.#owned === undefined) this.#speaking.clear();
+        }),
+      speak: (entries) =>
+        act(() => {
+          for (const { ip, milliseconds } of entries) this.#speak(ip, { milliseconds, complain });
+        }),
+      mute: (ips) => act(() => ips.forEach((ip) => this.#speaking.delete(ip))),
+      speaking: () =>
+        act(() =>
+          [...this.#speaking].filter(([, until]) => until > this.#time.now)
+            .map(([ip, until]) => ({ ip, milliseconds: Math.floor(until - this.#time.now) }))
+        ),
+      announce: (ip) =>
+        act(() => {
+          if (!this.maySpeak(ip)) complain(`${this.name} announces ${ip} while it must be silent`);
+        }),
+      probe: async (ip) => {
+        await work();
+        const owner = machines.find((other) => other !== this && other.maySpeak(ip));
+        await process.sleep(owner === undefined ? PROBE_MILLISECONDS : this.#time.between(0.2, 3));
+        return owner?.mac;
+      },
+    };
+  }
+
+  #interfaces(): readonly HostInterface[] {
+    const vips = [...this.#addresses].map(([ip, { byAgent }]) => ({
+      ip,
+      prefixLength: PREFIX_LENGTH,
+      ours: byAgent,
+    }));
+    return [{
+      name: INTERFACE,
+      up: true,
+      state: "up",
+      mac: this.mac,
+      addresses: [{ ip: this.ip, prefixLength: PREFIX_LENGTH, ours: false }, ...vips],
+    }];
+  }
+
+  #bind(ip: string): void {
+    if (this.cannotBind) throw new Error(`Cannot bind ${ip}: the simulated interface is broken`);
+    if (!this.#addresses.has(ip)) this.#addresses.set(ip, { byAgent: true });
+    this.#boundAt.set(ip, this.#time.now);
+  }
+
+  #speak(
+    ip: string,
+    { milliseconds, complain }: { readonly milliseconds: number; readonly complain: Complaint },
+  ): void {
+    if (this.#owned?.has(ip) !== true) throw new Error(`Cannot speak for ${ip}: it is not owned`);
+    if (milliseconds < 1) throw new RangeError(`Cannot speak for ${milliseconds} ms`);
+    const begins = !this.maySpeak(ip);
+    this.#speaking.set(ip, this.#time.now + milliseconds);
+    if (!this.#addresses.has(ip)) complain(`${this.name} speaks for ${ip}, which is not bound`);
+    else if (begins) this.onSpeech(ip);
+  }
+}

@@ -1,0 +1,97 @@
+/** The cluster's objects as the API server stores them. */
+import {
+  API_VERSION,
+  HOSTNAME_LABEL,
+  NAMESPACE,
+  PIN_ANNOTATION,
+} from "../../src/core/names.ts";
+import type { JsonObject } from "../../src/core/types.ts";
+
+export const POOL_LABEL = "pool";
+
+export const CILIUM_PODS = "/api/v1/namespaces/kube-system/pods";
+export const AGENT_PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
+
+/** A node of the pool `egress`. */
+export function nodeObject(name: string, { ip, time }: { ip: string; time: string }): JsonObject {
+  return {
+    metadata: { name, uid: `uid-${name}`, labels: { [HOSTNAME_LABEL]: name, [POOL_LABEL]: "egress" } },
+    spec: {},
+    status: {
+      conditions: [{ type: "Ready", status: "True", lastTransitionTime: time }],
+      addresses: [{ type: "InternalIP", address: ip }],
+    },
+  };
+}
+
+export function podObject(
+  name: string,
+  { node, namespace, ready, time }: {
+    readonly node: string;
+    readonly namespace: string;
+    readonly ready: boolean;
+    readonly time: string;
+  },
+): JsonObject {
+  const status = ready ? "True" : "False";
+  return {
+    metadata: { name, namespace },
+    spec: { nodeName: node },
+    status: { conditions: [{ type: "Ready", status, lastTransitionTime: time }] },
+  };
+}
+
+export interface GatewaySettings {
+  readonly vip: string;
+  readonly standbys?: number;
+  readonly standby?: "Bound" | "Unbound";
+  readonly failback?: "Auto" | "Never";
+  readonly minReadySeconds?: number;
+  readonly whenNoneEligible?: "Keep" | "Drop";
+  readonly peers?: boolean;
+  readonly pin?: string;
+}
+
+/** A gateway in VirtualIPAddress mode over the pool `egress`. */
+export function gatewayObject(
+  name: string,
+  settings: GatewaySettings & { readonly uid: string; readonly time: string },
+): JsonObject {
+  const { vip, standbys = 2, standby = "Bound", failback = "Auto", minReadySeconds = 10 } = settings;
+  const { whenNoneEligible = "Keep", peers = true, pin, uid, time } = settings;
+  return {
+    apiVersion: API_VERSION,
+    kind: "EgressGateway",
+    metadata: {
+      name,
+      uid,
+      creationTimestamp: time,
+      annotations: pin === undefined ? {} : { [PIN_ANNOTATION]: pin },
+    },
+    spec: {
+      nodeSelector: { [POOL_LABEL]: "egress" },
+      sourceIP: {
+        mode: "VirtualIPAddress",
+        virtualIPAddress: { ip: vip, interfaces: ["eth0"], standbys, standby },
+      },
+      failback: { mode: failback, minReadySeconds },
+      failureDetection: { peers },
+      whenNoneEligible,
+    },
+    status: {},
+  };
+}
+
+export function policyObject(name: string, { gateway, time }: { gateway: string; time: string }): JsonObject {
+  return {
+    apiVersion: API_VERSION,
+    kind: "EgressGatewayPolicy",
+    metadata: { name, uid: `uid-${name}`, creationTimestamp: time },
+    spec: {
+      egressGatewayName: gateway,
+      destinationCIDRs: ["0.0.0.0/0"],
+      selectors: [{ podSelector: { matchLabels: { app: name } } }],
+    },
+    status: {},
+  };
+}

@@ -1,0 +1,248 @@
+/** Schedules: what befalls a world, as data that fast-check makes and shrinks. */
+import fc from "fast-check";
+import type { ControllerOptions } from "./controller_process.ts";
+import { OTHER_VIP, VIP, World } from "./world.ts";
+
+/** A node by its place in the cluster, or by what it is to gateway `gw` at that moment. */
+type Target = number | "holder" | "standby";
+
+type Action =
+  | { readonly do: "pin"; readonly node: Target | null }
+  | { readonly do: "cordon" | "leavePool"; readonly node: Target; readonly for: number }
+  | { readonly do: "terminate" | "kill"; readonly node: Target; readonly for: number }
+  | { readonly do: "freeze" | "powerOff" | "halfOpen"; readonly node: Target; readonly for: number }
+  | { readonly do: "cannotBind"; readonly node: Target; readonly for: number }
+  | { readonly do: "late"; readonly node: Target; readonly often: number; readonly for: number }
+  | {
+    readonly do: "cut";
+    readonly node: Target;
+    readonly which: "both" | "requests" | "answers";
+    readonly for: number;
+  }
+  | { readonly do: "apiDown"; readonly for: number }
+  | { readonly do: "recreate"; readonly pin: number | null; readonly for: number }
+  | { readonly do: "changeVIP" }
+  | {
+    readonly do: "freezeController" | "killController" | "lateController";
+    readonly which: number;
+    readonly for: number;
+  };
+
+export interface Step {
+  /** Milliseconds after the step before. */
+  readonly after: number;
+  readonly action: Action;
+}
+
+export interface Schedule {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly twoGateways: boolean;
+  readonly standbys: number;
+  readonly drop: boolean;
+  readonly controllers: readonly ControllerOptions[];
+  readonly steps: readonly Step[];
+}
+
+const target: fc.Arbitrary<Target> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant<Target>("holder") },
+  { weight: 2, arbitrary: fc.constant<Target>("standby") },
+  { weight: 2, arbitrary: fc.nat(3) },
+);
+
+const shortly = fc.integer({ min: 50, max: 3_000 });
+const long = fc.integer({ min: 500, max: 12_000 });
+const which = fc.nat(2);
+
+function named<const T extends string>(...names: T[]): fc.Arbitrary<T> {
+  return fc.constantFrom(...names);
+}
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: named("pin"), node: fc.option(target) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: named("cordon", "leavePool"), node: target, for: long }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: named("terminate", "kill"), node: target, for: shortly }) },
+  { weight: 5, arbitrary: fc.record({ do: named("freeze"), node: target, for: long }) },
+  { weight: 3, arbitrary: fc.record({ do: named("powerOff", "halfOpen"), node: target, for: long }) },
+  { weight: 1, arbitrary: fc.record({ do: named("cannotBind"), node: target, for: long }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: named("late"),
+      node: target,
+      often: fc.integer({ min: 1, max: 5 }),
+      for: long,
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: named("cut"),
+      node: target,
+      which: named("both", "requests", "answers"),
+      for: fc.oneof(shortly, long),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: named("apiDown"), for: fc.oneof(shortly, long) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: named("recreate"),
+      pin: fc.option(fc.nat(3)),
+      for: fc.integer({ min: 1, max: 2_000 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: named("changeVIP") }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: named("freezeController", "killController", "lateController"),
+      which,
+      for: long,
+    }),
+  },
+);
+
+const controller: fc.Arbitrary<Omit<ControllerOptions, "name">> = fc.record({
+  everyMilliseconds: fc.integer({ min: 200, max: 1_500 }),
+  hurryMilliseconds: fc.integer({ min: 50, max: 300 }),
+  resident: fc.boolean(),
+});
+
+export const schedules: fc.Arbitrary<Schedule> = fc.record({
+  seed: fc.integer(),
+  nodes: fc.integer({ min: 2, max: 4 }),
+  twoGateways: fc.boolean(),
+  standbys: fc.constantFrom(2, 2, 1, 0),
+  drop: fc.constantFrom(false, false, true),
+  controllers: fc.array(controller, { minLength: 1, maxLength: 3 }).map((all) =>
+    all.map((options, index) => ({ ...options, name: `controller ${index}` }))
+  ),
+  steps: fc.array(
+    fc.record({ after: fc.oneof(fc.integer({ min: 1, max: 400 }), shortly), action }),
+    { minLength: 1, maxLength: 14 },
+  ),
+});
+
+/** The world of a schedule, before anything befell it. */
+export function worldOf({ seed, nodes, twoGateways, standbys, drop, controllers }: Schedule): World {
+  const whenNoneEligible = drop ? "Drop" : "Keep";
+  const settings = { standbys, whenNoneEligible, minReadySeconds: 3 } as const;
+  return new World({
+    seed,
+    nodes: ["a", "b", "c", "d"].slice(0, nodes),
+    gateways: {
+      gw: { vip: VIP, ...settings },
+      ...(twoGateways ? { other: { vip: OTHER_VIP, ...settings, pin: "b" } } : {}),
+    },
+    controllers,
+  });
+}
+
+/** Lets a step befall a world, and its end later. */
+export function perform(world: World, action: Action): void {
+  world.log(`# ${JSON.stringify(action)}`);
+  const later = (run: () => void) => {
+    if ("for" in action) world.time.after(action.for, run);
+  };
+  switch (action.do) {
+    case "apiDown":
+      world.setServer(false);
+      return later(() => world.setServer(true));
+    case "changeVIP":
+      return world.setVIP(`172.18.18.${100 + Math.floor(world.time.random() * 100)}`);
+    case "recreate":
+      world.deleteGateway();
+      return later(() => {
+        const pin = action.pin === null ? undefined : nameOf(world, action.pin);
+        world.makeGateway("gw", { vip: VIP, ...(pin === undefined ? {} : { pin }) });
+      });
+    case "freezeController":
+    case "killController":
+    case "lateController":
+      return troubleController(world, action);
+    case "pin":
+      return world.pin(action.node === null ? null : nameOf(world, action.node) ?? null);
+    default: {
+      const node = nameOf(world, action.node);
+      if (node !== undefined) troubleNode(world, { node, action, later });
+    }
+  }
+}
+
+function troubleController(
+  world: World,
+  action: { readonly do: string; readonly which: number; readonly for: number },
+): void {
+  const index = action.which % world.controllers.length;
+  const controller = world.controllers[index];
+  if (controller === undefined) return;
+  const { process, link } = controller;
+  if (action.do === "freezeController") {
+    process.freeze();
+    world.time.after(action.for, () => process.thaw());
+  } else if (action.do === "lateController") {
+    link.late = 4;
+    world.time.after(action.for, () => link.late = 0);
+  } else {
+    process.kill();
+    world.time.after(action.for, () => {
+      world.startController({ name: `${process.name}'`, everyMilliseconds: 500 });
+    });
+  }
+}
+
+function troubleNode(
+  world: World,
+  { node, action, later }: {
+    readonly node: string;
+    readonly action: Extract<Action, { node: Target }> | Action;
+    readonly later: (run: () => void) => void;
+  },
+): void {
+  const machine = world.machine(node);
+  const process = world.agents.get(node)?.process;
+  switch (action.do) {
+    case "cordon":
+      world.cordon(node, true);
+      return later(() => world.cordon(node, false));
+    case "leavePool":
+      world.setMember(node, false);
+      return later(() => world.setMember(node, true));
+    case "terminate":
+      world.stopAgent(node);
+      return later(() => world.startAgent(node));
+    case "kill":
+      world.killAgent(node);
+      return later(() => world.startAgent(node));
+    case "freeze":
+      process?.freeze();
+      return later(() => process?.thaw());
+    case "powerOff":
+      world.setPower(node, false);
+      return later(() => world.setPower(node, true));
+    case "halfOpen":
+      machine.link.halfOpen = true;
+      return later(() => machine.link.halfOpen = false);
+    case "cannotBind":
+      machine.cannotBind = true;
+      return later(() => machine.cannotBind = false);
+    case "late":
+      machine.link.late = action.often;
+      return later(() => machine.link.late = 0);
+    case "cut": {
+      const { which } = action;
+      machine.link.cut({ requests: which !== "answers", answers: which !== "requests" });
+      return later(() => machine.link.heal());
+    }
+  }
+}
+
+function nameOf(world: World, node: Target): string | undefined {
+  if (typeof node === "number") return world.machines[node % world.machines.length]?.name;
+  const { activeNodeName, standbyNodeNames } = world.gateway()?.status ?? {};
+  return node === "holder" ? activeNodeName : standbyNodeNames?.[0];
+}
