@@ -54,9 +54,10 @@ export async function snapshotFromFiles(
       invalid,
     ),
     leases: readable(
-      of("Lease").filter(({ metadata }) => (metadata?.["namespace"] ?? NAMESPACE) === NAMESPACE).map(
-        decodeLease,
-      ),
+      of("Lease").filter(({ metadata }) => (metadata?.["namespace"] ?? NAMESPACE) === NAMESPACE)
+        .map(
+          decodeLease,
+        ),
       invalid,
     ),
     gateways: readable(of("EgressGateway").map(withIdentity).map(decodeGateway), invalid),
@@ -133,7 +134,10 @@ function objectsIn(value: unknown, place: string): readonly AnyObject[] {
 
 /** Hand-written manifests have no uid; the name stands in for it. */
 function withIdentity(value: AnyObject): AnyObject {
-  return { ...value, metadata: { uid: value.metadata?.["name"], generation: 1, ...value.metadata } };
+  return {
+    ...value,
+    metadata: { uid: value.metadata?.["name"], generation: 1, ...value.metadata },
+  };
 }
 
 function hasLabel({ metadata }: AnyObject, selector: string): boolean {

@@ -1,5 +1,6 @@
 /** What an operator does by hand: move, release, drain. Each is a small patch; the controller does the rest. */
 import { PIN_ANNOTATION } from "../core/names.ts";
+import { matchesLabels } from "../core/selectors.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { sleep } from "../kube/deadline.ts";
 import { ConfigError } from "../kube/errors.ts";
@@ -17,8 +18,8 @@ export async function pinGateway(
   const { nodes, gateways } = await observe(client);
   const found = named(gateways, { name: gateway, kind: "EgressGateway" });
   const { labels } = named(nodes, { name: node, kind: "Node" });
-  if (!matchesLabels(found.spec.nodeSelector, labels)) {
-    const candidates = nodes.filter((each) => matchesLabels(found.spec.nodeSelector, each.labels));
+  if (!matchesLabels(labels, found.spec.nodeSelector)) {
+    const candidates = nodes.filter((each) => matchesLabels(each.labels, found.spec.nodeSelector));
     throw new ConfigError(
       `Cannot move ${gateway} to ${node} as its nodeSelector does not match that node: it matches ${
         listed(candidates)

@@ -36,7 +36,10 @@ function onCluster(name: string, description: string): Command {
 /** A command that only reads, from a cluster or from files. */
 function onSnapshot(name: string, description: string): Command {
   return onCluster(name, description)
-    .option("--from <files...>", "read objects from YAML files instead of a cluster; -: standard input")
+    .option(
+      "--from <files...>",
+      "read objects from YAML files instead of a cluster; -: standard input",
+    )
     .option("--now <time>", "with --from: the time to decide for, RFC 3339")
     .addOption(
       new Option("-o, --output <format>", "how to print").choices(["json", "yaml", "table"])
@@ -175,7 +178,9 @@ onCluster("drain", "cordon a node and wait until no gateway is active on it")
 function unknownGateway(wanted: string, { gateways, invalid }: Snapshot): Error {
   const broken = invalid.find(({ kind, name }) => kind === "EgressGateway" && name === wanted);
   if (broken !== undefined) {
-    return new Error(`Cannot explain EgressGateway '${wanted}' as it cannot be read: ${broken.message}`);
+    return new Error(
+      `Cannot explain EgressGateway '${wanted}' as it cannot be read: ${broken.message}`,
+    );
   }
   const known = sortedByName(gateways).map(({ name }) => name).join(", ") || "none";
   return new ConfigError(
