@@ -34,6 +34,9 @@ export interface ControllerOptions {
   readonly signal: AbortSignal;
 }
 
+/** A holder that has been silent for longer is one whose heartbeat does not count. */
+const WORRY_MILLISECONDS = 60_000;
+
 export class Controller {
   readonly ticker: Ticker<TickResult>;
   readonly #client: KubeClient;
@@ -126,16 +129,16 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** Nothing is under way, and every holder's heart beats. */
+/** Nothing is under way, and no eligible holder has just missed a heartbeat. */
 function isQuiet({ settled, snapshot, plan }: TickResult): boolean {
-  const holders = new Set(plan.gateways.map(({ activeNodeName }) => activeNodeName));
-  return settled &&
-    !snapshot.leases.some((lease) =>
-      holders.has(lease.name) && lease.report !== undefined &&
-      hasMissedRenewal(lease, snapshot.now) &&
-      plan.gateways.some(({ activeNodeName, candidates }) =>
-        activeNodeName === lease.name &&
-        candidates.some(({ node, eligible }) => node === lease.name && eligible)
-      )
-    );
+  const holders = new Set(
+    plan.gateways.filter(({ activeNodeName, candidates }) =>
+      candidates.some(({ node, eligible }) => node === activeNodeName && eligible)
+    ).map(({ activeNodeName }) => activeNodeName),
+  );
+  return settled && !snapshot.leases.some((lease) => {
+    const age = snapshot.now - (lease.renewedAt ?? -Infinity);
+    return holders.has(lease.name) && hasMissedRenewal(lease, snapshot.now) &&
+      age < WORRY_MILLISECONDS;
+  });
 }

@@ -66,6 +66,7 @@ for (const { ago, unchanged, missed, stale, expired } of AGES) {
 }
 
 const FRESH: Machine = {};
+const LEFT_BEHIND = { lease: { ago: 60 } };
 const STALE: Machine = { lease: { ago: 30 } };
 const DOWN: Machine = { node: { ready: "Unknown" }, lease: { ago: 30 } };
 
@@ -95,8 +96,8 @@ const GUARD: readonly {
     suspect: false,
   },
   {
-    which: "the stale ones are of nodes that run no agent any more",
-    nodes: [{ ...STALE, agent: null }, { ...STALE, agent: null }, FRESH],
+    which: "the stale ones were left behind by agents that no longer run",
+    nodes: [{ ...LEFT_BEHIND, agent: null }, { ...LEFT_BEHIND, agent: null }, FRESH],
     suspect: false,
   },
   {
@@ -255,3 +256,15 @@ Deno.test("an Unreachable node stays out until it renews in time, though it hold
   assert.deepEqual(reasonTypes(decide(moved), "a"), ["HeartbeatStale"]);
   assert.deepEqual(reasonTypes(decide(lastRenewed(later(moved, 1), { a: 0 })), "a"), []);
 });
+
+for (const [ago, eligible] of [[59, false], [60, true]] as const) {
+  Deno.test(`a heartbeat that stopped ${ago} s ago on a node without an agent ${eligible ? "no longer counts" : "counts"}`, () => {
+    const before = cluster({
+      nodes: { a: { agent: null, lease: { ago } }, b: {}, c: {} },
+      gateways: [gateway("gw")],
+    });
+    const [candidate] = decide(before).gateways[0]?.candidates.filter(({ node }) => node === "a") ??
+      [];
+    assert.equal(candidate?.eligible, eligible);
+  });
+}

@@ -198,6 +198,14 @@ Deno.test("a Cilium policy that lost our label is still ours by its owner", () =
   assert.equal(ciliumPolicy(after).labels[`${PREFIX}policy`], "web");
 });
 
+Deno.test("a Cilium policy that lost its owner is still ours by its label", () => {
+  const state = edit(settled(), {
+    policies: { web: null },
+    ciliumPolicies: { web: { ownerReferences: [] } },
+  });
+  assert.deepEqual(writes(decide(state)), ["delete CiliumEgressGatewayPolicy/web"]);
+});
+
 Deno.test("a Cilium policy of the same name that is not ours stays as it is, and conditions say so", () => {
   const state = before({ ciliumPolicies: [foreignCiliumPolicy("web")] });
   const plan = decide(state);
@@ -216,6 +224,17 @@ Deno.test("a Cilium policy of the same name that is not ours stays as it is, and
 const FOREIGN: readonly (readonly [string, Partial<CiliumPolicy>])[] = [
   ["without labels", {}],
   ["that was copied from ours under another name", { labels: { [`${PREFIX}policy`]: "web" } }],
+  [
+    "that another EgressGatewayPolicy owns",
+    {
+      ownerReferences: [{
+        apiVersion: "network.deckhouse.io/v1alpha1",
+        kind: "EgressGatewayPolicy",
+        name: "web",
+        uid: "uid-web",
+      }],
+    },
+  ],
   [
     "that an EgressGatewayPolicy of another API owns",
     {

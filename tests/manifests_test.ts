@@ -300,6 +300,67 @@ test(
   knativeCrds,
 );
 
+const admission = Deno.makeTempDirSync({ prefix: "sallyport-admission-" });
+Deno.test.afterAll(() => Deno.removeSync(admission, { recursive: true }));
+Deno.writeTextFileSync(
+  `${admission}/config.json`,
+  JSON.stringify({
+    apiVersion: "apiserver.config.k8s.io/v1",
+    kind: "AdmissionConfiguration",
+    plugins: [{
+      name: "ResourceQuota",
+      configuration: {
+        apiVersion: "apiserver.config.k8s.io/v1",
+        kind: "ResourceQuotaConfiguration",
+        limitedResources: [{
+          resource: "pods",
+          matchScopes: [{
+            scopeName: "PriorityClass",
+            operator: "In",
+            values: ["system-node-critical", "system-cluster-critical"],
+          }],
+        }],
+      },
+    }],
+  }),
+);
+
+/** As some clouds configure it. */
+const CRITICAL_PRIORITY_LIMITED = {
+  crds: false,
+  controllerManager: {
+    controllers: [
+      "deployment-controller",
+      "replicaset-controller",
+      "resourcequota-controller",
+      "serviceaccount-controller",
+    ],
+  },
+  extraApiArgs: [`--admission-control-config-file=${admission}/config.json`],
+} as const satisfies ControlPlaneOptions;
+
+if (missing([kustomize]) === null) {
+  controlPlaneTest(
+    "where critical priority is limited by quota, k8s/extras/priority-quota.yaml admits the pods",
+    async ({ api }) => {
+      const pods = `/api/v1/namespaces/${NAMESPACE}/pods`;
+      await api.apply(await render("overlays/server"));
+      await eventually("a pod is refused", async () => {
+        const [set] = await api.list<{ status: { conditions?: readonly { message: string }[] } }>(
+          `/apis/apps/v1/namespaces/${NAMESPACE}/replicasets`,
+        );
+        return /insufficient quota/.test(set?.status.conditions?.[0]?.message ?? "");
+      });
+      assert.deepEqual(await api.list(pods), []);
+      await api.apply(await Deno.readTextFile(pathOf("extras/priority-quota.yaml")));
+      await eventually("the pods are made", async () => (await api.list(pods)).length === 2, {
+        timeoutMilliseconds: 30_000,
+      });
+    },
+    CRITICAL_PRIORITY_LIMITED,
+  );
+}
+
 if (missing([kustomize, programs("kubectl")]) === null) {
   controlPlaneTest(
     "kubectl installs k8s/default, changes nothing the second time, and removes all of it",

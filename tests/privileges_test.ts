@@ -312,6 +312,42 @@ test(
   },
 );
 
+test("a hand-written policy is left alone until somebody labels it, then it is taken over in place", async (plane) => {
+  const { api } = plane;
+  await using client = await controllerClient(plane);
+  const written = { ...FOREIGN, metadata: { name: "by-hand" } };
+  await putNode(plane, "adopting", { labels: EGRESS });
+  const [before] = await api.apply([
+    written,
+    gateway("adopting", {
+      mode: "PrimaryIPFromEgressGatewayNodeInterface",
+      primaryIPFromEgressGatewayNodeInterface: { interfaceName: "eth1" },
+    }),
+    policy("by-hand", "adopting"),
+  ]);
+  const path = `${CEGPS}/by-hand`;
+  assert.deepEqual((await tick(client)).problems, []);
+  assert.deepEqual((await api.get(path)).spec, written.spec);
+  const { status } = await api.get<{ status: { conditions: { reason: string }[] } }>(
+    `${OURS}/egressgatewaypolicies/by-hand`,
+  );
+  assert.equal(status.conditions[0]?.reason, "NameClash");
+  await api.patch(path, { metadata: { labels: { [POLICY_LABEL]: "by-hand" } } });
+  assert.deepEqual((await tick(client)).problems, []);
+  const after = await api.get<KubeObject & { spec: { selectors: unknown; egressGateway: object } }>(
+    path,
+  );
+  assert.equal(after.metadata.uid, before?.metadata.uid);
+  assert.deepEqual(after.spec.egressGateway, {
+    nodeSelector: { matchLabels: { "kubernetes.io/hostname": "adopting" } },
+    interface: "eth1",
+  });
+  await api.delete(`${OURS}/egressgatewaypolicies/by-hand`);
+  await api.delete(`${OURS}/egressgateways/adopting`);
+  await api.delete("/api/v1/nodes/adopting");
+  await tick(client);
+});
+
 test("an operator pins, releases and drains with ClusterRole sallyport-operator", async (plane) => {
   const { api } = plane;
   await api.apply({

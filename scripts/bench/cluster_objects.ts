@@ -63,7 +63,7 @@ export function largeNode(index: number, { egress }: { readonly egress: boolean 
     ],
     daemonEndpoints: { kubeletEndpoint: { Port: 10250 } },
     // The kubelet reports at most 50 (--node-status-max-images).
-    images: Array.from({ length: 35 }, (_, image) => ({
+    images: Array.from({ length: 24 }, (_, image) => ({
       names: [
         `registry.example.com/platform/component-${image}@sha256:${
           String(image).padStart(64, "a")
@@ -91,10 +91,10 @@ export function largeNode(index: number, { egress }: { readonly egress: boolean 
 /** Cilium's agent on a node. */
 export function largeCiliumPod(index: number): ObjectWithStatus {
   const image = `quay.example.com/cilium/cilium:v1.20.2@sha256:${"b".repeat(64)}`;
-  const mounts = ["bpf-maps", "cilium-cgroup", "cilium-run", "etc-cni-netd", "lib-modules"].map(
+  const mounts = ["bpf-maps", "cilium-run"].map(
     (name) => ({ name, mountPath: `/host/${name}` }),
   );
-  const steps = ["config", "mount-cgroup", "sysctl-overwrite", "mount-bpf-fs", "clean-state"];
+  const steps = ["config", "clean-state"];
   const object = {
     apiVersion: "v1",
     kind: "Pod",

@@ -74,6 +74,9 @@ const WATCHED_LOOK_MILLISECONDS = 10_000;
 /** The fence is written anew this often, in case somebody else took it away. */
 const FENCE_MILLISECONDS = 10_000;
 
+/** Telling the kernel takes some milliseconds; so much longer than it may, it lets us speak for too long. */
+const PROMPT_MILLISECONDS = 100;
+
 export class Agent {
   readonly #options: AgentOptions;
   readonly #pace: Pace;
@@ -81,6 +84,7 @@ export class Agent {
   readonly #probes = new Map<string, Probe>();
   readonly #probing = new Set<string>();
   readonly #announcements = new Map<string, Announcements>();
+  readonly #announcing = new Map<string, AbortController>();
   readonly #bindFailures = new Map<string, string>();
   readonly #stop = new AbortController();
 
@@ -254,14 +258,16 @@ export class Agent {
     await this.#own(plan.own);
     const bound = await this.#bind(plan.bind);
     const unbound = await this.#unbind(plan.unbind);
-    await this.#speak(plan.speak);
+    const spoken = await this.#speak(plan.speak);
     this.#announce(plan.announce);
     this.#probe(plan.probe);
-    return bound || unbound;
+    return bound || unbound || !spoken;
   }
 
   async #mute(ips: readonly string[]): Promise<boolean> {
     if (ips.length === 0) return false;
+    // Announcements pass by the fence, so one that is on its way out is stopped first.
+    for (const ip of ips) this.#announcing.get(ip)?.abort();
     await this.#options.hands.mute(ips);
     for (const ip of ips) this.#silenced(ip);
     const given = this.#bindings.map((binding) =>
@@ -382,19 +388,38 @@ export class Agent {
     this.#failedAt = undefined;
   }
 
-  async #speak(entries: AgentPlan["speak"]): Promise<void> {
+  /** False: what was decided came too late for the kernel, which is silent now. */
+  async #speak(entries: AgentPlan["speak"]): Promise<boolean> {
     // A refresh that adds nothing is left out: between two renewals the permission stays what it is.
     const longer = entries.filter(({ ip, until }) => until > (this.#speaking.get(ip) ?? 0));
-    if (longer.length === 0) return;
-    const now = this.#now();
-    await this.#options.hands.speak(
-      longer.map(({ ip, until }) => ({ ip, milliseconds: Math.floor(until - now) })),
-    );
+    if (longer.length === 0) return true;
+    if (!await this.#permit(longer)) {
+      const ips = longer.map(({ ip }) => ip);
+      await this.#options.hands.mute(ips);
+      for (const ip of ips) if (this.#speaking.has(ip)) this.#silenced(ip);
+      return false;
+    }
     for (const { ip, until } of longer) {
       if (!this.#speaking.has(ip)) this.#tell({ event: "Speaking", ip });
       this.#speaking.set(ip, until);
     }
     await this.#noteClaims(longer.map(({ ip }) => ip));
+    return true;
+  }
+
+  /**
+   * The kernel counts from the moment that it is told. Where that was late, since the node is slow or this process was
+   * stopped, it is told again how little is left. False: nothing is left, or it was late each time.
+   */
+  async #permit(entries: AgentPlan["speak"]): Promise<boolean> {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const now = this.#now();
+      const left = entries.map(({ ip, until }) => ({ ip, milliseconds: Math.floor(until - now) }));
+      if (left.some(({ milliseconds }) => milliseconds < 1)) return false;
+      await this.#options.hands.speak(left);
+      if (this.#now() - now <= PROMPT_MILLISECONDS) return true;
+    }
+    return false;
   }
 
   /** Remembers which terms were claimed, for a process that starts while the API server is away. */
@@ -414,10 +439,14 @@ export class Agent {
 
   #announce(entries: AgentPlan["announce"]): void {
     for (const { ip, interfaces } of entries) {
+      // The fence does not hold these packets back, and this process may have been stopped since the decision.
+      if ((this.#speaking.get(ip) ?? 0) <= this.#now()) continue;
       const count = (this.#announcements.get(ip)?.count ?? 0) + 1;
       this.#announcements.set(ip, { count, lastAt: this.#now() });
       this.#counts.announcements++;
-      this.#options.hands.announce(ip, interfaces)
+      const ending = new AbortController();
+      this.#announcing.set(ip, ending);
+      this.#options.hands.announce(ip, interfaces, ending.signal)
         .catch((error: unknown) => this.#tell({ event: "Failed", ip, message: messageOf(error) }));
     }
   }

@@ -1,28 +1,35 @@
 /** The agent's health and metrics, for the kubelet's probes and for Prometheus. */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import type { AgentStatus } from "./agent.ts";
 
 /** A heartbeat that is older than this is stale for a controller with default settings. */
 const FRESH_MILLISECONDS = 4_000;
 
-/** Ready means: the API server is reached, the heartbeat is fresh, the duties are fulfilled. */
+/**
+ * - `/healthz`: the process runs
+ * - `/heartbeatz`: the API server is reached, the heartbeat is fresh. This is what makes the pod ready: a duty that
+ *   cannot be fulfilled counts against this node in its own gateway, by the report, and must not in all the others
+ * - `/readyz`: and the duties are fulfilled
+ */
 export function createAgentApp(status: () => AgentStatus): Hono {
   const app = new Hono();
+  const answer = (c: Context, problem: string | null) =>
+    c.json({ ready: problem === null, problem }, problem === null ? 200 : 503);
   app.get("/healthz", (c) => c.text("ok\n"));
-  app.get("/readyz", (c) => {
-    const problem = problemOf(status());
-    return c.json({ ready: problem === null, problem }, problem === null ? 200 : 503);
-  });
+  app.get("/heartbeatz", (c) => answer(c, heartbeatProblem(status())));
+  app.get("/readyz", (c) => answer(c, heartbeatProblem(status()) ?? dutyProblem(status())));
   app.get("/metrics", (c) => c.text(metricsOf(status())));
   return app;
 }
 
-function problemOf(
-  { dutiesKnown, renewedAgoMilliseconds: ago, failures }: AgentStatus,
+function heartbeatProblem(
+  { dutiesKnown, renewedAgoMilliseconds: ago }: AgentStatus,
 ): string | null {
   if (!dutiesKnown) return "The gateways were not read yet";
-  if (ago === undefined || ago > FRESH_MILLISECONDS) return "The heartbeat is not fresh";
-  const [failure] = failures;
+  return ago === undefined || ago > FRESH_MILLISECONDS ? "The heartbeat is not fresh" : null;
+}
+
+function dutyProblem({ failures: [failure] }: AgentStatus): string | null {
   return failure === undefined ? null : `A duty is not fulfilled: ${failure}`;
 }
 

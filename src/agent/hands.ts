@@ -17,8 +17,8 @@ export interface Hands {
   mute(ips: readonly string[]): Promise<void>;
   /** What the kernel lets us speak for at this moment. */
   speaking(): Promise<readonly { readonly ip: string; readonly milliseconds: number }[]>;
-  /** Sends one gratuitous ARP packet in each form on each interface. */
-  announce(ip: string, interfaces: readonly string[]): Promise<void>;
+  /** Sends one gratuitous ARP packet in each form on each interface; one that is not out yet is lost on abort. */
+  announce(ip: string, interfaces: readonly string[], signal: AbortSignal): Promise<void>;
   /** The MAC address of another owner of the VIP, if one answers in time. */
   probe(ip: string, interfaces: readonly string[]): Promise<string | undefined>;
 }

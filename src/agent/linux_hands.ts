@@ -55,8 +55,12 @@ export function linuxHands(
         milliseconds: expiresMilliseconds,
       }));
     },
-    announce: (ip, interfaces) =>
-      announce({ ip, interfaces }, onFailure === undefined ? options : { ...options, onFailure }),
+    announce: (ip, interfaces, ending) =>
+      announce({ ip, interfaces }, {
+        ...options,
+        signal: ending,
+        ...(onFailure === undefined ? {} : { onFailure }),
+      }),
     async probe(ip, interfaces) {
       const links = await listInterfaces(options);
       const ownMacs = links.flatMap(({ mac }) => mac === undefined ? [] : [mac]);

@@ -5,7 +5,7 @@
  * Source of the rules: design section 4.
  */
 import type { Facts, NodeFacts } from "./facts.ts";
-import { hasMissedRenewal, isObserverSuspect, isStale } from "./heartbeat.ts";
+import { hasMissedRenewal, isAbandoned, isObserverSuspect, isStale } from "./heartbeat.ts";
 import { foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import type { Candidate, Gateway, Milliseconds, Pod, Reason, ReasonType, Report } from "./types.ts";
@@ -128,6 +128,11 @@ function heartbeatStale(
   if (!trustHeartbeats) return null;
   const { heartbeat, timeoutSeconds } = gateway.spec.failureDetection;
   const { lease, node } = subject;
+  const { now } = facts.snapshot;
+  const hasAgentPod = subject.agentPods.length > 0;
+  const counts = heartbeat === "Required" || lease === undefined ||
+    !isAbandoned(lease, { hasAgentPod, now });
+  if (!counts) return null;
   if (lease?.renewedAt === undefined) {
     return heartbeat === "Required" && virtualIPOf(gateway) !== undefined
       ? reason("HeartbeatStale", `The agent on this node has never renewed Lease '${node.name}'`)
@@ -137,8 +142,8 @@ function heartbeatStale(
   const wasSilent = last?.reasons.some(({ type }) =>
     type === "HeartbeatStale" || type === "Unreachable"
   );
-  const stale = isStale(lease, facts.snapshot.now, timeoutSeconds) ||
-    (wasSilent === true && hasMissedRenewal(lease, facts.snapshot.now));
+  const stale = isStale(lease, now, timeoutSeconds) ||
+    (wasSilent === true && hasMissedRenewal(lease, now));
   return stale
     ? reason(
       "HeartbeatStale",

@@ -48,23 +48,36 @@ export function isSpeechExpired(lease: Lease, now: Milliseconds): boolean {
   return silentLongerThan(lease, now, SPEECH_MILLISECONDS);
 }
 
+/** A Lease without an agent's pod on its node is believed for this long; then the agent was taken away. */
+const ABANDONED_MILLISECONDS = 60_000;
+
+/** Tells whether a Lease was left behind by an agent that no longer runs on the node. */
+export function isAbandoned(
+  lease: Lease,
+  context: { readonly hasAgentPod: boolean; readonly now: Milliseconds },
+): boolean {
+  return !context.hasAgentPod &&
+    (lease.renewedAt === undefined || context.now - lease.renewedAt >= ABANDONED_MILLISECONDS);
+}
+
 /**
  * Mass-staleness guard: when at least two, and more than half, of all heartbeats are stale at once, the observer (or
- * the API server) is the likelier fault. Nodes that Kubernetes itself calls not ready, or that run no agent, do not
+ * the API server) is the likelier fault. Nodes that Kubernetes itself calls not ready, and abandoned Leases, do not
  * vote.
  */
 export function isObserverSuspect(
   snapshot: Snapshot,
   options: { timeoutSeconds: number },
 ): boolean {
+  const { now, nodes, agentPods, leases } = snapshot;
   const alive = new Set(
-    snapshot.nodes.filter((node) => node.ready !== "False" && node.ready !== "Unknown")
-      .map((node) => node.name),
+    nodes.filter(({ ready }) => ready === "True" || ready === "Missing").map(({ name }) => name),
   );
-  const agents = new Set(snapshot.agentPods.map((pod) => pod.nodeName));
-  const leases = snapshot.leases.filter((lease) =>
-    lease.renewedAt !== undefined && alive.has(lease.name) && agents.has(lease.name)
+  const agents = new Set(agentPods.map(({ nodeName }) => nodeName));
+  const heartbeats = leases.filter((lease) =>
+    lease.renewedAt !== undefined && alive.has(lease.name) &&
+    !isAbandoned(lease, { hasAgentPod: agents.has(lease.name), now })
   );
-  const stale = leases.filter((lease) => isStale(lease, snapshot.now, options.timeoutSeconds));
-  return stale.length >= 2 && stale.length * 2 > leases.length;
+  const stale = heartbeats.filter((lease) => isStale(lease, now, options.timeoutSeconds));
+  return stale.length >= 2 && stale.length * 2 > heartbeats.length;
 }

@@ -111,7 +111,7 @@ export class SimulatedNode {
       stateDirectory: join(directory, `${name}-${++this.#starts}`),
       onEvent: (event) => onEvent(name, event),
       power: power.signal,
-    });
+    }).catch((error: unknown) => onEvent(name, { event: "Failed", message: String(error) }));
   }
 
   /** Cuts the power. Kubernetes notices much later. */

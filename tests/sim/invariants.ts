@@ -66,19 +66,17 @@ export class Invariants {
     if (this.#isExcused(machine)) return;
     const known = this.#world.agents.get(machine.name)?.gateways ?? [];
     const gateway = known.find(({ spec: { sourceIP }, status }) =>
-      sourceIP.mode === "VirtualIPAddress" && sourceIP.ip === vip &&
+      sourceIP.mode === "VirtualIPAddress" && status.egressIP === vip &&
       status.activeNodeName === machine.name && status.phase === "Active"
     );
     if (gateway === undefined) {
       return this.complain(`${machine.name} speaks for ${vip} without a duty`);
     }
     for (const policy of this.policiesOf(gateway.name)) {
-      if (nodeOf(policy) !== machine.name) {
-        this.complain(
-          `${machine.name} speaks in term ${gateway.status.term} while policy ${policy.name} names ${
-            nodeOf(policy)
-          }`,
-        );
+      const way = `${nodeOf(policy)} with ${egressIPOf(policy)}`;
+      if (way !== `${machine.name} with ${vip}`) {
+        const { term } = gateway.status;
+        this.complain(`${machine.name} speaks for ${vip} in term ${term}, policies name ${way}`);
       }
     }
   }
@@ -131,10 +129,9 @@ export class Invariants {
     const policy = decoded(decodeCiliumPolicy(after));
     const earlier = before && decoded(decodeCiliumPolicy(before));
     if (policy === undefined) return;
-    const egress = policy.spec["egressGateway"] as JsonObject | undefined;
     const node = nodeOf(policy);
     const machine = this.#world.machines.find((other) => other.name === node);
-    const vip = egress?.["egressIP"];
+    const vip = egressIPOf(policy);
     if (machine?.powered && typeof vip === "string" && machine.lastBound(vip) === undefined) {
       this.complain(`policy ${name} names ${node}, where ${vip} was never bound`);
     }
@@ -170,6 +167,10 @@ function gatewayOf(policy: JsonObject | undefined): string | undefined {
   const spec = policy?.["spec"] as JsonObject | undefined;
   const name = spec?.["egressGatewayName"];
   return typeof name === "string" ? name : undefined;
+}
+
+function egressIPOf({ spec }: CiliumPolicy): unknown {
+  return (spec["egressGateway"] as JsonObject | undefined)?.["egressIP"];
 }
 
 /** The node that a policy sends traffic to. */

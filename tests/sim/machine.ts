@@ -117,10 +117,11 @@ export class Machine {
           [...this.#speaking].filter(([, until]) => until > this.#time.now)
             .map(([ip, until]) => ({ ip, milliseconds: Math.floor(until - this.#time.now) }))
         ),
-      announce: (ip) =>
-        act(() => {
-          if (!this.maySpeak(ip)) complain(`${this.name} announces ${ip} while it must be silent`);
-        }),
+      announce: (ip) => {
+        // A program of its own once it was started: it is not stopped with the agent.
+        if (!this.maySpeak(ip)) complain(`${this.name} announces ${ip} while it must be silent`);
+        return work();
+      },
       probe: async (ip) => {
         await work();
         const owner = machines.find((other) => other !== this && other.maySpeak(ip));

@@ -66,7 +66,11 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: named("terminate", "kill"), node: target, for: shortly }) },
   { weight: 5, arbitrary: fc.record({ do: named("freeze"), node: target, for: long }) },
-  { weight: 3, arbitrary: fc.record({ do: named("powerOff", "halfOpen"), node: target, for: long }) },
+  { weight: 2, arbitrary: fc.record({ do: named("halfOpen"), node: target, for: long }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: named("powerOff"), node: target, for: fc.integer({ min: 5_000, max: 12_000 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: named("cannotBind"), node: target, for: long }) },
   {
     weight: 3,
@@ -157,6 +161,7 @@ export function perform(world: World, action: Action): void {
     case "recreate":
       world.deleteGateway();
       return later(() => {
+        if (world.gateway() !== undefined) return;
         const pin = action.pin === null ? undefined : nameOf(world, action.pin);
         world.makeGateway("gw", { vip: VIP, ...(pin === undefined ? {} : { pin }) });
       });

@@ -140,7 +140,8 @@ function isToGo(
     (status.phase === "Preparing" && status.lastFailover?.from === view.nodeName);
   if (leave) return !mine;
   if (!wanted.includes(gateway)) return true;
-  return virtualIPOf(gateway) !== binding.ip && status.phase === "Active";
+  return virtualIPOf(gateway) !== binding.ip && status.egressIP !== binding.ip &&
+    status.phase === "Active";
 }
 
 /** A leaving agent may go when its gateways have been moved, or when it has waited long enough. */
@@ -225,7 +226,8 @@ function reportedBinding(
     ip: binding.ip,
     interface: binding.interface,
     boundAt: binding.boundAt,
-    speaking: claims[binding.uid] !== undefined || view.speaking.has(binding.ip),
+    speaking: (claims[binding.uid] !== undefined && hasDuty(binding, view)) ||
+      view.speaking.has(binding.ip),
     ...(probe.mac === undefined ? {} : { conflict: probe.mac }),
   }];
 }

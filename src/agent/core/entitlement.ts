@@ -29,9 +29,15 @@ export function isDisconnected({ renewal, failedAt }: AgentView): boolean {
  */
 export function hasDuty(binding: Binding, view: AgentView): boolean {
   const gateway = view.gateways?.find(({ uid }) => uid === binding.uid);
+  // Just started: what the kernel still lets an earlier process say may go on until it expires.
+  if (view.gateways === undefined && !isDisconnected(view)) {
+    return binding.claimedTerm !== undefined;
+  }
   if (view.gateways === undefined) return standsAlone(binding, view);
-  if (gateway === undefined || virtualIPOf(gateway) !== binding.ip) return false;
-  const { activeNodeName, phase, term = 0 } = gateway.status;
+  if (gateway === undefined) return false;
+  // The VIP of the term is that of the status; the one in spec may be newer, and its term has then not begun.
+  const { activeNodeName, phase, term = 0, egressIP = virtualIPOf(gateway) } = gateway.status;
+  if (egressIP !== binding.ip) return false;
   if (activeNodeName !== view.nodeName || phase !== "Active" || term <= 0) return false;
   if ((view.fence[gateway.uid] ?? 0) > term) return false;
   return !isDisconnected(view) || (binding.claimedTerm === term && standsAlone(binding, view));

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import type { AgentStatus } from "../src/agent/agent.ts";
+import { createAgentApp } from "../src/agent/agent_app.ts";
+
+const HEALTHY: AgentStatus = {
+  renewedAgoMilliseconds: 900,
+  dutiesKnown: true,
+  failures: [],
+  bound: ["172.18.18.242"],
+  speaking: [],
+  announcements: 3,
+  renewals: 60,
+  failedRenewals: 1,
+};
+
+const TABLE = [
+  { what: "healthy", status: {}, heartbeatz: 200, readyz: 200 },
+  { what: "a stale heartbeat", status: { renewedAgoMilliseconds: 4_001 }, heartbeatz: 503 },
+  { what: "never renewed", status: { renewedAgoMilliseconds: undefined }, heartbeatz: 503 },
+  { what: "gateways not read", status: { dutiesKnown: false }, heartbeatz: 503 },
+  { what: "an impossible duty", status: { failures: ["gw: no interface"] }, heartbeatz: 200 },
+] as const;
+
+Deno.test("an agent's pod is ready by its heartbeat, and /readyz tells of duties too", async () => {
+  for (const { what, status, heartbeatz, ...rest } of TABLE) {
+    const app = createAgentApp(() => ({ ...HEALTHY, ...status }));
+    const readyz = "readyz" in rest ? rest.readyz : 503;
+    assert.equal((await app.request("/healthz")).status, 200, what);
+    assert.equal((await app.request("/heartbeatz")).status, heartbeatz, what);
+    assert.equal((await app.request("/readyz")).status, readyz, what);
+  }
+});
+
+Deno.test("an agent says which duty it cannot fulfil", async () => {
+  const app = createAgentApp(() => ({ ...HEALTHY, failures: ["gw: no interface 'eth7'"] }));
+  assert.deepEqual(await (await app.request("/readyz")).json(), {
+    ready: false,
+    problem: "A duty is not fulfilled: gw: no interface 'eth7'",
+  });
+});
+
+Deno.test("an agent's metrics count what it has bound", async () => {
+  const text = await (await createAgentApp(() => HEALTHY).request("/metrics")).text();
+  assert.match(text, /^sallyport_agent_bound_addresses 1$/m);
+  assert.match(text, /^sallyport_agent_renewals_total 60$/m);
+});
