@@ -14,19 +14,33 @@ const HEALTHY: AgentStatus = {
 };
 
 const TABLE = [
-  { what: "healthy", status: {}, heartbeatz: 200, readyz: 200 },
-  { what: "a stale heartbeat", status: { renewedAgoMilliseconds: 4_001 }, heartbeatz: 503 },
-  { what: "never renewed", status: { renewedAgoMilliseconds: undefined }, heartbeatz: 503 },
-  { what: "gateways not read", status: { dutiesKnown: false }, heartbeatz: 503 },
-  { what: "an impossible duty", status: { failures: ["gw: no interface"] }, heartbeatz: 200 },
+  { what: "healthy", status: {}, startedz: 200, readyz: 200 },
+  {
+    what: "a stale heartbeat",
+    status: { renewedAgoMilliseconds: 4_001 },
+    startedz: 200,
+    readyz: 503,
+  },
+  {
+    what: "never renewed",
+    status: { renewedAgoMilliseconds: undefined, renewals: 0 },
+    startedz: 503,
+    readyz: 503,
+  },
+  { what: "gateways not read", status: { dutiesKnown: false }, startedz: 503, readyz: 503 },
+  {
+    what: "an impossible duty",
+    status: { failures: ["gw: no interface"] },
+    startedz: 200,
+    readyz: 503,
+  },
 ] as const;
 
-Deno.test("an agent's pod is ready by its heartbeat, and /readyz tells of duties too", async () => {
-  for (const { what, status, heartbeatz, ...rest } of TABLE) {
+Deno.test("an agent's pod is ready from its first heartbeat on; /readyz tells of freshness and duties", async () => {
+  for (const { what, status, startedz, readyz } of TABLE) {
     const app = createAgentApp(() => ({ ...HEALTHY, ...status }));
-    const readyz = "readyz" in rest ? rest.readyz : 503;
     assert.equal((await app.request("/healthz")).status, 200, what);
-    assert.equal((await app.request("/heartbeatz")).status, heartbeatz, what);
+    assert.equal((await app.request("/startedz")).status, startedz, what);
     assert.equal((await app.request("/readyz")).status, readyz, what);
   }
 });

@@ -63,7 +63,7 @@ function listen(stream: ReadableStream<Uint8Array>) {
 }
 
 Deno.test("the demo shows a failover by itself, on screen, on the status page and in explain", async () => {
-  const child = start("demo", ["--port", "0", "--fail-after", "2s", "--for", "14s"], {
+  const child = start("demo", ["--port", "0", "--fail-after", "2s"], {
     // Never looked at.
     KUBECONFIG: "/nonexistent",
   });
@@ -87,10 +87,17 @@ Deno.test("the demo shows a failover by itself, on screen, on the status page an
   assert.match(explained.stdout, /egress-1 may not hold it.*(Unreachable|HeartbeatStale)/);
   assert.equal(explained.code, 0, explained.stderr);
 
+  child.kill("SIGTERM");
   const { code } = await child.status;
   await Promise.all([said.ended, errors.ended]);
   assert.deepEqual([code, errors.text()], [0, ""]);
   await assert.rejects(Deno.stat(kubeconfig), Deno.errors.NotFound);
+});
+
+Deno.test("the demo ends by itself when --for is over", async () => {
+  const { code, stdout, stderr } = await run("demo", ["--port", "0", "--for", "1s"]);
+  assert.match(stdout, /^Sallyport demo/);
+  assert.deepEqual([code, stderr], [0, ""]);
 });
 
 Deno.test("Ctrl-C ends the demo and leaves nothing behind", async () => {

@@ -187,6 +187,10 @@ test("each manager of a Lease has the time of its own last write", async ({ clie
     fieldManager: "controller",
   });
   clock.now += 5_000;
+  await mergePatch(client, path, {
+    body: { metadata: { labels: { seen: "" } } },
+    fieldManager: "kubectl",
+  });
   assert.equal((await renew(2)).status, 200);
   const { metadata, spec } = await get(client, path);
   assert.deepEqual([metadata.annotations, spec], [{ fence: "1" }, { count: 2 }]);
@@ -194,6 +198,7 @@ test("each manager of a Lease has the time of its own last write", async ({ clie
     metadata.managedFields.map(({ manager, operation, time }: Any) => [manager, operation, time]),
     [
       ["controller", "Update", "2026-11-23T10:00:05Z"],
+      ["kubectl", "Update", "2026-11-23T10:00:10Z"],
       ["agent", "Apply", "2026-11-23T10:00:10Z"],
     ],
   );

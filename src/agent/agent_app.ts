@@ -7,26 +7,32 @@ const FRESH_MILLISECONDS = 4_000;
 
 /**
  * - `/healthz`: the process runs
- * - `/heartbeatz`: the API server is reached, the heartbeat is fresh. This is what makes the pod ready: a duty that
- *   cannot be fulfilled counts against this node in its own gateway, by the report, and must not in all the others
- * - `/readyz`: and the duties are fulfilled
+ * - `/startedz`: and a heartbeat has been answered since it runs. This is what makes the pod ready. Not more: after an
+ *   outage of the API server all agents' pods would be not ready for some seconds, and gateways would move for nothing;
+ *   how fresh a heartbeat is the Lease itself says, better
+ * - `/readyz`: the API server is reached, the heartbeat is fresh, the duties are fulfilled; for people and alerts
  */
 export function createAgentApp(status: () => AgentStatus): Hono {
   const app = new Hono();
   const answer = (c: Context, problem: string | null) =>
     c.json({ ready: problem === null, problem }, problem === null ? 200 : 503);
   app.get("/healthz", (c) => c.text("ok\n"));
-  app.get("/heartbeatz", (c) => answer(c, heartbeatProblem(status())));
-  app.get("/readyz", (c) => answer(c, heartbeatProblem(status()) ?? dutyProblem(status())));
+  app.get("/startedz", (c) => answer(c, startProblem(status())));
+  app.get(
+    "/readyz",
+    (c) => answer(c, startProblem(status()) ?? staleProblem(status()) ?? dutyProblem(status())),
+  );
   app.get("/metrics", (c) => c.text(metricsOf(status())));
   return app;
 }
 
-function heartbeatProblem(
-  { dutiesKnown, renewedAgoMilliseconds: ago }: AgentStatus,
-): string | null {
+function startProblem({ dutiesKnown, renewals }: AgentStatus): string | null {
   if (!dutiesKnown) return "The gateways were not read yet";
-  return ago === undefined || ago > FRESH_MILLISECONDS ? "The heartbeat is not fresh" : null;
+  return renewals === 0 ? "No heartbeat was answered yet" : null;
+}
+
+function staleProblem({ renewedAgoMilliseconds: ago = Infinity }: AgentStatus): string | null {
+  return ago > FRESH_MILLISECONDS ? "The heartbeat is not fresh" : null;
 }
 
 function dutyProblem({ failures: [failure] }: AgentStatus): string | null {

@@ -124,13 +124,16 @@ function fenceChange(
 ): Change {
   const { gateways, invalid } = facts.snapshot;
   const uids = new Set(gateways.map(({ uid }) => uid));
+  // An agent that still has the VIP of a gateway that is gone may not know that it is.
+  for (const { uid } of fence.lease?.report?.addresses ?? []) if (uid !== undefined) uids.add(uid);
   const unreadable = invalid.some(({ kind }) => kind === "EgressGateway");
   const kept = Object.entries(fence.lease?.fence ?? {}).filter(([uid]) =>
     uids.has(uid) || unreadable
   );
-  const added = (fences.get(fence.node) ?? [fence]).map(({ uid, term }) => [uid, term] as const);
-  const terms = Object.entries(Object.fromEntries([...kept, ...added]));
-  const value = JSON.stringify(Object.fromEntries(terms.sort(([a], [b]) => byText(a, b))));
+  const added = (fences.get(fence.node) ?? [fence]).flatMap(({ terms }) => Object.entries(terms));
+  // Of two terms for one gateway the higher comes last and counts.
+  const terms = [...kept, ...added].sort(([a, low], [b, high]) => byText(a, b) || low - high);
+  const value = JSON.stringify(Object.fromEntries(terms));
   const annotations: JsonObject = { [FENCE_ANNOTATION]: value };
   const shared = { kind: "Lease", name: fence.node, group, stage: STAGE.fence } as const;
   if (fence.lease !== undefined) {

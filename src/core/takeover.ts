@@ -27,13 +27,13 @@ export type Handover =
   | { readonly state: "ready"; readonly fences: readonly Fence[] }
   | { readonly state: "waiting"; readonly fences: readonly Fence[]; readonly message: string };
 
-/** A write to a Lease that forbids its agent to speak for the gateway below the term. */
+/** A write to a Lease that forbids its agent to speak for gateways below a term. */
 export interface Fence {
   readonly node: string;
   /** Absent: there is no such Lease, and the fence creates it. */
   readonly lease?: Lease;
-  readonly uid: string;
-  readonly term: number;
+  /** Gateway uid -> term. */
+  readonly terms: Readonly<Record<string, number>>;
 }
 
 export interface Move {
@@ -113,7 +113,8 @@ function release(
 ): Release {
   const { now } = facts.snapshot;
   const lease = facts.leases.get(node);
-  const fence: Fence = { node, uid: gateway.uid, term, ...(lease === undefined ? {} : { lease }) };
+  const terms = { ...foreignClaims(lease, gateway), [gateway.uid]: term };
+  const fence: Fence = { node, terms, ...(lease === undefined ? {} : { lease }) };
   if (lease === undefined) return { fence };
 
   const address = reportedAddress(lease, gateway);
@@ -124,7 +125,7 @@ function release(
     candidates.some((candidate) =>
       candidate.node === node && candidate.reasons.some(({ type }) => type === "Unreachable")
     );
-  const fenced = (lease.fence[gateway.uid] ?? 0) >= term;
+  const fenced = Object.entries(terms).every(([uid, least]) => (lease.fence[uid] ?? 0) >= least);
   if (!claims || gone) return fenced ? {} : { fence };
   if (fenced) {
     return now - (lease.fencedAt ?? now) >= FENCE_MILLISECONDS
@@ -135,6 +136,23 @@ function release(
     message: `${node} still speaks for the virtual IP`,
     ...(now - startedAt >= YIELD_MILLISECONDS ? { fence } : {}),
   };
+}
+
+/**
+ * What ends an agent's speech for the VIP in another gateway's name: one that was deleted, or that had the VIP before.
+ * The agent may not know yet, and a fence of this gateway would say nothing to it.
+ */
+function foreignClaims(
+  lease: Lease | undefined,
+  gateway: Gateway,
+): Readonly<Record<string, number>> {
+  const ip = virtualIPOf(gateway);
+  const claims = lease?.report?.addresses.filter((address) => address.speaking && address.ip === ip);
+  return Object.fromEntries(
+    (claims ?? []).flatMap(({ uid, term }) =>
+      uid === undefined || uid === gateway.uid ? [] : [[uid, term + 1]]
+    ),
+  );
 }
 
 /** Where a move that is under way began; for a gateway that serves, the holder itself. */

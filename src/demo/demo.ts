@@ -62,7 +62,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     status: last && statusView(last.plan, last.snapshot),
     nodes: stage.nodes(last),
     events,
-    next: stage.next(),
+    next: withHint(stage.next(), input.isTTY),
     keys: input.isTTY ? stage.keys : "",
   });
   const screen = createScreen(output);
@@ -82,6 +82,10 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     release();
     screen.close();
   }
+}
+
+function withHint(next: string, keyboard: boolean): string {
+  return next === "" || !keyboard ? next : `${next}, unless you press a key`;
 }
 
 /** Changes of holder and problems, as sentences. */

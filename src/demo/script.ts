@@ -45,7 +45,7 @@ export class Script {
     if (this.#ended) return "";
     const seconds = Math.max(0, Math.ceil((this.#due - this.#now()) / 1_000));
     return this.#failed === undefined
-      ? `In ${seconds} s the active node of payments loses power by itself, unless you press a key`
-      : `In ${seconds} s ${this.#failed} gets its power back by itself, unless you press a key`;
+      ? `In ${seconds} s the active node of payments loses power by itself`
+      : `In ${seconds} s ${this.#failed} gets its power back by itself`;
   }
 }

@@ -82,6 +82,8 @@ function sendOnce(
 /** One watch: events in order, each after its own delay, silence where the link is half-open. */
 export class Stream {
   readonly collection: string;
+  /** Half-open: the connection stands, and nothing comes through it any more. */
+  deaf = false;
   readonly #parts: ClientParts;
   readonly #signal: AbortSignal | undefined;
   readonly #received: Uint8Array[] = [];
@@ -110,18 +112,22 @@ export class Stream {
   /** The server sends an event. */
   send(event: StoredEvent): void {
     const { link, process } = this.#parts;
-    if (link.halfOpen) return;
+    if (this.deaf) return;
     this.#sent.push(event);
     link.deliver(() => {
-      if (link.halfOpen) return;
       const next = this.#sent.shift();
-      if (next === undefined) return;
+      if (next === undefined || this.deaf) return;
       const { type, object } = next;
       process.after(0, () => {
         this.#received.push(new TextEncoder().encode(`${JSON.stringify({ type, object })}\n`));
         this.#wake();
       });
     });
+  }
+
+  /** Tells whether this watch uses a link. */
+  uses(link: Link): boolean {
+    return this.#parts.link === link;
   }
 
   /** The connection breaks. */

@@ -17,8 +17,8 @@ export class Link {
   /** Of ten messages so many are late, by up to `lateMilliseconds`. */
   late = 0;
   lateMilliseconds = 3_000;
-  /** Watch events are lost, though connections stay open. */
-  halfOpen = false;
+  /** Watch events come late, by so many milliseconds, as from an API server whose watch cache lags. */
+  watchLag = 0;
   /** One way, milliseconds: from, to. */
   delay: readonly [number, number] = [1, 20];
   onHeal: (() => void)[] = [];
@@ -79,9 +79,9 @@ export class Link {
 
   /** When a watch event arrives that is sent now; later ones never overtake it. */
   deliver(event: () => void): void {
-    this.#time.after(this.#travel(), () => {
+    this.#time.after(this.watchLag + this.#travel(), () => {
       if (this.answers) event();
-      else if (!this.halfOpen) this.onHeal.push(event);
+      else this.onHeal.push(event);
     });
   }
 

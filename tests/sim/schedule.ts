@@ -10,7 +10,9 @@ type Action =
   | { readonly do: "pin"; readonly node: Target | null }
   | { readonly do: "cordon" | "leavePool"; readonly node: Target; readonly for: number }
   | { readonly do: "terminate" | "kill"; readonly node: Target; readonly for: number }
-  | { readonly do: "freeze" | "powerOff" | "halfOpen"; readonly node: Target; readonly for: number }
+  | { readonly do: "freeze" | "powerOff"; readonly node: Target; readonly for: number }
+  | { readonly do: "deafen"; readonly node: Target }
+  | { readonly do: "lag"; readonly node: Target; readonly by: number; readonly for: number }
   | { readonly do: "cannotBind"; readonly node: Target; readonly for: number }
   | { readonly do: "late"; readonly node: Target; readonly often: number; readonly for: number }
   | {
@@ -66,7 +68,16 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: named("terminate", "kill"), node: target, for: shortly }) },
   { weight: 5, arbitrary: fc.record({ do: named("freeze"), node: target, for: long }) },
-  { weight: 2, arbitrary: fc.record({ do: named("halfOpen"), node: target, for: long }) },
+  { weight: 2, arbitrary: fc.record({ do: named("deafen"), node: target }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: named("lag"),
+      node: target,
+      by: fc.integer({ min: 100, max: 4_000 }),
+      for: long,
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ do: named("powerOff"), node: target, for: fc.integer({ min: 5_000, max: 12_000 }) }),
@@ -229,9 +240,11 @@ function troubleNode(
     case "powerOff":
       world.setPower(node, false);
       return later(() => world.setPower(node, true));
-    case "halfOpen":
-      machine.link.halfOpen = true;
-      return later(() => machine.link.halfOpen = false);
+    case "deafen":
+      return world.deafen(node);
+    case "lag":
+      machine.link.watchLag = action.by;
+      return later(() => machine.link.watchLag = 0);
     case "cannotBind":
       machine.cannotBind = true;
       return later(() => machine.cannotBind = false);

@@ -204,6 +204,12 @@ export class World {
     this.server.edit(PATHS.Node, node, { status: { conditions } });
   }
 
+  /** The node's watches hang, though its connections stand; new ones work. */
+  deafen(node: string): void {
+    const { link } = this.machine(node);
+    for (const stream of this.streams) if (stream.uses(link)) stream.deaf = true;
+  }
+
   cordon(node: string, cordoned: boolean): void {
     this.server.edit(PATHS.Node, node, { spec: { unschedulable: cordoned } });
   }
@@ -244,7 +250,7 @@ export class World {
       if (!machine.powered) this.setReady(machine.name, "Unknown");
       machine.cannotBind = false;
       machine.link.late = 0;
-      machine.link.halfOpen = false;
+      machine.link.watchLag = 0;
       machine.link.heal();
       const agent = this.agents.get(machine.name);
       agent?.process.thaw();
