@@ -32,7 +32,9 @@ const KNATIVE = "knative-eventing";
 test("cordoning a node makes Knative's ApiServerSource adapter have the gateway moved", async (plane) => {
   await using world = await install(plane);
   await using _adapter = await startApiServerSource(world);
-  await world.watched(GATEWAY);
+  await world.watched(
+    "/apis/network.deckhouse.io/v1alpha1/egressgatewaypolicies/my-egressgw-policy",
+  );
   const first = await holder(plane);
   await world.watched(`/api/v1/nodes/${first}`);
 
@@ -51,6 +53,39 @@ test("without an event nothing ticks, and Knative's PingSource adapter ticks on 
 
   await using _adapter = await startPingSource(world);
   await moved(plane, first);
+});
+
+test("Knative finds every resource that the ApiServerSource names, and its account may watch it", async (plane) => {
+  await using world = await install(plane);
+  const source = find(world.objects, "ApiServerSource");
+  const spec = source["spec"] as ApiServerSourceSpec;
+  const user = `system:serviceaccount:${NAMESPACE}:${spec.serviceAccountName}`;
+  for (const { apiVersion, kind } of spec.resources) {
+    const root = apiVersion.includes("/") ? "apis" : "api";
+    const { resources } = await plane.api.get<{ resources: readonly { readonly name: string }[] }>(
+      `/${root}/${apiVersion}`,
+    );
+    assert.ok(
+      resources.some(({ name }) => name === pluralOf(kind)),
+      `${kind} is ${pluralOf(kind)}`,
+    );
+    // As knative.dev/eventing does in pkg/reconciler/apiserversource/apiserversource.go, runAccessCheck.
+    for (const namespace of namespacesOf(spec)) {
+      for (const verb of ["get", "list", "watch"]) {
+        const resource = pluralOf(kind);
+        const group = groupOf(apiVersion);
+        const review = await plane.api.post<{ readonly status: { readonly allowed: boolean } }>(
+          "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+          {
+            apiVersion: "authorization.k8s.io/v1",
+            kind: "SubjectAccessReview",
+            spec: { user, resourceAttributes: { namespace, verb, group, resource } },
+          },
+        );
+        assert.equal(review.status.allowed, true, `${verb} ${resource} in ${namespace}`);
+      }
+    }
+  }
 });
 
 interface World extends AsyncDisposable {
@@ -149,21 +184,30 @@ interface ApiServerSourceSpec {
   }[];
 }
 
+function namespacesOf({ namespaceSelector }: ApiServerSourceSpec): readonly string[] {
+  return namespaceSelector.matchExpressions.flatMap(({ values }) => values);
+}
+
+/** Empty for `v1`. */
+function groupOf(apiVersion: string): string {
+  return apiVersion.includes("/") ? apiVersion.split("/")[0] ?? "" : "";
+}
+
 /** Source: knative.dev/eventing, pkg/reconciler/apiserversource/resources/receive_adapter.go, makeEnv. */
 async function startApiServerSource(world: World): Promise<AsyncDisposable> {
   const { plane, objects, sink } = world;
   const source = find(objects, "ApiServerSource");
   const spec = source["spec"] as ApiServerSourceSpec;
   const resources = spec.resources.map(({ apiVersion, kind, selector }) => {
-    const [version = "", group = ""] = apiVersion.split("/").reverse();
+    const version = apiVersion.split("/").at(-1) ?? "";
     return {
-      gvr: { Group: group, Version: version, Resource: pluralOf(kind) },
+      gvr: { Group: groupOf(apiVersion), Version: version, Resource: pluralOf(kind) },
       selector: Object.entries(selector?.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`)
         .join(),
     };
   });
   const config = {
-    namespaces: spec.namespaceSelector.matchExpressions.flatMap(({ values }) => values),
+    namespaces: namespacesOf(spec),
     allNamespaces: false,
     resources,
     mode: spec.mode,
@@ -199,7 +243,7 @@ async function startPingSource(world: World): Promise<AsyncDisposable> {
     kubeconfig: plane.kubeconfigPath,
     args: ["--disable-ha"],
     // Told to stop at the end of a minute, it waits for the next one.
-    env: { NAME: "pingsource-mt-adapter", K_NO_SHUTDOWN_AFTER: "59" },
+    env: { NAME: "pingsource-mt-adapter", NAMESPACE: KNATIVE, K_NO_SHUTDOWN_AFTER: "59" },
   });
 }
 
@@ -216,7 +260,7 @@ async function startAdapter(
     name: program,
     argv: [program, `--kubeconfig=${kubeconfig}`, ...args],
     log: await Deno.makeTempFile({ dir: plane.dir }),
-    env: { NAMESPACE: NAMESPACE, SYSTEM_NAMESPACE: KNATIVE, METRICS_DOMAIN: "knative.dev", ...env },
+    env: { NAMESPACE, SYSTEM_NAMESPACE: KNATIVE, METRICS_DOMAIN: "knative.dev/eventing", ...env },
   });
   await new Promise((resolve) => setTimeout(resolve, 500));
   alive(started);
@@ -293,9 +337,10 @@ function find(objects: readonly KubeObject[], kind: string): KubeObject {
   return found;
 }
 
-/** As Knative guesses it. */
+/** As Knative guesses it. Source: k8s.io/apimachinery, pkg/api/meta/restmapper.go, UnsafeGuessKindToResource. */
 function pluralOf(kind: string): string {
   const name = kind.toLowerCase();
+  if (name.endsWith("s")) return `${name}es`;
   return name.endsWith("y") ? `${name.slice(0, -1)}ies` : `${name}s`;
 }
 

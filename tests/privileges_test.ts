@@ -327,7 +327,7 @@ test("a hand-written policy is left alone until somebody labels it, then it is t
   ]);
   const path = `${CEGPS}/by-hand`;
   assert.deepEqual((await tick(client)).problems, []);
-  assert.deepEqual((await api.get(path)).spec, written.spec);
+  assert.deepEqual((await api.get(path)).spec, before?.spec);
   const { status } = await api.get<{ status: { conditions: { reason: string }[] } }>(
     `${OURS}/egressgatewaypolicies/by-hand`,
   );
@@ -361,7 +361,7 @@ test("an operator pins, releases and drains with ClusterRole sallyport-operator"
     },
     subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: OPERATOR }],
   } as KubeObject);
-  await putNode(plane, "operated");
+  await putNode(plane, "operated", { labels: EGRESS });
   await api.apply(gateway("operated", {
     mode: "PrimaryIPFromEgressGatewayNodeInterface",
     primaryIPFromEgressGatewayNodeInterface: { interfaceName: "eth1" },

@@ -3,14 +3,14 @@ import { conditionsFrom } from "./conditions.ts";
 import type { Finding } from "./conditions.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
-import type { Core } from "./gateway_plan.ts";
 import { isObserverSuspect } from "./heartbeat.ts";
 import type { Refusal } from "./refusals.ts";
 import type { Handover } from "./takeover.ts";
+import type { Tenure } from "./tenure.ts";
 import type { Candidate, Condition, Gateway } from "./types.ts";
 
 interface Context {
-  readonly core: Core;
+  readonly tenure: Tenure;
   readonly election: Election;
   readonly candidates: readonly Candidate[];
   readonly standbys: readonly string[];
@@ -34,16 +34,16 @@ export function gatewayConditions(gateway: Gateway, context: Context): readonly 
   });
 }
 
-function ready({ core, candidates, election, refusal, wait }: Context): Finding {
+function ready({ tenure, candidates, election, refusal, wait }: Context): Finding {
   const type = "Ready";
   if (refusal?.refused) {
     return { type, status: "False", reason: "AddressConflict", message: refusal.message };
   }
-  const holder = candidates.find(({ node }) => node === core.holder);
+  const holder = candidates.find(({ node }) => node === tenure.holder);
   if (holder?.eligible !== true) {
     return { type, status: "False", reason: "NoEligibleNode", message: election.message };
   }
-  if (core.phase !== "Active") {
+  if (tenure.phase !== "Active") {
     const why = wait?.state === "waiting" ? `: ${wait.message}` : "";
     return {
       type,
@@ -82,9 +82,9 @@ function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
   };
 }
 
-function noStandby({ standbys, core, candidates }: Context): Finding {
+function noStandby({ standbys, tenure, candidates }: Context): Finding {
   const type = "NoStandby";
-  const [first] = candidates.filter(({ eligible, node }) => eligible && node !== core.holder);
+  const [first] = candidates.filter(({ eligible, node }) => eligible && node !== tenure.holder);
   return first === undefined
     ? { type, status: "True", reason: "NoEligibleNode", message: "No other node could take over" }
     : {

@@ -147,7 +147,9 @@ function foreignClaims(
   gateway: Gateway,
 ): Readonly<Record<string, number>> {
   const ip = virtualIPOf(gateway);
-  const claims = lease?.report?.addresses.filter((address) => address.speaking && address.ip === ip);
+  const claims = lease?.report?.addresses.filter((address) =>
+    address.speaking && address.ip === ip
+  );
   return Object.fromEntries(
     (claims ?? []).flatMap(({ uid, term }) =>
       uid === undefined || uid === gateway.uid ? [] : [[uid, term + 1]]

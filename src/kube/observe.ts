@@ -30,8 +30,10 @@ export const CILIUM_PODS = { namespace: "kube-system", labelSelector: "k8s-app=c
 /**
  * Lists everything that a tick decides from.
  *
- * Gateways come last: whatever was derived from their status (policies, fences) is then never newer than the status
- * that it is compared with, so that a slow tick cannot take a newer term's policies for a hand edit.
+ * Causes come after their effects: gateways and policies are listed when all else has been. What was made from a
+ * gateway's status (policies of Cilium, fences) is then never newer than the status that it is compared with, and a
+ * policy of Cilium never older than the policy that it was made from. So a slow tick takes neither a newer term for a
+ * hand edit nor a new policy for an orphan.
  *
  * @throws what `list` throws; a partial observation is an error, nothing may be decided from it
  */
@@ -40,15 +42,17 @@ export async function observe(client: KubeClient, options: ObserveOptions = {}):
   const sent = performance.now();
   const cilia = { labelSelector: cilium.labelSelector, signal };
   const agents = { labelSelector: `app.kubernetes.io/name=${AGENT_APP}`, signal };
-  const [nodes, ciliumPods, agentPods, leases, policies, ciliumPolicies] = await Promise.all([
+  const [nodes, ciliumPods, agentPods, leases, ciliumPolicies] = await Promise.all([
     list(client, PATHS.Node, { decode: decodeNode, signal }),
     list(client, podsIn(cilium.namespace), { decode: decodePod, ...cilia }),
     list(client, podsIn(NAMESPACE), { decode: decodePod, ...agents }),
     list(client, PATHS.Lease, { decode: decodeLease, signal }),
-    list(client, PATHS.EgressGatewayPolicy, { decode: decodePolicy, signal }),
     list(client, PATHS.CiliumEgressGatewayPolicy, { decode: decodeCiliumPolicy, signal }),
   ]);
-  const gateways = await list(client, PATHS.EgressGateway, { decode: decodeGateway, signal });
+  const [policies, gateways] = await Promise.all([
+    list(client, PATHS.EgressGatewayPolicy, { decode: decodePolicy, signal }),
+    list(client, PATHS.EgressGateway, { decode: decodeGateway, signal }),
+  ]);
   const received = performance.now();
   clock?.observe(leases.serverTime, { sent, received });
 

@@ -17,8 +17,11 @@ import { startStream, type Stream } from "./stream.ts";
 import { until } from "./wait.ts";
 
 export const CONTROL_PLANE_IP = "10.50.0.100";
-const API_PORT = 6443;
+/** The Service `kubernetes`, for which the API server's certificate is good: programs that run as in a pod use it. */
+export const SERVICE_IP = "10.0.0.1";
+export const API_PORT = 6443;
 const CLIENT_IP = "10.60.0.50";
+const OBSERVER_IP = "10.60.0.60";
 const UDP_PORT = 4000;
 
 export interface LabOptions {
@@ -57,8 +60,9 @@ async function outsiders(network: Network): Promise<Outsiders> {
       address: `${CONTROL_PLANE_IP}/24`,
     }]),
     network.host("client", publicCable(`${CLIENT_IP}/24`)),
-    network.host("observer", publicCable("10.60.0.60/24")),
+    network.host("observer", publicCable(`${OBSERVER_IP}/24`)),
   ]);
+  await controlPlane.ip("addr", "add", `${SERVICE_IP}/32`, "dev", "lo");
   await client.ip("route", "add", "203.0.113.0/24", "dev", "eth1");
   await observer.ip("route", "add", "203.0.113.0/24", "dev", "eth1");
   // Learns from announcements alone, also about addresses it never asked for.
@@ -132,8 +136,9 @@ export class GatewayNode {
     await this.host.run(
       ["nft", "-f", "-"],
       `table ip lab_partition {
-         chain input { type filter hook input priority -10; ip saddr ${CONTROL_PLANE_IP} drop; }
-         chain output { type filter hook output priority -10; ip daddr ${CONTROL_PLANE_IP} drop; }
+         define api = { ${CONTROL_PLANE_IP}, ${SERVICE_IP} }
+         chain input { type filter hook input priority -10; ip saddr $api drop; }
+         chain output { type filter hook output priority -10; ip daddr $api drop; }
        }`,
     );
   }
@@ -209,6 +214,7 @@ export class Lab implements AsyncDisposable {
       { name: "eth1", bridge: "public", address: `${publicIP(index)}/24` },
     ]);
     await host.ip("route", "add", "default", "via", CLIENT_IP);
+    await host.ip("route", "add", SERVICE_IP, "via", CONTROL_PLANE_IP);
     // The responder hears at the node's own address what was sent to any of its addresses, and the answer leaves from
     // the address that was asked.
     await host.run(
@@ -246,7 +252,7 @@ export class Lab implements AsyncDisposable {
 
   /**
    * Makes an API server of this machine (`https://127.0.0.1:PORT`) reachable from the nodes at
-   * {@linkcode CONTROL_PLANE_IP}: bytes are passed on between the two, TLS and all.
+   * {@linkcode CONTROL_PLANE_IP} and {@linkcode SERVICE_IP}: bytes are passed on between the two, TLS and all.
    */
   async exposeApi(server: string): Promise<ExposedApi> {
     const { hostname, port } = new URL(server);
@@ -256,7 +262,7 @@ export class Lab implements AsyncDisposable {
       `tcp:${hostname}:${port}`,
     ]);
     const inside = this.#relay(this.controlPlane, [
-      `tcp:${CONTROL_PLANE_IP}:${API_PORT}`,
+      `tcp:0.0.0.0:${API_PORT}`,
       `unix:${socket}`,
     ]);
     await Promise.all(
@@ -317,14 +323,21 @@ export class Lab implements AsyncDisposable {
     return [...macs].sort();
   }
 
-  /** Samples who answers, every 50 ms if not said otherwise. */
+  /**
+   * Samples who answers, every 50 ms if not said otherwise. The answers also teach the host that asks; default: the
+   * client.
+   */
   sampler(
-    { ip, everyMilliseconds = 50 }: { readonly ip: string; readonly everyMilliseconds?: number },
+    { ip, everyMilliseconds = 50, from = "client" }: {
+      readonly ip: string;
+      readonly everyMilliseconds?: number;
+      readonly from?: "client" | "observer";
+    },
   ): Promise<Sampler> {
-    return startSampler(this.#parts.client, {
+    return startSampler(this.#parts[from], {
       ip,
       interface: "eth1",
-      sourceIP: CLIENT_IP,
+      sourceIP: from === "client" ? CLIENT_IP : OBSERVER_IP,
       everyMilliseconds,
       log: `${this.dir}/sampler-${++this.#files}.log`,
     });

@@ -28,10 +28,27 @@ const NAMESPACE = "sallyport-system";
 const GATEWAY_PATH = `/apis/network.deckhouse.io/v1alpha1/egressgateways/${GATEWAY}`;
 const CEGP_PATH = "/apis/cilium.io/v2/ciliumegressgatewaypolicies/lab";
 
-export interface SallyportOptions {
+/** What differs from the defaults of a gateway. */
+export interface Variant {
   readonly standby?: "Bound" | "Unbound";
   /** Detection of a dead holder by its standbys' pings. Default true. */
   readonly peers?: boolean;
+}
+
+/** A command line, and variables beside those that every start has. */
+export interface Program {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface Programs {
+  readonly agent: Program;
+  readonly controller: Program;
+}
+
+export interface SallyportOptions extends Variant {
+  /** How agents and controller are started; default: from their sources, with the admin's kubeconfig. */
+  readonly programs?: (plane: ControlPlane) => Promise<Programs>;
   /** Default {@linkcode VIP}, which lies in the public interfaces' subnet. */
   readonly ip?: string;
 }
@@ -61,7 +78,8 @@ export class Sallyport implements AsyncDisposable {
   readonly ip: string;
   readonly #options: SallyportOptions;
   readonly #agents = new Map<string, GuardedProcess>();
-  #kubeconfig = "";
+  #variant: Variant;
+  #programs: Programs | undefined;
   #controller: GuardedProcess | undefined;
   #starts = 0;
 
@@ -70,11 +88,11 @@ export class Sallyport implements AsyncDisposable {
     this.lab = lab;
     this.ip = options.ip ?? VIP;
     this.#options = options;
+    this.#variant = options;
   }
 
   async install(): Promise<void> {
     const { plane, lab } = this;
-    const { standby = "Bound", peers = true } = this.#options;
     await plane.createNamespace(NAMESPACE);
     await Promise.all(lab.nodes.map((node) => this.putNode(node)));
     await plane.api.apply([
@@ -82,15 +100,7 @@ export class Sallyport implements AsyncDisposable {
         apiVersion: "network.deckhouse.io/v1alpha1",
         kind: "EgressGateway",
         metadata: { name: GATEWAY },
-        spec: {
-          nodeSelector: CANDIDATE,
-          sourceIP: {
-            mode: "VirtualIPAddress",
-            virtualIPAddress: { ip: this.ip, interfaces: ["eth1"], standby },
-          },
-          failback: { mode: "Never" },
-          failureDetection: { peers },
-        },
+        spec: this.#spec(),
       },
       {
         apiVersion: "network.deckhouse.io/v1alpha1",
@@ -103,12 +113,32 @@ export class Sallyport implements AsyncDisposable {
         },
       },
     ]);
-    this.#kubeconfig = await (await lab.exposeApi(plane.server)).kubeconfigFrom(
-      plane.kubeconfigPath,
-    );
+    const exposed = await lab.exposeApi(plane.server);
+    this.#programs = await this.#options.programs?.(plane) ?? {
+      agent: fromSource("agent", await exposed.kubeconfigFrom(plane.kubeconfigPath)),
+      controller: fromSource("server", plane.kubeconfigPath),
+    };
     for (const node of lab.nodes) this.startAgent(node.name);
     this.startController();
     await this.settled();
+  }
+
+  /** Changes the gateway, and waits until it serves so. */
+  async vary(variant: Variant): Promise<void> {
+    this.#variant = variant;
+    await this.plane.api.patch(GATEWAY_PATH, { spec: this.#spec() });
+    await this.settled();
+  }
+
+  #spec() {
+    const { standby = "Bound", peers = true } = this.#variant;
+    const virtualIPAddress = { ip: this.ip, interfaces: ["eth1"], standby };
+    return {
+      nodeSelector: CANDIDATE,
+      sourceIP: { mode: "VirtualIPAddress", virtualIPAddress },
+      failback: { mode: "Never" },
+      failureDetection: { peers },
+    };
   }
 
   /** The node's objects as a healthy kubelet keeps them. */
@@ -125,8 +155,9 @@ export class Sallyport implements AsyncDisposable {
   // ------------------------------------------------------------ processes
 
   startAgent(name: string): GuardedProcess {
-    const agent = this.lab.node(name).spawn(functionCommand("agent"), {
-      SALLYPORT_KUBECONFIG: this.#kubeconfig,
+    const { argv, env } = this.#program("agent");
+    const agent = this.lab.node(name).spawn(argv, {
+      ...env,
       SALLYPORT_NODE_NAME: name,
       SALLYPORT_STATE_DIRECTORY: `${this.lab.dir}/state-${name}`,
       SALLYPORT_CILIUM_HEALTHZ: "off",
@@ -142,14 +173,25 @@ export class Sallyport implements AsyncDisposable {
   }
 
   startController(): void {
-    this.#controller = this.lab.outside.spawn(functionCommand("server"), {
+    const { argv, env } = this.#program("controller");
+    this.#controller = this.lab.outside.spawn(argv, {
       log: `${this.lab.dir}/controller-${++this.#starts}.log`,
       env: {
-        SALLYPORT_KUBECONFIG: this.plane.kubeconfigPath,
+        ...env,
         SALLYPORT_PORT: "0",
         SALLYPORT_LOG_LEVEL: "debug",
       },
     });
+  }
+
+  /** What the controller has logged. */
+  async controllerLog(): Promise<string> {
+    return this.#controller === undefined ? "" : await Deno.readTextFile(this.#controller.log);
+  }
+
+  #program(name: keyof Programs): Program {
+    if (this.#programs === undefined) throw new Error("Nothing is installed yet");
+    return this.#programs[name];
   }
 
   async stopController(): Promise<void> {
@@ -206,7 +248,7 @@ export class Sallyport implements AsyncDisposable {
       }
       if (standbyNodeNames.length < standbys) return undefined;
       const answering = await this.lab.whoAnswers(this.ip);
-      const prepared = this.#options.standby === "Unbound" || standbys === 0 ||
+      const prepared = this.#variant.standby === "Unbound" || standbys === 0 ||
         (await Promise.all(standbyNodeNames.map((name) => this.leftovers(name)))).every((
           { bound },
         ) => bound);
@@ -244,8 +286,11 @@ export class Sallyport implements AsyncDisposable {
   }
 }
 
-/** Command line of one of `functions/`. */
-function functionCommand(name: "agent" | "server"): readonly string[] {
+/** One of `functions/`. */
+function fromSource(name: "agent" | "server", kubeconfig: string): Program {
   const path = fileURLToPath(new URL(`../../functions/${name}.ts`, import.meta.url));
-  return [Deno.execPath(), "run", "--no-check", "--allow-all", path];
+  return {
+    argv: [Deno.execPath(), "run", "--no-check", "--allow-all", path],
+    env: { SALLYPORT_KUBECONFIG: kubeconfig },
+  };
 }

@@ -133,7 +133,12 @@ export class Stream {
   /** The connection breaks. */
   break(): void {
     const { process } = this.#parts;
-    const where = { method: "GET", path: this.collection, kind: "network", server: SERVER } as const;
+    const where = {
+      method: "GET",
+      path: this.collection,
+      kind: "network",
+      server: SERVER,
+    } as const;
     process.after(0, () => this.#end(new TransportError(where, "the connection broke")));
   }
 

@@ -24,7 +24,10 @@ export class Invariants {
   writes = 0;
   readonly #world: World;
   readonly #overlaps = new Map<string, number>();
-  readonly #terms = new Map<string, { readonly term: number; readonly phase: string | undefined }>();
+  readonly #terms = new Map<
+    string,
+    { readonly term: number; readonly phase: string | undefined }
+  >();
   /** `uid term` -> who holds it with which VIP. */
   readonly #holders = new Map<string, string>();
 
@@ -137,7 +140,9 @@ export class Invariants {
     }
     const owner = this.#world.server.get(PATHS.EgressGatewayPolicy, name);
     const gateway = this.#world.gateway(gatewayOf(owner) ?? "");
-    const [term, last] = [policy, earlier].map((each) => Number(each?.annotations[TERM_ANNOTATION]));
+    const [term, last] = [policy, earlier].map((each) =>
+      Number(each?.annotations[TERM_ANNOTATION])
+    );
     const { status: { term: current = 0, phase } = {}, uid } = gateway ?? {};
     const bound = policy.annotations[BOUND_AT_ANNOTATION];
     this.#world.log(`policy ${name} names ${node ?? "no node"} term ${term} bound ${bound ?? "-"}`);

@@ -1,10 +1,5 @@
 /** The cluster's objects as the API server stores them. */
-import {
-  API_VERSION,
-  HOSTNAME_LABEL,
-  NAMESPACE,
-  PIN_ANNOTATION,
-} from "../../src/core/names.ts";
+import { API_VERSION, HOSTNAME_LABEL, NAMESPACE, PIN_ANNOTATION } from "../../src/core/names.ts";
 import type { JsonObject } from "../../src/core/types.ts";
 
 export const POOL_LABEL = "pool";
@@ -15,7 +10,11 @@ export const AGENT_PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 /** A node of the pool `egress`. */
 export function nodeObject(name: string, { ip, time }: { ip: string; time: string }): JsonObject {
   return {
-    metadata: { name, uid: `uid-${name}`, labels: { [HOSTNAME_LABEL]: name, [POOL_LABEL]: "egress" } },
+    metadata: {
+      name,
+      uid: `uid-${name}`,
+      labels: { [HOSTNAME_LABEL]: name, [POOL_LABEL]: "egress" },
+    },
     spec: {},
     status: {
       conditions: [{ type: "Ready", status: "True", lastTransitionTime: time }],
@@ -57,7 +56,8 @@ export function gatewayObject(
   name: string,
   settings: GatewaySettings & { readonly uid: string; readonly time: string },
 ): JsonObject {
-  const { vip, standbys = 2, standby = "Bound", failback = "Auto", minReadySeconds = 10 } = settings;
+  const { vip, standbys = 2, standby = "Bound", failback = "Auto", minReadySeconds = 10 } =
+    settings;
   const { whenNoneEligible = "Keep", peers = true, pin, uid, time } = settings;
   return {
     apiVersion: API_VERSION,
@@ -82,7 +82,10 @@ export function gatewayObject(
   };
 }
 
-export function policyObject(name: string, { gateway, time }: { gateway: string; time: string }): JsonObject {
+export function policyObject(
+  name: string,
+  { gateway, time }: { gateway: string; time: string },
+): JsonObject {
   return {
     apiVersion: API_VERSION,
     kind: "EgressGatewayPolicy",

@@ -66,7 +66,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ do: named("cordon", "leavePool"), node: target, for: long }),
   },
-  { weight: 3, arbitrary: fc.record({ do: named("terminate", "kill"), node: target, for: shortly }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: named("terminate", "kill"), node: target, for: shortly }),
+  },
   { weight: 5, arbitrary: fc.record({ do: named("freeze"), node: target, for: long }) },
   { weight: 2, arbitrary: fc.record({ do: named("deafen"), node: target }) },
   {
@@ -80,7 +83,11 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ do: named("powerOff"), node: target, for: fc.integer({ min: 5_000, max: 12_000 }) }),
+    arbitrary: fc.record({
+      do: named("powerOff"),
+      node: target,
+      for: fc.integer({ min: 5_000, max: 12_000 }),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: named("cannotBind"), node: target, for: long }) },
   {
@@ -143,7 +150,9 @@ export const schedules: fc.Arbitrary<Schedule> = fc.record({
 });
 
 /** The world of a schedule, before anything befell it. */
-export function worldOf({ seed, nodes, twoGateways, standbys, drop, controllers }: Schedule): World {
+export function worldOf(
+  { seed, nodes, twoGateways, standbys, drop, controllers }: Schedule,
+): World {
   const whenNoneEligible = drop ? "Drop" : "Keep";
   const settings = { standbys, whenNoneEligible, minReadySeconds: 3 } as const;
   return new World({

@@ -1,0 +1,69 @@
+/** The status of a gateway, composed from what was decided. */
+import { listedCandidates } from "./candidates.ts";
+import type { Election } from "./elect.ts";
+import type { Facts } from "./facts.ts";
+import { gatewayConditions } from "./gateway_conditions.ts";
+import type { Refusal } from "./refusals.ts";
+import { virtualIPOf } from "./reports.ts";
+import type { Handover } from "./takeover.ts";
+import type { Tenure } from "./tenure.ts";
+import { parseTime } from "./time.ts";
+import type { Candidate, Gateway, GatewayStatus } from "./types.ts";
+
+/** How many standbys a gateway in primary-IP mode lists; it prepares none. */
+const LISTED_STANDBYS = 2;
+
+export function statusOf(
+  gateway: Gateway,
+  context: {
+    tenure: Tenure;
+    election: Election;
+    candidates: readonly Candidate[];
+    refusal: Refusal | null;
+    facts: Facts;
+    wait: Handover | undefined;
+  },
+): GatewayStatus {
+  const { tenure, candidates, facts } = context;
+  const addresses = tenure.holder === undefined
+    ? undefined
+    : facts.byNode.get(tenure.holder)?.node.internalIPs;
+  const virtualIP = virtualIPOf(gateway);
+  const standbys = standbysOf(gateway, { candidates, holder: tenure.holder });
+  const { now, clock = now } = facts.snapshot;
+  const move = tenure.lastFailover;
+  const completed =
+    tenure.phase === "Active" && move !== undefined && move.durationMilliseconds === undefined
+      ? {
+        ...move,
+        durationMilliseconds: Math.max(0, clock - (parseTime(move.startTime) ?? clock)),
+      }
+      : move;
+  return {
+    observedGeneration: gateway.generation,
+    ...(tenure.holder === undefined ? {} : { activeNodeName: tenure.holder }),
+    ...(addresses === undefined || addresses.length === 0
+      ? {}
+      : { activeNodeAddresses: addresses }),
+    standbyNodeNames: standbys,
+    ...(virtualIP === undefined || tenure.holder === undefined ? {} : { egressIP: virtualIP }),
+    readyNodes: candidates.filter(({ eligible }) => eligible).length,
+    term: tenure.term,
+    phase: tenure.phase,
+    candidates: listedCandidates(candidates, tenure.holder),
+    ...(completed === undefined ? {} : { lastFailover: completed }),
+    conditions: gatewayConditions(gateway, { ...context, standbys }),
+  };
+}
+
+/** The best-ranked eligible candidates beside the holder. */
+function standbysOf(
+  gateway: Gateway,
+  { candidates, holder }: { candidates: readonly Candidate[]; holder: string | undefined },
+): readonly string[] {
+  if (holder === undefined) return [];
+  const { sourceIP } = gateway.spec;
+  const count = sourceIP.mode === "VirtualIPAddress" ? sourceIP.standbys : LISTED_STANDBYS;
+  return candidates.filter(({ eligible, node }) => eligible && node !== holder).slice(0, count)
+    .map(({ node }) => node);
+}
