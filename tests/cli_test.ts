@@ -185,8 +185,10 @@ Deno.test("several files make one cluster, standard input may be one, and the la
     { cwd: files.path, stdin: documents([node("a")]) },
   );
   assert.deepEqual([code, stderr], [0, ""]);
-  const [web] = JSON.parse(stdout).gateways;
+  const { gateways: [web], changes } = JSON.parse(stdout);
   assert.deepEqual([web.activeNodeName, web.readyNodes, web.decision], ["a", 2, "Keep"]);
+  const nodes = changes.filter(({ kind }: Any) => kind === "Node").map(({ name }: Any) => name);
+  assert.deepEqual(nodes, ["a", "b"]);
 });
 
 Deno.test("now is the newest server time in the files, or what --now says", async () => {

@@ -163,7 +163,7 @@ function silentBefore(): Snapshot {
 }
 
 Deno.test("a node that was silent is believed again only when it renews in time", () => {
-  const before = silentBefore();
+  const before = later(silentBefore(), 2, ["a"]);
   // 2 s is fresh by timeoutSeconds, but a renewal has been missed.
   assert.deepEqual(reasonTypes(decide(lastRenewed(before, { a: 2 })), "a"), ["HeartbeatStale"]);
   assert.deepEqual(reasonTypes(decide(lastRenewed(before, { a: 1 })), "a"), []);

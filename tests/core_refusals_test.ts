@@ -8,45 +8,47 @@ import { running } from "./support/obedient_agents.ts";
 import { egressGateway, gatewayCondition, gatewayPlan } from "./support/read_plan.ts";
 
 const older = gateway("older", { vip: VIP, createdAt: LONG_AGO });
-const younger = gateway("younger", { vip: VIP, createdAt: LONG_AGO + 1_000 });
+const newer = gateway("newer", { vip: VIP, createdAt: LONG_AGO + 1_000 });
 
-Deno.test("of two gateways with one VIP the older goes on, the younger gets nobody, both say so", () => {
+Deno.test("of two gateways with one VIP the older goes on, the newer gets nobody, both say so", () => {
   const alone = running(cluster({ nodes: { a: {}, b: {} }, gateways: [older], policies: [] }));
-  const before = { ...alone, gateways: [younger, ...alone.gateways] };
+  const before = { ...alone, gateways: [newer, ...alone.gateways] };
   const plan = decide(before);
   const { activeNodeName, decision, phase } = gatewayPlan(plan, "older");
   assert.deepEqual([activeNodeName, decision, phase], ["a", "Keep", "Active"]);
-  assert.equal(gatewayPlan(plan, "younger").activeNodeName, null);
-  assert.equal(gatewayPlan(plan, "younger").decision, "None");
+  assert.equal(gatewayPlan(plan, "newer").activeNodeName, null);
+  assert.equal(gatewayPlan(plan, "newer").decision, "None");
   const conflict = (name: string) => gatewayCondition(before, plan, "AddressConflict", name);
-  assert.deepEqual([conflict("older").status, conflict("younger").status], ["True", "True"]);
+  assert.deepEqual([conflict("older").status, conflict("newer").status], ["True", "True"]);
   assert.match(
     conflict("older").message,
-    /VIP|virtual IP of younger; this gateway is the oldest and keeps it$/,
+    /virtual IP of newer; this gateway is the oldest and keeps it$/,
   );
-  assert.match(conflict("younger").message, /virtual IP of older; write another address here$/);
+  assert.match(conflict("newer").message, /virtual IP of older; write another address here$/);
   assert.equal(gatewayCondition(before, plan, "Ready", "older").status, "True");
-  assert.equal(gatewayCondition(before, plan, "Ready", "younger").reason, "AddressConflict");
+  assert.equal(gatewayCondition(before, plan, "Ready", "newer").reason, "AddressConflict");
 });
 
 Deno.test("gateways of the same age: the first by name goes on", () => {
-  const twins = ["y", "x", "z"].map((name) => gateway(name, { vip: VIP }));
+  const twins = ["y", "x", "z"].map((name, index) =>
+    gateway(name, { vip: VIP, uid: `uid-${index}` })
+  );
   const plan = decide(cluster({ nodes: { a: {} }, gateways: twins }));
   assert.deepEqual(plan.gateways.map(({ activeNodeName }) => activeNodeName), ["a", null, null]);
 });
 
 Deno.test("a refused gateway is elected once the other one is gone", () => {
-  const both = cluster({ nodes: { a: {} }, gateways: [older, younger] });
+  const both = cluster({ nodes: { a: {} }, gateways: [older, newer] });
   const after = applyPlan(both, decide(both));
   const plan = decide(edit(after, { gateways: { older: null } }));
-  assert.equal(gatewayPlan(plan, "younger").activeNodeName, "a");
+  assert.equal(gatewayPlan(plan, "newer").activeNodeName, "a");
 });
 
 Deno.test("policies of a refused gateway select no node", () => {
   const before = cluster({
     nodes: { a: {} },
-    gateways: [older, younger],
-    policies: [policy("web", { gateway: "younger" })],
+    gateways: [older, newer],
+    policies: [policy("web", { gateway: "newer" })],
   });
   assert.deepEqual(egressGateway(before, decide(before), "web"), {
     nodeSelector: { matchLabels: { [NO_NODE_LABEL]: "true" } },

@@ -54,10 +54,10 @@ Deno.test("a listing that expires starts again and keeps nothing of before", asy
   const { outcome, queries } = await listStub([page([1], "a"), expired, page([7], "b"), page([8])]);
   assert.deepEqual(outcome.items, [7, 8]);
   assert.deepEqual(queries, [
-    "?limit=500",
-    "?limit=500&continue=a",
-    "?limit=500",
-    "?limit=500&continue=b",
+    "?limit=100",
+    "?limit=100&continue=a",
+    "?limit=100",
+    "?limit=100&continue=b",
   ]);
 });
 

@@ -1,5 +1,6 @@
 /** `k8s/` on a real API server: every overlay applies, and what it asks for is what Kubernetes then does. */
 import assert from "node:assert/strict";
+import { createAgentApp } from "../src/agent/agent_app.ts";
 import { AGENT_APP, MEMBER_LABEL, NAMESPACE } from "../src/core/names.ts";
 import { readEnvironment } from "../src/environment.ts";
 import { putNode } from "./support/cluster.ts";
@@ -9,7 +10,7 @@ import {
   controlPlaneTest,
   controlPlaneTests,
 } from "./support/control_plane.ts";
-import { knativeCrds, readKnativeCrds } from "./support/knative_crds.ts";
+import { knativeCrds, knativePlural, readKnativeCrds } from "./support/knative_crds.ts";
 import { kustomize, pathOf, render } from "./support/kustomize.ts";
 import { missing, type Need, programs, testWith } from "./support/needs.ts";
 import { eventually, type KubeObject, RawApiError } from "./support/raw_api.ts";
@@ -90,6 +91,8 @@ interface Container {
   readonly image: string;
   readonly args: readonly string[];
   readonly env?: readonly { readonly name: string; readonly value?: string }[];
+  readonly livenessProbe?: Probe;
+  readonly readinessProbe?: Probe;
   readonly securityContext: {
     readonly readOnlyRootFilesystem?: boolean;
     readonly allowPrivilegeEscalation?: boolean;
@@ -99,6 +102,10 @@ interface Container {
     readonly requests?: Readonly<Record<string, string>>;
     readonly limits?: Readonly<Record<string, string>>;
   };
+}
+
+interface Probe {
+  readonly httpGet: { readonly path: string };
 }
 
 /** Every pod template of every overlay. */
@@ -188,6 +195,27 @@ test("every container is confined, sized, and runs a function that exists", asyn
   }
 });
 
+test("the kubelet asks the agent for paths that it serves", async () => {
+  const app = createAgentApp(() => ({
+    renewedAgoMilliseconds: 0,
+    dutiesKnown: true,
+    failures: [],
+    bound: [],
+    speaking: [],
+    announcements: 0,
+    renewals: 1,
+    failedRenewals: 0,
+  }));
+  for (const { what, spec } of (await templates()).filter(isAgent)) {
+    for (const { livenessProbe, readinessProbe } of spec.containers) {
+      for (const probe of [livenessProbe, readinessProbe]) {
+        assert.ok(probe, what);
+        assert.equal((await app.request(probe.httpGet.path)).status, 200, probe.httpGet.path);
+      }
+    }
+  }
+});
+
 test(
   "the DaemonSet keeps an agent on every member node, whatever is wrong with it",
   async (plane) => {
@@ -261,7 +289,7 @@ test("the Deployment makes two controllers and the CronJob's Jobs make one", asy
 });
 
 test(
-  "Knative's own access check finds that its adapter may watch what the source names",
+  "Knative finds every resource that the source names, and that its adapter may watch it",
   async (plane) => {
     const { api } = plane;
     const objects = await applyOverlay(plane, "overlays/knative");
@@ -270,14 +298,13 @@ test(
       readonly serviceAccountName: string;
       readonly resources: readonly { readonly apiVersion: string; readonly kind: string }[];
     };
-    const plurals: Readonly<Record<string, string>> = {
-      Node: "nodes",
-      Pod: "pods",
-      EgressGateway: "egressgateways",
-      EgressGatewayPolicy: "egressgatewaypolicies",
-    };
     // As runAccessCheck of knative.dev/eventing pkg/reconciler/apiserversource does it.
     for (const { apiVersion, kind } of resources) {
+      const resource = knativePlural(kind);
+      const served = await api.get<{ readonly resources: readonly { readonly name: string }[] }>(
+        `${apiVersion.includes("/") ? "/apis" : "/api"}/${apiVersion}`,
+      );
+      assert.ok(served.resources.some(({ name }) => name === resource), `${kind}: no ${resource}`);
       for (const namespace of ["kube-system", NAMESPACE]) {
         for (const verb of ["get", "list", "watch"]) {
           const group = apiVersion.includes("/") ? apiVersion.split("/")[0] : "";
@@ -288,7 +315,7 @@ test(
               kind: "SubjectAccessReview",
               spec: {
                 user: `system:serviceaccount:${NAMESPACE}:${serviceAccountName}`,
-                resourceAttributes: { verb, group, resource: plurals[kind], namespace },
+                resourceAttributes: { verb, group, resource, namespace },
               },
             },
           );
@@ -380,7 +407,7 @@ if (missing([kustomize, programs("kubectl")]) === null) {
       assert.equal(again.length, created.length);
       const third = await kubectl("apply", "--server-side", "-k", folder, "-o", "name");
       assert.equal(third.length, created.length);
-      await kubectl("delete", "--timeout=60s", "-k", folder);
+      await kubectl("delete", "--timeout=180s", "-k", folder);
       for (const object of await render("default")) {
         const gone = await plane.api.pathOf(object)
           .then((path) => plane.api.request({ path }), () => ({ status: 404 }));

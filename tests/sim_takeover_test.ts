@@ -100,17 +100,17 @@ Deno.test("a frozen holder that thaws at any moment of the takeover never speaks
   const decided = first.time.now;
   await first.until(() => first.speakers().join() === "b");
   const spoke = first.time.now;
-  let refused = 0;
-  for (let moment = decided - 60; moment < spoke + 40; moment += 5) {
+  let believed = 0;
+  for (let moment = decided - 120; moment < spoke + 40; moment += 10) {
     const world = await freeze();
     await world.time.pass(moment - world.time.now);
     world.agents.get("a")?.process.thaw();
     await world.pass(6);
-    if (world.gateway()?.status.activeNodeName === "a") refused++;
+    if (world.gateway()?.status.term === 1) believed++;
     assert.deepEqual(world.invariants.violations, [], `thawed at ${moment}`);
     assert.equal(world.speakers().length, 1, `thawed at ${moment}`);
   }
-  assert.ok(refused > 0, "a thawed in time is never seen as alive again");
+  assert.ok(believed > 0, "a thawed in time must keep its role");
 });
 
 Deno.test("a holder whose watch hangs while its heartbeats arrive is fenced after 3 s, and told so by its heartbeat", async () => {
@@ -269,8 +269,7 @@ Deno.test("another VIP in spec is a term of its own: the old one serves until th
   const begin = world.time.now;
   world.setVIP(OTHER_VIP);
   await world.until(() => world.speakers(OTHER_VIP).length > 0);
-  const turns = said(world, begin, /^gw term|a: Muted|a: Unbound|speaks/);
-  assert.deepEqual(turns.slice(0, 4), [
+  assert.deepEqual(said(world, begin, /^gw term|a: Muted|speaks/), [
     "gw term 2 Preparing a",
     `a: Muted ${VIP}`,
     "gw term 2 Active",
@@ -282,7 +281,7 @@ Deno.test("another VIP in spec is a term of its own: the old one serves until th
 });
 
 Deno.test("a node that is stopped while it begins to speak says nothing of that when it goes on", async () => {
-  for (let delay = 0; delay < 90; delay += 3) {
+  for (let delay = 0; delay < 90; delay += 9) {
     const world = await holding({ seed: delay });
     world.pin("b");
     await world.until(() => {

@@ -1,7 +1,7 @@
 /** Tables on the terminal and in `docs/benchmarks.md`. */
 import os from "node:os";
 import { fileURLToPath } from "node:url";
-import type { Spread } from "./measure.ts";
+import { type Cost, type Spread, spread } from "./measure.ts";
 
 const FILE = fileURLToPath(new URL("../../docs/benchmarks.md", import.meta.url));
 
@@ -11,14 +11,25 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** Heads of the cells that `costCells` gives. */
+export const COST_HEADS = ["wall time", "CPU time", "peak memory"] as const;
+
+export function costCells(costs: readonly Cost[]): readonly string[] {
+  return [
+    seconds(spread(costs.map(({ milliseconds }) => milliseconds))),
+    seconds(spread(costs.map(({ cpuMilliseconds }) => cpuMilliseconds))),
+    megabytes(spread(costs.map((cost) => cost.megabytes))),
+  ];
+}
+
 /** As `0.21 s (0.19 to 0.30)`. */
-export function seconds({ least, median, most }: Spread): string {
+function seconds({ least, median, most }: Spread): string {
   const text = (milliseconds: number) => (milliseconds / 1000).toFixed(2);
   return `${text(median)} s (${text(least)} to ${text(most)})`;
 }
 
 /** As `61 MB (60 to 63)`. */
-export function megabytes({ least, median, most }: Spread): string {
+function megabytes({ least, median, most }: Spread): string {
   return `${median.toFixed(0)} MB (${least.toFixed(0)} to ${most.toFixed(0)})`;
 }
 
@@ -30,7 +41,9 @@ export function bytes(count: number): string {
 /** Cores and memory; nothing that names the machine. */
 export function machine(): string {
   const memory = Math.round(os.totalmem() / 2 ** 30);
-  return `${os.availableParallelism()} cores, ${memory} GB, ${os.type()} ${os.arch()}, Deno ${Deno.version.deno}`;
+  const load = os.loadavg()[0]?.toFixed(1);
+  return `${os.availableParallelism()} cores, ${memory} GB, ${os.type()} ${os.arch()}, Deno ${Deno.version.deno}, ` +
+    `load ${load} from this and other work`;
 }
 
 /** Prints text and puts it between `<!-- NAME:begin -->` and `<!-- NAME:end -->`; adds these where they are not. */

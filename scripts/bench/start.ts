@@ -4,9 +4,7 @@
  * `npm run bench -- start [RUNS]`; every candidate is bundled as `functions/` are and run in a process of its own.
  */
 import { bundle } from "../bundle.ts";
-
-/** Flags that a bundle needs nothing of: no type check, no configuration, no package lookup. */
-const DENO_FLAGS = ["run", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote"];
+import { DENO_FLAGS } from "./measure.ts";
 
 const CANDIDATES: Readonly<Record<string, string>> = {
   nothing: "",

@@ -12,16 +12,16 @@ import { runTicks } from "../../src/run_ticks.ts";
 import { NAMESPACE } from "../../src/core/names.ts";
 import { startControlPlane } from "../../tests/support/control_plane.ts";
 import { bundle } from "../bundle.ts";
-import { type Cost, DENO, findNode, type Runtime, runToExit, spread } from "./measure.ts";
+import { type Cost, DENO, findNode, type Runtime, runToExit } from "./measure.ts";
 import { type PodLike, podLike } from "./pod_like.ts";
 import {
   bytes,
+  COST_HEADS,
+  costCells,
   machine,
   markdown,
-  megabytes,
   publish,
   say,
-  seconds,
   type Table,
 } from "./report.ts";
 import { standInAgents } from "./stand_in_agents.ts";
@@ -92,16 +92,7 @@ async function measure(cluster: TickCluster, pod: PodLike): Promise<readonly Tab
     }
     starts ??= await measureStarts(cluster, { pod, size });
   }
-  const head = [
-    "nodes",
-    "tick",
-    "wall time",
-    "peak memory",
-    "requests",
-    "read",
-    "writes",
-    "target",
-  ];
+  const head = ["nodes", "tick", ...COST_HEADS, "requests", "read", "writes", "target"];
   return [
     { title: "Addresses of the nodes", head, rows: rows.primary },
     {
@@ -121,8 +112,7 @@ function row(
   return [
     String(size),
     step,
-    seconds(spread(costs.map(({ milliseconds }) => milliseconds))),
-    megabytes(spread(costs.map((cost) => cost.megabytes))),
+    ...costCells(costs),
     String(work.requests),
     bytes(work.bytes),
     String(work.writes),
@@ -226,7 +216,7 @@ async function measureStarts(
   }[] = [
     { name: `Deno, ${pod.how}`, command: of(DENO), env: { ...pod.env, ...cached } },
     {
-      name: "the same, DENO_DIR not writable",
+      name: "the same without a code cache (DENO_DIR empty or not writable)",
       command: of(DENO),
       env: { ...pod.env, DENO_DIR: "/proc/none" },
     },
@@ -245,11 +235,10 @@ async function measureStarts(
   }
   return {
     title: `An idle tick at ${size} nodes by how it is started`,
-    head: ["started as", "wall time", "peak memory"],
+    head: ["started as", ...COST_HEADS],
     rows: starts.map(({ name }, index) => [
       name,
-      seconds(spread((costs[index] ?? []).map(({ milliseconds }) => milliseconds))),
-      megabytes(spread((costs[index] ?? []).map((cost) => cost.megabytes))),
+      ...costCells(costs[index] ?? []),
     ]),
   };
 }

@@ -153,8 +153,16 @@ export function watchAddresses(
 export async function arpIgnores(
   { commands = hostCommands, signal }: AddressOptions = {},
 ): Promise<ReadonlyMap<string, number>> {
-  const grep = ["sh", "-c", "grep -H . /proc/sys/net/ipv4/conf/*/arp_ignore"] as const;
-  const text = await commands.run(grep, { signal });
+  const conf = "/proc/sys/net/ipv4/conf";
+  // No shell, since the image has none.
+  const grep = ["grep", "-r", "-H", "--include=arp_ignore", ".", conf] as const;
+  const text = await commands.run(grep, { signal }).catch((error) => {
+    // An interface that goes away meanwhile, as a pod's does, is an error of grep's; the others it has read.
+    if (error instanceof CommandError && error.exitCode === 2 && error.stdout !== "") {
+      return error.stdout;
+    }
+    throw error;
+  });
   const values = [...text.matchAll(/conf\/(.+)\/arp_ignore:(\d+)/g)]
     .map(([, name = "", value]) => [name, Number(value)] as const);
   const all = values.find(([name]) => name === "all")?.[1] ?? 0;

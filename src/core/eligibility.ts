@@ -143,7 +143,8 @@ function heartbeatStale(
     type === "HeartbeatStale" || type === "Unreachable"
   );
   const stale = isStale(lease, now, timeoutSeconds) ||
-    (wasSilent === true && hasMissedRenewal(lease, now));
+    (wasSilent === true &&
+      (hasMissedRenewal(lease, now) || lease.renewedAt <= lostAt(gateway, node.name)));
   return stale
     ? reason(
       "HeartbeatStale",
@@ -152,6 +153,14 @@ function heartbeatStale(
       }, timeoutSeconds is ${timeoutSeconds}`,
     )
     : null;
+}
+
+/**
+ * When the role was taken from a node. Another observer of the same moment may not have missed its renewal yet, and
+ * would give the role back to it (it may be pinned) without having heard from it since.
+ */
+function lostAt({ status: { lastFailover } }: Gateway, node: string): Milliseconds {
+  return lastFailover?.from === node ? parseTime(lastFailover.startTime) ?? 0 : 0;
 }
 
 /** The holder is gone for certain: all fresh standbys miss its pings, and it has missed a renewal too. */

@@ -52,7 +52,7 @@ export interface ClientOptions {
   readonly onRequest?: (traffic: Traffic) => void;
   /** Most connections at once, watches included; further requests wait. Default 16. */
   readonly connections?: number;
-  /** Longest answer that is read. Default 64 MiB, ten times a page of 500 large nodes. */
+  /** Longest answer that is read. Default 64 MiB, twenty times a page of large nodes. */
   readonly maxResponseBytes?: number;
   readonly userAgent?: string;
   /** 0 up to 1. */

@@ -6,7 +6,7 @@ import { ApiError, PartialListError, TransportError } from "./errors.ts";
 export interface ListOptions {
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
-  /** Items per page. Default 500. */
+  /** Items per page. Default 100. */
   readonly limit?: number;
   /** A narrower representation, as `application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`. */
   readonly accept?: string | undefined;
@@ -31,7 +31,8 @@ export interface Listing<T> {
   readonly bytes: number;
 }
 
-const LIMIT = 500;
+/** A page of nodes is then 1 to 3 MB: at 1,000 nodes a tick takes 40 MB less than with 500, and no longer. */
+const LIMIT = 100;
 const PAGE_MILLISECONDS = 30_000;
 /** A continue token lives five minutes in the API server; a listing that outlives three of them never ends. */
 const MAX_RESTARTS = 3;

@@ -1,6 +1,7 @@
-// Controlplane is a whole Kubernetes control plane in one binary: its first argument says which part to be.
+// Controlplane is a whole Kubernetes control plane in one binary, and a node on Linux: its first argument says which part
+// to be.
 //
-//	controlplane etcd|kube-apiserver|kube-controller-manager FLAGS
+//	controlplane etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubelet FLAGS
 //
 // Tests run against the components that clusters run, and these come from nowhere but Go modules.
 package main

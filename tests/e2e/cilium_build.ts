@@ -14,6 +14,7 @@ export const DEFAULT_VERSION = "1.20.2";
 /** Checksums of the modules, as a go.sum has them; another version is taken as Go's checksum database has it. */
 const SUMS: Readonly<Record<string, string>> = {
   "1.20.2": "h1:dqiEGIcXc+gqCLYG/l7VCFJ8GHyb4HUrwbZOpkX5dL8=",
+  "1.19.1": "h1:dIFfuHhigOE2EBSL9ncgwZkLjyx4frUUhOfF7M5kMXs=",
 };
 
 const EDITS = fileURLToPath(new URL("./cilium", import.meta.url));
@@ -49,6 +50,7 @@ interface Edits {
   /** Path in the module -> file beside the edits. */
   readonly add: Readonly<Record<string, string>>;
   readonly dropRequire: readonly string[];
+  readonly dropReplace: readonly string[];
 }
 
 /** Why there can be no Cilium on this machine, or null. Builds nothing. */
@@ -138,10 +140,11 @@ async function applyEdits(source: string): Promise<void> {
   for (const [file, ours] of Object.entries(edits.add)) {
     await Deno.copyFile(`${EDITS}/${ours}`, `${source}/${file}`);
   }
-  await run(
-    ["go", "mod", "edit", ...edits.dropRequire.map((name) => `-droprequire=${name}`)],
-    source,
-  );
+  const drops = [
+    ...edits.dropRequire.map((name) => `-droprequire=${name}`),
+    ...edits.dropReplace.map((name) => `-dropreplace=${name}`),
+  ];
+  await run(["go", "mod", "edit", ...drops], source);
 }
 
 async function run([program = "", ...args]: readonly string[], cwd?: string): Promise<string> {

@@ -1,5 +1,5 @@
 /** A node: a host in the cluster's network with a real Cilium agent on it. */
-import type { Host } from "../lab/network.ts";
+import { type Host, isAlive } from "../lab/network.ts";
 import { until } from "../lab/wait.ts";
 import { denoProgram } from "../lab/deno_program.ts";
 import { exists } from "../support/cache.ts";
@@ -138,6 +138,13 @@ export class CiliumNode {
     });
   }
 
+  /** Ends Sallyport's agent at once with all that it started, as the end of its container would. */
+  async killSallyport(): Promise<void> {
+    const children = await descendants(this.sallyport.pid);
+    await this.sallyport.stop({ graceMilliseconds: 0 });
+    for (const pid of children.filter(isAlive)) Deno.kill(pid, "SIGKILL");
+  }
+
   /** The process that runs Sallyport's agent. */
   get sallyport(): GuardedProcess {
     if (this.#sallyport === undefined) throw new Error(`No Sallyport agent on ${this.name}`);
@@ -166,6 +173,12 @@ export class CiliumNode {
     const endpoints = JSON.parse(text || "[]") as readonly Endpoint[];
     return endpoints.some(({ status }) => status?.identity?.id === 1 && status.state === "ready");
   }
+}
+
+async function descendants(pid: number): Promise<readonly number[]> {
+  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
+  const children = text.trim().split(" ").filter(Boolean).map(Number);
+  return [...children, ...(await Promise.all(children.map(descendants))).flat()];
 }
 
 interface Endpoint {

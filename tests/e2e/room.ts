@@ -4,7 +4,7 @@
  * agent ends.
  */
 import { commandRunner, type Commands } from "../../src/agent/command.ts";
-import type { Host } from "../lab/network.ts";
+import { type Host, isAlive } from "../lab/network.ts";
 import { until } from "../lab/wait.ts";
 import { exists } from "../support/cache.ts";
 import type { GuardedProcess } from "../support/guarded_process.ts";
@@ -42,6 +42,7 @@ export class Room implements AsyncDisposable {
   /** @param dir folder of this host's own, for logs and for what it mounts */
   static async make(host: Host, dir: string): Promise<Room> {
     const cgroup = `${cgroupRoot()}/${host.namespace}`;
+    await sweep();
     await Deno.mkdir(cgroup);
     await Deno.mkdir(`${dir}/run`, { recursive: true });
     const furnish = [
@@ -77,18 +78,30 @@ export class Room implements AsyncDisposable {
     argv: readonly string[],
     options: { readonly log: string; readonly env?: Readonly<Record<string, string>> },
   ): GuardedProcess {
-    return this.host.spawn([...this.prefix.slice(0), ...argv], options);
+    return this.host.spawn([...this.prefix, ...argv], options);
   }
 
-  /** Its programs must have ended. */
+  /** Kills everything in the room, what programs left behind too. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await endCgroup(this.#cgroup);
     await this.#holder.stop({ graceMilliseconds: 0 });
-    // A process that was killed leaves its cgroup a moment later.
-    await until(
-      `the end of cgroup ${this.#cgroup}`,
-      () => Deno.remove(this.#cgroup).then(() => true, () => false),
-    ).catch(() => {});
   }
+}
+
+/** Removes the cgroups of runs that were killed: their pid is in the name. */
+async function sweep(): Promise<void> {
+  for await (const { name } of Deno.readDir(cgroupRoot() ?? "")) {
+    const pid = /^sallyport-(\d+)-/.exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    await endCgroup(`${cgroupRoot()}/${name}`);
+  }
+}
+
+async function endCgroup(path: string): Promise<void> {
+  await Deno.writeTextFile(`${path}/cgroup.kill`, "1");
+  // A process that was killed leaves its cgroup a moment later.
+  const isRemoved = () => Deno.remove(path).then(() => true, () => !exists(path));
+  await until(`the end of cgroup ${path}`, isRemoved, { timeoutMilliseconds: 20_000 });
 }
 
 /** A shell moves itself into the cgroup and becomes the program. */

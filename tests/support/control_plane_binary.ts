@@ -4,11 +4,14 @@ import { cached, cachePath, digest, exists } from "./cache.ts";
 
 export type Part = "etcd" | "kube-apiserver" | "kube-controller-manager";
 
+/** What turns a control plane into a cluster that runs pods. Linux only. */
+export type NodePart = "kube-scheduler" | "kubelet";
+
 /** Start of the command line of each part. */
 export type Programs = Readonly<Record<Part, readonly string[]>>;
 
 const SOURCE = fileURLToPath(new URL("../controlplane", import.meta.url));
-const SOURCE_FILES = ["go.mod", "go.sum", "main.go"];
+const SOURCE_FILES = ["go.mod", "go.sum", "main.go", "node_linux.go"];
 const NO_GO = "needs Go on PATH to build a Kubernetes control plane";
 
 /** Why there can be no control plane on this machine, or null. Builds nothing. */
@@ -26,8 +29,8 @@ export function controllerManager(): string | null {
 }
 
 /**
- * The multi-call binary of etcd, kube-apiserver and kube-controller-manager, built when this machine has none yet: once
- * for all processes, 5 to 6 minutes on two cores, seconds when Go's own cache is warm. Progress goes to stderr.
+ * The multi-call binary of all parts (those of a node on Linux alone), built when this machine has none yet: once for all
+ * processes, 5 to 6 minutes on two cores, seconds when Go's own cache is warm. Progress goes to stderr.
  *
  * @throws Error when the build fails, with the compiler's last lines
  */
@@ -50,6 +53,28 @@ export async function controlPlanePrograms(): Promise<Programs> {
   const binary = await controlPlaneBinary();
   if ("skip" in binary) throw new Error(`Cannot start a control plane: ${binary.skip}`);
   return programs((part) => [binary.bin, part]);
+}
+
+/**
+ * Why there can be no scheduler and kubelet on this machine, or null. They are always our own build, since KUBEBUILDER_ASSETS
+ * has neither.
+ */
+export function nodeParts(): string | null {
+  if (Deno.build.os !== "linux") return "needs Linux";
+  return hasGo() || exists(cachePath(binaryName())) ? null : NO_GO;
+}
+
+/**
+ * Command lines of the scheduler and the kubelet.
+ *
+ * @throws Error with the reason that `nodeParts` gives when there are none
+ */
+export async function nodePrograms(): Promise<Readonly<Record<NodePart, readonly string[]>>> {
+  const problem = nodeParts();
+  if (problem !== null) throw new Error(`Cannot run a node: ${problem}`);
+  const binary = await controlPlaneBinary();
+  if ("skip" in binary) throw new Error(`Cannot run a node: ${binary.skip}`);
+  return { "kube-scheduler": [binary.bin, "kube-scheduler"], "kubelet": [binary.bin, "kubelet"] };
 }
 
 /** Whether `go` is on PATH. */

@@ -28,3 +28,15 @@ export async function readKnativeCrds(): Promise<string> {
   ]);
   return texts.join("\n---\n");
 }
+
+/**
+ * The resource that Knative takes a kind for. It does not ask the API server: an `EgressGateway` becomes
+ * `egressgatewaies`, which nobody serves, so no source can watch it.
+ *
+ * Source: k8s.io/apimachinery, pkg/api/meta/restmapper.go, UnsafeGuessKindToResource.
+ */
+export function knativePlural(kind: string): string {
+  const name = kind.toLowerCase();
+  if (name.endsWith("s")) return `${name}es`;
+  return name.endsWith("y") ? `${name.slice(0, -1)}ies` : `${name}s`;
+}

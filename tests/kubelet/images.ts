@@ -1,0 +1,146 @@
+/**
+ * The images of `k8s/image/Dockerfile`, made without Docker: its final stages are carried out as they are written, and
+ * the stages that they copy from are stood in for by Deno from npm, the machine's C library and Debian's packages.
+ */
+import { fileURLToPath } from "node:url";
+import { bundle } from "../../scripts/bundle.ts";
+import { writeSbom } from "../../scripts/sbom.ts";
+import { missing, type Need, programs, root } from "../support/needs.ts";
+import { debianPackages, distribution, unpackedPackages } from "./debian_packages.ts";
+import {
+  collectedBy,
+  packagesOf,
+  parseDockerfile,
+  planImage,
+  type Stage,
+  stageNamed,
+} from "./dockerfile.ts";
+import { type Image, type ImageSize, writeArchive } from "./image_archive.ts";
+import { run } from "./run.ts";
+
+/** Images can be made; root is for running Deno in the image's root once. */
+export const imageTools: Need = () =>
+  missing([
+    root,
+    programs("tar", "ldd", "sha256sum", "chroot", "unshare", "mount"),
+    debianPackages,
+  ]);
+
+/** As the manifests name them. */
+export const TARGETS = ["controller", "agent"] as const;
+
+const FOLDER = fileURLToPath(new URL("../../k8s/image", import.meta.url));
+const COLLECT = `${FOLDER}/collect.sh`;
+/** Release of the Dockerfile's base, whose packages it pins. */
+const PINNED_DISTRIBUTION = "bookworm";
+
+export async function readDockerfile(): Promise<readonly Stage[]> {
+  return parseDockerfile(await Deno.readTextFile(`${FOLDER}/Dockerfile`));
+}
+
+/** Name under which a kubelet looks for `sallyport/agent:dev`. */
+export function tagOf(target: string): string {
+  return `docker.io/sallyport/${target}:dev`;
+}
+
+export interface BuiltImages {
+  /** Holds all images. */
+  readonly archive: string;
+  readonly sizes: readonly ImageSize[];
+}
+
+/**
+ * @param scratch folder that is the caller's to remove
+ */
+export async function buildImages(
+  scratch: string,
+): Promise<BuiltImages> {
+  const stages = await readDockerfile();
+  await Promise.all([
+    standInForBuild(`${scratch}/build`),
+    standInForTools(`${scratch}/tools`, stageNamed(stages, "tools")),
+  ]);
+  const images = TARGETS.map((target): Image => ({
+    ...planImage(stages, target),
+    tag: tagOf(target),
+  }));
+  const archive = `${scratch}/images.tar`;
+  const folderOf = (stage: string) => `${scratch}/${stage}`;
+  return { archive, sizes: await writeArchive({ images, folderOf, scratch, output: archive }) };
+}
+
+/** `/image` with Deno, `/app` with the bundles, `/deno-dir` with what Deno knows about them. */
+async function standInForBuild(folder: string): Promise<void> {
+  await Deno.mkdir(`${folder}/tree/usr/local/bin`, { recursive: true });
+  const deno = `${folder}/tree/usr/local/bin/deno`;
+  await Deno.copyFile(Deno.execPath(), deno);
+  await collect(["deno"], `${folder}/image`, {
+    folder: `${folder}/tree`,
+    path: `${folder}/tree/usr/local/bin`,
+  });
+  const outdir = `${folder}/app`;
+  await bundle({ outdir });
+  await writeSbom({ outdir });
+  await removeMaps(outdir);
+  await warmUp(folder);
+}
+
+async function removeMaps(folder: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (isDirectory) await removeMaps(`${folder}/${name}`);
+    else if (name.endsWith(".map")) await Deno.remove(`${folder}/${name}`);
+  }
+}
+
+/** Runs each function where it will be, since Deno's caches know files by their path. */
+async function warmUp(folder: string): Promise<void> {
+  await Deno.mkdir(`${folder}/image/proc`);
+  await Deno.mkdir(`${folder}/image/app`);
+  await Deno.mkdir(`${folder}/image/deno-dir`);
+  await Deno.mkdir(`${folder}/deno-dir`);
+  const script = `cd "$1"
+    mount --bind /proc image/proc && mount --bind app image/app && mount --bind deno-dir image/deno-dir
+    exec chroot image deno run --allow-all --no-config "/app/$2"`;
+  const env = {
+    PATH: "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    DENO_DIR: "/deno-dir",
+    KUBERNETES_SERVICE_HOST: "none",
+    SALLYPORT_NODE_NAME: "none",
+  };
+  for (const _ of ["analyse", "compile"]) {
+    for await (const { name } of Deno.readDir(`${folder}/app`)) {
+      if (!name.endsWith(".js")) continue;
+      await run(["unshare", "--mount", "sh", "-c", script, "warm", folder, name], {
+        env,
+        codes: [2],
+      });
+    }
+  }
+  for (const name of ["proc", "app", "deno-dir"]) await Deno.remove(`${folder}/image/${name}`);
+}
+
+async function standInForTools(folder: string, stage: Stage): Promise<void> {
+  const isPinned = await distribution() === PINNED_DISTRIBUTION;
+  const names = Object.entries(packagesOf(stage)).map(([name, version]) =>
+    isPinned ? `${name}=${version}` : name
+  );
+  const unpacked = await unpackedPackages(names);
+  await collect(collectedBy(stage), `${folder}/image`, unpacked);
+}
+
+interface Source {
+  /** Left out of the paths. */
+  readonly folder: string;
+  readonly path: string;
+  readonly libraryPath?: string;
+}
+
+async function collect(
+  names: readonly string[],
+  target: string,
+  { folder, path, libraryPath = "" }: Source,
+): Promise<void> {
+  const environment = [`PREFIX=${folder}`, `PATH=${path}:${Deno.env.get("PATH") ?? ""}`];
+  const libraries = libraryPath === "" ? [] : [`LD_LIBRARY_PATH=${libraryPath}`];
+  await run(["env", ...environment, ...libraries, COLLECT, target, ...names]);
+}
