@@ -9,6 +9,11 @@
  * (packet sockets pass by the output hook). Whoever announces must know that it may.
  *
  * Requests and answers for all other addresses pass, and duplicate-address probes (sender 0.0.0.0) too.
+ *
+ * A second table keeps the kernel from refusing, in the name of an owned VIP, packets of connections that it does not
+ * know (TCP reset, ICMP unreachable). They are pods' connections that another node translated until now: unrefused,
+ * they go on as soon as their pods' packets come by here. Measured in docs/cilium.md. Forwarded packets, pods' own resets
+ * among them, do not pass that hook.
  */
 
 import { isIPv4 } from "node:net";
@@ -40,6 +45,9 @@ export interface Fence {
 }
 
 const TABLE = "arp sallyport";
+
+/** Against refusals. */
+const IP_TABLE = "ip sallyport";
 
 /** An nft that takes longer is stuck. */
 const APPLY_MILLISECONDS = 5000;
@@ -73,7 +81,18 @@ export async function own(
       ...inOwnName.map((rule) => `add rule ${TABLE} output ${rule}`),
       `add rule ${TABLE} output ${silent("saddr")} drop`,
       `flush set ${TABLE} owned`,
-      ...(ips.length > 0 ? [`add element ${TABLE} owned { ${ips.map(checked).join(", ")} }`] : []),
+      `add table ${IP_TABLE}`,
+      `add set ${IP_TABLE} owned { type ipv4_addr; }`,
+      `add chain ${IP_TABLE} output { type filter hook output priority 0; policy accept; }`,
+      `flush chain ${IP_TABLE} output`,
+      `add rule ${IP_TABLE} output ip saddr @owned tcp flags & rst == rst drop`,
+      `add rule ${IP_TABLE} output ip saddr @owned icmp type destination-unreachable drop`,
+      `flush set ${IP_TABLE} owned`,
+      ...(ips.length === 0
+        ? []
+        : [TABLE, IP_TABLE].map((table) =>
+          `add element ${table} owned { ${ips.map(checked).join(", ")} }`
+        )),
     ],
     options,
   );
@@ -120,7 +139,10 @@ export async function readFence(options: FenceOptions = {}): Promise<Fence | und
 
 /** Takes the fence away: the node then answers for whatever is bound. No fence is no error. */
 export async function removeFence(options: FenceOptions = {}): Promise<void> {
-  await apply([`add table ${TABLE}`, `delete table ${TABLE}`], options);
+  const removals = [TABLE, IP_TABLE].flatMap((
+    table,
+  ) => [`add table ${table}`, `delete table ${table}`]);
+  await apply(removals, options);
 }
 
 /** Reads nft's text, since its JSON (1.0.6) gives the remaining time in whole seconds only. */

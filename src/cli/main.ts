@@ -1,6 +1,7 @@
-/** The command line: `sallyport tick|serve|plan|explain|status|move|release|drain`. */
+/** The command line: `sallyport tick|serve|agent|plan|explain|status|move|release|drain`. */
 import process from "node:process";
 import { Command, CommanderError, Option } from "commander";
+import { runAgentProgram } from "../agent/agent_program.ts";
 import { explainGateway } from "../core/explain.ts";
 import { sortedByName } from "../core/order.ts";
 import { decide } from "../core/plan.ts";
@@ -104,6 +105,38 @@ onCluster("serve", "tick each second, with health, metrics, a status page and PO
     await ended;
     await client.close();
   });
+
+onCluster("agent", "run the agent of this node: heartbeats, and virtual IPs")
+  .requiredOption("--node <name>", "the node's name in the cluster")
+  .option("--state-directory <folder>", "where it remembers what it bound", "/run/sallyport")
+  .option(
+    "--cilium-healthz <url>",
+    "Cilium's health endpoint; off: do not ask",
+    "http://127.0.0.1:9879/healthz",
+  )
+  .option("--port <number>", "loopback port of its health endpoint", portNumber, 9_881)
+  .action(
+    async (
+      flags: ClusterFlags & {
+        node: string;
+        stateDirectory: string;
+        ciliumHealthz: string;
+        port: number;
+      },
+    ) => {
+      const { node, stateDirectory, ciliumHealthz, port } = flags;
+      const logger = createLogger({ format: "text", level: "info" });
+      await withClient(flags, (client) =>
+        runAgentProgram(client, {
+          nodeName: node,
+          stateDirectory,
+          ciliumHealthz,
+          port,
+          logger,
+          signal: stop.signal,
+        }));
+    },
+  );
 
 onSnapshot("plan", "print what a tick would do")
   .action(async (flags: SourceFlags & OutputFlags) => {

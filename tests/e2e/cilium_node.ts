@@ -175,9 +175,15 @@ export class CiliumNode {
   }
 }
 
+/** Children of all threads of a process, and theirs. */
 async function descendants(pid: number): Promise<readonly number[]> {
-  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
-  const children = text.trim().split(" ").filter(Boolean).map(Number);
+  const children: number[] = [];
+  for (const thread of Deno.readDirSync(`/proc/${pid}/task`)) {
+    const text = await Deno.readTextFile(`/proc/${pid}/task/${thread.name}/children`).catch(() =>
+      ""
+    );
+    children.push(...text.split(" ").filter(Boolean).map(Number));
+  }
   return [...children, ...(await Promise.all(children.map(descendants))).flat()];
 }
 

@@ -120,27 +120,6 @@ export class Lab implements AsyncDisposable {
     return this.node(name === "node-b" ? "node-c" : "node-b");
   }
 
-  /**
-   * Keeps the kernels of the gateways from refusing packets for connections that they do not know, which are another
-   * node's (TCP resets, ICMP port unreachable). Until `undo` is called.
-   */
-  async withoutRefusals(ip: string): Promise<{ readonly undo: () => Promise<void> }> {
-    const hosts = NODES.filter(({ gateway }) => gateway).map(({ name }) => this.node(name).host);
-    const rules = `table ip e2e_refusals {
-      chain output {
-        type filter hook output priority filter;
-        ip saddr ${ip} tcp flags & rst == rst counter drop
-        ip saddr ${ip} icmp type destination-unreachable counter drop
-      }
-    }`;
-    await Promise.all(hosts.map((host) => host.run(["nft", "-f", "-"], rules)));
-    return {
-      undo: async () => {
-        await Promise.all(hosts.map((host) => host.run(["nft", "delete table ip e2e_refusals"])));
-      },
-    };
-  }
-
   /** Sets whether a node is cordoned. */
   async cordon(name: string, unschedulable = true): Promise<void> {
     await this.plane.api.patch(`/api/v1/nodes/${name}`, { spec: { unschedulable } });

@@ -1,0 +1,45 @@
+/** The agent as a program on a Linux node: its loop, its tools, its health endpoint, its log. */
+import { serve } from "../http/server.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { Logger } from "../log.ts";
+import { createAgentApp } from "./agent_app.ts";
+import { linuxHands } from "./linux_hands.ts";
+import { PeerPings } from "./pings.ts";
+import { startAgent } from "./run_agent.ts";
+
+export interface AgentProgramOptions {
+  /** The node's name in the cluster. */
+  readonly nodeName: string;
+  /** Where the agent remembers what it bound; a folder that a reboot empties. */
+  readonly stateDirectory: string;
+  /** URL of Cilium's healthz; `off`: not asked. */
+  readonly ciliumHealthz: string;
+  /** Where the kubelet's probes are answered, on the loopback address. */
+  readonly port: number;
+  readonly logger: Logger;
+  /** SIGTERM: hand over, then return. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs the agent until it has handed over. */
+export async function runAgentProgram(
+  client: KubeClient,
+  options: AgentProgramOptions,
+): Promise<void> {
+  const { ciliumHealthz, port, logger, ...rest } = options;
+  const warn = (error: Error): void => logger.warn("{message}", { message: error.message });
+  const { agent, ended } = startAgent(client, {
+    ...rest,
+    hands: linuxHands({ onFailure: warn }),
+    ciliumHealthz: ciliumHealthz === "off" ? undefined : ciliumHealthz,
+    createPings: (onChange) => new PeerPings([], { onChange, onFailure: warn }),
+    onEvent: ({ event, ip = "", message = "" }) =>
+      logger.info("{event} {ip} {message}", { event, ip, message }),
+  });
+  const closing = new AbortController();
+  const app = createAgentApp(() => agent.status());
+  const server = await serve({ app, hostname: "127.0.0.1", port, signal: closing.signal });
+  await ended;
+  closing.abort();
+  await server.closed;
+}
