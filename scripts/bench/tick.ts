@@ -24,7 +24,7 @@ import {
   say,
   type Table,
 } from "./report.ts";
-import { standInAgents } from "./stand_in_agents.ts";
+import { standInAgents } from "../../tests/support/stand_in_agents.ts";
 import { type Mode, TickCluster } from "./tick_cluster.ts";
 
 const { values } = parseArgs({

@@ -7,7 +7,14 @@ import { statusOf } from "./gateway_status.ts";
 import { refusalOf } from "./refusals.ts";
 import type { Refusal } from "./refusals.ts";
 import { virtualIPOf } from "./reports.ts";
-import { boundAtOf, handover, moveStartedAt, servingNode } from "./takeover.ts";
+import {
+  boundAtOf,
+  handover,
+  lastSpeaker,
+  moveStartedAt,
+  reminder,
+  servingNode,
+} from "./takeover.ts";
 import type { Fence, Handover } from "./takeover.ts";
 import { begins, tenureOf } from "./tenure.ts";
 import type { Tenure } from "./tenure.ts";
@@ -66,7 +73,10 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
     message: done ? election.message : `${election.message}; ${move.message}`,
     route: routeOf(gateway, { tenure, move, facts }),
     statusBefore: finish(before, election),
-    fences: move?.fences ?? [],
+    fences: [
+      ...move?.fences ?? [],
+      ...after === undefined && !begins(gateway, election.holder) ? reminder(gateway, facts) : [],
+    ],
     statusAfter: after === undefined ? undefined : finish(after, election),
     refusal,
   };
@@ -84,7 +94,7 @@ function moveOf(
   return handover({
     gateway,
     to: holder,
-    from: servingNode(gateway),
+    from: lastSpeaker(gateway),
     term: tenure.term,
     startedAt: changed ? facts.snapshot.now : moveStartedAt(gateway) ?? facts.snapshot.now,
     candidates,

@@ -22,6 +22,9 @@ export const YIELD_MILLISECONDS = 3_000;
 /** A fence is complete when all speech from before it has expired: 3 s, and 1 s for the grain of server times. */
 export const FENCE_MILLISECONDS = 4_000;
 
+/** How long a holder's watch gets to tell it of its term before its heartbeat does. */
+export const HEAR_MILLISECONDS = 2_000;
+
 /** What stands between an elected node and its traffic. */
 export type Handover =
   | { readonly state: "ready"; readonly fences: readonly Fence[] }
@@ -126,16 +129,38 @@ function release(
       candidate.node === node && candidate.reasons.some(({ type }) => type === "Unreachable")
     );
   const fenced = Object.entries(terms).every(([uid, least]) => (lease.fence[uid] ?? 0) >= least);
-  if (!claims || gone) return fenced ? {} : { fence };
+  // A report without the VIP is of a node that would first have to bind it.
+  if (gone || (!claims && address === undefined)) return fenced ? {} : { fence };
+  // Silence in an older term proves nothing: that renewal may have been held up on its way and overtaken by a claim.
+  const state = claims
+    ? "still speaks for the virtual IP"
+    : `has not yet acknowledged term ${term}`;
   if (fenced) {
     return now - (lease.fencedAt ?? now) >= FENCE_MILLISECONDS
       ? {}
-      : { message: `${node} was told to fall silent and still reports that it speaks` };
+      : { message: `${node} was told to fall silent and ${state}` };
   }
   return {
-    message: `${node} still speaks for the virtual IP`,
+    message: `${node} ${state}`,
     ...(now - startedAt >= YIELD_MILLISECONDS ? { fence } : {}),
   };
+}
+
+/**
+ * A fence that forbids nothing: the holder's agent renews its Lease, but has not read the term that it holds, since its
+ * watch hangs. An agent that is fenced at a term which it does not know lists the gateways anew.
+ */
+export function reminder(gateway: Gateway, facts: Facts): readonly Fence[] {
+  if (virtualIPOf(gateway) === undefined) return [];
+  const { activeNodeName: node, term = 0, lastFailover } = gateway.status;
+  const lease = node === undefined ? undefined : facts.leases.get(node);
+  const { now } = facts.snapshot;
+  const began = parseTime(lastFailover?.startTime) ?? now;
+  const report = freshReport(lease, { gateway, snapshot: facts.snapshot });
+  if (node === undefined || lease === undefined || report === undefined) return [];
+  if (now - began < HEAR_MILLISECONDS || (lease.fence[gateway.uid] ?? 0) >= term) return [];
+  const known = reportedAddress(lease, gateway)?.term ?? 0;
+  return known >= term ? [] : [{ node, lease, terms: { [gateway.uid]: term } }];
 }
 
 /**
@@ -155,6 +180,14 @@ function foreignClaims(
       uid === undefined || uid === gateway.uid ? [] : [[uid, term + 1]]
     ),
   );
+}
+
+/** The node that was last allowed to speak; it may not have heard yet that nobody holds the gateway. */
+export function lastSpeaker(gateway: Gateway): string | undefined {
+  const { phase, lastFailover } = gateway.status;
+  if (phase !== "Idle") return servingNode(gateway);
+  // A move that was broken off made no speaker.
+  return lastFailover?.durationMilliseconds === undefined ? lastFailover?.from : lastFailover.to;
 }
 
 /** Where a move that is under way began; for a gateway that serves, the holder itself. */

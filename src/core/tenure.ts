@@ -1,7 +1,7 @@
 /** Who holds a gateway, since which term: the part of the status that fencing rests on. */
 import type { Election } from "./elect.ts";
 import { virtualIPOf } from "./reports.ts";
-import { servingNode } from "./takeover.ts";
+import { lastSpeaker } from "./takeover.ts";
 import { rfc3339Milliseconds } from "./time.ts";
 import type { Failover, Gateway, Milliseconds, Phase } from "./types.ts";
 
@@ -23,7 +23,7 @@ export function tenureOf(
     return { holder, term, phase: gateway.status.phase ?? "Idle", lastFailover };
   }
   if (holder === undefined) return { holder, term: term + 1, phase: "Idle", lastFailover };
-  const from = servingNode(gateway);
+  const from = lastSpeaker(gateway);
   return {
     holder,
     term: term + 1,

@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { bundle } from "../../scripts/bundle.ts";
 import { writeSbom } from "../../scripts/sbom.ts";
+import { cached, digest } from "../support/cache.ts";
 import { missing, type Need, programs, root } from "../support/needs.ts";
 import { debianPackages, distribution, unpackedPackages } from "./debian_packages.ts";
 import {
@@ -43,30 +44,59 @@ export function tagOf(target: string): string {
   return `docker.io/sallyport/${target}:dev`;
 }
 
+/** Image of `standin/`, which is no part of Sallyport: what only has to be there. */
+export const STANDIN = "localhost/standin:test";
+
+const STANDIN_SOURCE = fileURLToPath(new URL("standin/main.go", import.meta.url));
+
 export interface BuiltImages {
   /** Holds all images. */
   readonly archive: string;
   readonly sizes: readonly ImageSize[];
 }
 
-/**
- * @param scratch folder that is the caller's to remove
- */
-export async function buildImages(
-  scratch: string,
-): Promise<BuiltImages> {
+/** @param scratch folder that is the caller's to remove */
+export async function buildImages(scratch: string): Promise<BuiltImages> {
   const stages = await readDockerfile();
   await Promise.all([
     standInForBuild(`${scratch}/build`),
     standInForTools(`${scratch}/tools`, stageNamed(stages, "tools")),
+    buildStandin(`${scratch}/standin`),
   ]);
   const images = TARGETS.map((target): Image => ({
     ...planImage(stages, target),
     tag: tagOf(target),
   }));
+  const standin: Image = {
+    tag: STANDIN,
+    copies: [{ from: "standin", source: "/image/", target: "/" }],
+    env: {},
+    labels: {},
+    user: "0:0",
+    workingDirectory: "/",
+    entrypoint: ["/standin"],
+  };
   const archive = `${scratch}/images.tar`;
-  const folderOf = (stage: string) => `${scratch}/${stage}`;
-  return { archive, sizes: await writeArchive({ images, folderOf, scratch, output: archive }) };
+  const sizes = await writeArchive({
+    images: [...images, standin],
+    folderOf: (stage) => `${scratch}/${stage}`,
+    scratch,
+    output: archive,
+  });
+  return { archive, sizes };
+}
+
+async function buildStandin(folder: string): Promise<void> {
+  const program = await cached(
+    `standin-${digest(await Deno.readTextFile(STANDIN_SOURCE))}`,
+    async (output) => {
+      await run(["go", "build", "-trimpath", "-ldflags=-s -w", "-o", output, STANDIN_SOURCE], {
+        env: { CGO_ENABLED: "0", GOWORK: "off" },
+      });
+    },
+  );
+  await Deno.mkdir(`${folder}/image`, { recursive: true });
+  await Deno.copyFile(program, `${folder}/image/standin`);
 }
 
 /** `/image` with Deno, `/app` with the bundles, `/deno-dir` with what Deno knows about them. */

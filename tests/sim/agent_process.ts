@@ -21,6 +21,9 @@ export interface AgentWorld {
   readonly log: (line: string) => void;
 }
 
+/** A command to the kernel takes no longer. */
+const COMMAND_MILLISECONDS = 30;
+
 /** From a node's silence to the third missed ping. */
 const MISSED_PINGS = [580, 780] as const;
 
@@ -32,8 +35,8 @@ export class AgentProcess {
   readonly #stop = new AbortController();
   readonly #answered = new Set<string>();
   #targets: readonly string[] = [];
-  /** Gateways as the agent last read them. */
-  gateways: readonly Gateway[] = [];
+  #gateways: readonly Gateway[] = [];
+  #before: { readonly gateways: readonly Gateway[]; readonly until: number } | undefined;
   ended = false;
 
   constructor(machine: Machine, world: AgentWorld) {
@@ -62,7 +65,8 @@ export class AgentProcess {
       },
       keyOf: ({ uid }) => uid,
       onChange: (gateways) => {
-        this.gateways = gateways;
+        this.#before = { gateways: this.#gateways, until: time.now };
+        this.#gateways = gateways;
         this.#agent.setGateways(gateways);
       },
       onError: () => this.#agent.noteUnreadable(),
@@ -73,6 +77,12 @@ export class AgentProcess {
       duties.run();
       this.#agent.run().then(() => this.#end("has left"), (error) => this.#end(`died: ${error}`));
     });
+  }
+
+  /** Gateways as the agent last read them, and as it had read them when it began what it is doing. */
+  get gateways(): readonly Gateway[] {
+    const isNew = (this.#before?.until ?? -Infinity) > this.#world.time.now - COMMAND_MILLISECONDS;
+    return [...this.#gateways, ...isNew ? this.#before?.gateways ?? [] : []];
   }
 
   /** SIGTERM. */
