@@ -67,6 +67,18 @@ export interface AgentStatus {
   readonly failedRenewals: number;
 }
 
+/** The status of an agent that is about to start. */
+export const NOT_STARTED: AgentStatus = {
+  renewedAgoMilliseconds: undefined,
+  dutiesKnown: false,
+  failures: [],
+  bound: [],
+  speaking: [],
+  announcements: 0,
+  renewals: 0,
+  failedRenewals: 0,
+};
+
 /** Addresses are looked at whenever they change; where that cannot be told each second, and now and then anyway. */
 const LOOK_MILLISECONDS = 1_000;
 const WATCHED_LOOK_MILLISECONDS = 10_000;

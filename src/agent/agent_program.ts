@@ -2,6 +2,8 @@
 import { serve } from "../http/server.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Logger } from "../log.ts";
+import { NOT_STARTED } from "./agent.ts";
+import type { Agent } from "./agent.ts";
 import { createAgentApp } from "./agent_app.ts";
 import { linuxHands } from "./linux_hands.ts";
 import { PeerPings } from "./pings.ts";
@@ -28,6 +30,11 @@ export async function runAgentProgram(
 ): Promise<void> {
   const { ciliumHealthz, port, logger, ...rest } = options;
   const warn = (error: Error): void => logger.warn("{message}", { message: error.message });
+  const closing = new AbortController();
+  const running: { agent?: Agent } = {};
+  const app = createAgentApp(() => running.agent?.status() ?? NOT_STARTED);
+  // Before anything is done to the node: a port that is taken must not end an agent that already serves.
+  const server = await serve({ app, hostname: "127.0.0.1", port, signal: closing.signal });
   const { agent, ended } = startAgent(client, {
     ...rest,
     hands: linuxHands({ onFailure: warn }),
@@ -36,9 +43,7 @@ export async function runAgentProgram(
     onEvent: ({ event, ip = "", message = "" }) =>
       logger.info("{event} {ip} {message}", { event, ip, message }),
   });
-  const closing = new AbortController();
-  const app = createAgentApp(() => agent.status());
-  const server = await serve({ app, hostname: "127.0.0.1", port, signal: closing.signal });
+  running.agent = agent;
   await ended;
   closing.abort();
   await server.closed;

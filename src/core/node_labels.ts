@@ -1,5 +1,6 @@
 /** The labels that Sallyport keeps on nodes: `member`, and `active-for-<gateway>`. */
 import type { Facts, NodeFacts } from "./facts.ts";
+import { isAbandoned } from "./heartbeat.ts";
 import { ACTIVE_FOR_LABEL, MEMBER_LABEL, PREFIX } from "./names.ts";
 import { byText } from "./order.ts";
 import { matchesLabels } from "./selectors.ts";
@@ -31,12 +32,14 @@ export function nodeLabelChanges(
 }
 
 function wantedLabels(
-  { node, lease }: NodeFacts,
+  { node, lease, agentPods }: NodeFacts,
   { facts, holders }: { facts: Facts; holders: ReadonlyMap<string, string | undefined> },
 ): Labels {
-  const { gateways } = facts.snapshot;
-  const member = gateways.some(({ spec }) => matchesLabels(node.labels, spec.nodeSelector)) ||
-    (lease?.report?.addresses.length ?? 0) > 0;
+  const { gateways, now } = facts.snapshot;
+  const reports = lease !== undefined && (lease.report?.addresses.length ?? 0) > 0 &&
+    !isAbandoned(lease, { hasAgentPod: agentPods.length > 0, now });
+  const member = reports ||
+    gateways.some(({ spec }) => matchesLabels(node.labels, spec.nodeSelector));
   const active = gateways.filter(({ name }) => holders.get(name) === node.name)
     .map(({ name }) => `${ACTIVE_FOR_LABEL}${name}`)
     .filter((key) => key.length - PREFIX.length <= LABEL_NAME_LIMIT);

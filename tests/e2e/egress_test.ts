@@ -164,6 +164,17 @@ test("with no eligible node, Keep goes on with the last holder", async (lab) => 
   assert.equal(wrongSource(await capture.stop(), VIP), 0);
 });
 
+test("a VIP that can be bound nowhere drops, and the nodes do not take turns in failing", async (lab) => {
+  await putGateway(lab, { ip: VIP, interfaceName: "eth7" });
+  await putPolicy(lab, { apps: ["selected"] });
+  await seenAs(lab, "selected", { source: "no answer" });
+  await pause(10_000);
+  const { term = 0, phase } = await statusOf(lab);
+  assert.notEqual(phase, "Active");
+  // A first attempt on each node, and a few more as time goes by.
+  assert(term <= 6, `${term} terms in some 15 s`);
+});
+
 /** VIPs that might become the address that a node's other traffic is masqueraded with. */
 const PLACES = {
   "in the nodes' subnet, lower than the nodes' addresses": "172.31.0.2",

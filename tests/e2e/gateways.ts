@@ -12,6 +12,8 @@ export interface GatewayOptions {
   readonly name?: string;
   /** VirtualIPAddress mode with this address; absent: the primary address of eth0. */
   readonly ip?: string;
+  /** Where the address is announced. Default `eth0`. */
+  readonly interfaceName?: string;
   readonly standby?: "Bound" | "Unbound";
   readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly whenNoneEligible?: "Keep" | "Drop";
@@ -49,12 +51,13 @@ export const GATEWAY = "gateway";
 
 export async function putGateway(lab: Lab, options: GatewayOptions = {}): Promise<void> {
   const { name = GATEWAY, ip, standby = "Bound", nodeSelector = GATEWAY_LABELS } = options;
+  const { interfaceName = "eth0" } = options;
   const sourceIP = ip === undefined
     ? {
       mode: "PrimaryIPFromEgressGatewayNodeInterface",
-      primaryIPFromEgressGatewayNodeInterface: { interfaceName: "eth0" },
+      primaryIPFromEgressGatewayNodeInterface: { interfaceName },
     }
-    : { mode: "VirtualIPAddress", virtualIPAddress: { ip, interfaces: ["eth0"], standby } };
+    : { mode: "VirtualIPAddress", virtualIPAddress: { ip, interfaces: [interfaceName], standby } };
   await lab.plane.api.apply({
     apiVersion: API_VERSION,
     kind: "EgressGateway",
