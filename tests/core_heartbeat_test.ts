@@ -253,7 +253,7 @@ Deno.test("a standby that peers miss is not Unreachable: only the holder is ping
 Deno.test("an Unreachable node stays out until it renews in time, though it holds nothing now", () => {
   const before = missedBy(["b", "c"]);
   const moved = applyPlan(before, decide(before));
-  assert.deepEqual(reasonTypes(decide(moved), "a"), ["HeartbeatStale"]);
+  assert.deepEqual(reasonTypes(decide(moved), "a"), ["HeartbeatStale", "Unreachable"]);
   assert.deepEqual(reasonTypes(decide(lastRenewed(later(moved, 1), { a: 0 })), "a"), []);
 });
 

@@ -163,13 +163,19 @@ function lostAt({ status: { lastFailover } }: Gateway, node: string): Millisecon
   return lastFailover?.from === node ? parseTime(lastFailover.startTime) ?? 0 : 0;
 }
 
-/** The holder is gone for certain: all fresh standbys miss its pings, and it has missed a renewal too. */
-function unreachable({ gateway, facts, subject }: Examination): Reason | null {
+/**
+ * The holder is gone for certain: all fresh standbys miss its pings, and it has missed a renewal too. It stays gone until
+ * it renews: by then its standbys ping its successor.
+ */
+function unreachable({ gateway, facts, subject, last }: Examination): Reason | null {
   const { name } = subject.node;
-  if (!gateway.spec.failureDetection.peers || gateway.status.activeNodeName !== name) return null;
+  if (!gateway.spec.failureDetection.peers) return null;
   if (subject.lease === undefined || !hasMissedRenewal(subject.lease, facts.snapshot.now)) {
     return null;
   }
+  const remembered = last?.reasons.find(({ type }) => type === "Unreachable");
+  if (remembered !== undefined) return remembered;
+  if (gateway.status.activeNodeName !== name) return null;
   const witnesses = (gateway.status.standbyNodeNames ?? []).filter((standby) => {
     const lease = facts.leases.get(standby);
     return lease?.report !== undefined && !hasMissedRenewal(lease, facts.snapshot.now);

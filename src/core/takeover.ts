@@ -136,9 +136,11 @@ function release(
     ? "still speaks for the virtual IP"
     : `has not yet acknowledged term ${term}`;
   if (fenced) {
-    return now - (lease.fencedAt ?? now) >= FENCE_MILLISECONDS
-      ? {}
-      : { message: `${node} was told to fall silent and ${state}` };
+    return now - (lease.fencedAt ?? now) >= FENCE_MILLISECONDS ? {} : {
+      message: `${node} was told to fall silent and ${
+        claims ? "still reports that it speaks" : "has not answered"
+      }`,
+    };
   }
   return {
     message: `${node} ${state}`,

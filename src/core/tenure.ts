@@ -20,7 +20,8 @@ export function tenureOf(
   const { term = 0, lastFailover } = gateway.status;
   const { holder } = election;
   if (!begins(gateway, holder)) {
-    return { holder, term, phase: gateway.status.phase ?? "Idle", lastFailover };
+    const phase = holder === undefined ? "Idle" : gateway.status.phase ?? "Idle";
+    return { holder, term, phase, lastFailover };
   }
   if (holder === undefined) return { holder, term: term + 1, phase: "Idle", lastFailover };
   const from = lastSpeaker(gateway);

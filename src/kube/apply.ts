@@ -35,15 +35,20 @@ export async function apply(
   options: ApplyOptions = {},
 ): Promise<readonly ChangeResult[]> {
   const groups = Map.groupBy(plan.changes, (change) => change.group);
+  const fences: Context["fences"] = new Map();
   const results = await Promise.all(
-    [...groups.values()].map((changes) => applyGroup(changes, { client, ...options })),
+    [...groups.values()].map((changes) => applyGroup(changes, { client, fences, ...options })),
   );
   await recordEvents(plan, { client, results: results.flat(), ...options });
   options.signal?.throwIfAborted();
   return results.flat();
 }
 
-type Context = ApplyOptions & { readonly client: KubeClient };
+interface Context extends ApplyOptions {
+  readonly client: KubeClient;
+  /** Gateways that leave the same node carry the same fence of its Lease; it is written once for all of them. */
+  readonly fences: Map<string, Promise<ChangeResult>>;
+}
 
 async function applyGroup(
   changes: readonly Change[],
@@ -57,10 +62,24 @@ async function applyGroup(
     results.push(
       ...stopped
         ? stage.map((change) => ({ change, result: "skipped" } as const))
-        : await Promise.all(stage.map((change) => applyChange(change, { ...context, versions }))),
+        : await Promise.all(stage.map(async (change) => ({
+          ...await applyOnce(change, { ...context, versions }),
+          change,
+        }))),
     );
   }
   return results;
+}
+
+function applyOnce(
+  change: Change,
+  context: Context & { readonly versions: Map<string, string> },
+): Promise<ChangeResult> {
+  if (change.kind !== "Lease") return applyChange(change, context);
+  const key = JSON.stringify([change.action, change.name, change.body]);
+  const written = context.fences.get(key) ?? applyChange(change, context);
+  context.fences.set(key, written);
+  return written;
 }
 
 async function applyChange(
@@ -127,17 +146,28 @@ function resourceVersionOf(body: unknown): string | undefined {
   return typeof metadata?.resourceVersion === "string" ? metadata.resourceVersion : undefined;
 }
 
+/** An event is not worth waiting long for. */
+const EVENT_MILLISECONDS = 2_000;
+
 /** Events tell what was done: only for gateways whose changes were all written. A lost event is not a failed tick. */
 async function recordEvents(
   plan: Plan,
-  { client, results, signal }: Context & { readonly results: readonly ChangeResult[] },
+  { client, results, signal }: Omit<Context, "fences"> & {
+    readonly results: readonly ChangeResult[];
+  },
 ): Promise<void> {
   const failed = new Set(
     results.filter(({ result }) => result !== "written").map(({ change }) => change.group),
   );
   await Promise.allSettled(
     plan.events.filter(({ gateway }) => !failed.has(gateway)).map(async (event) => {
-      await client.request({ method: "POST", path: PATHS.Event, body: eventObject(event), signal });
+      await client.request({
+        method: "POST",
+        path: PATHS.Event,
+        body: eventObject(event),
+        signal,
+        timeoutMilliseconds: EVENT_MILLISECONDS,
+      });
     }),
   );
 }

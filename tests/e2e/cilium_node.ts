@@ -142,7 +142,10 @@ export class CiliumNode {
   async killSallyport(): Promise<void> {
     const children = await descendants(this.sallyport.pid);
     await this.sallyport.stop({ graceMilliseconds: 0 });
-    for (const pid of children.filter(isAlive)) Deno.kill(pid, "SIGKILL");
+    const living = children.filter(isAlive).map(String);
+    // Some end by themselves meanwhile.
+    const script = `kill -KILL ${living.join(" ")}`;
+    await new Deno.Command("sh", { args: ["-c", script], stderr: "null" }).output();
   }
 
   /** The process that runs Sallyport's agent. */
@@ -175,15 +178,13 @@ export class CiliumNode {
   }
 }
 
-/** Children of all threads of a process, and theirs. */
+/** Children of all threads of a process, and theirs; none of one that has ended. */
 async function descendants(pid: number): Promise<readonly number[]> {
-  const children: number[] = [];
-  for (const thread of Deno.readDirSync(`/proc/${pid}/task`)) {
-    const text = await Deno.readTextFile(`/proc/${pid}/task/${thread.name}/children`).catch(() =>
-      ""
-    );
-    children.push(...text.split(" ").filter(Boolean).map(Number));
-  }
+  const { stdout } = await new Deno.Command("sh", {
+    args: ["-c", `cat /proc/${pid}/task/*/children`],
+    stderr: "null",
+  }).output();
+  const children = new TextDecoder().decode(stdout).split(/\s/).filter(Boolean).map(Number);
   return [...children, ...(await Promise.all(children.map(descendants))).flat()];
 }
 

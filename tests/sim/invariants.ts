@@ -77,7 +77,8 @@ export class Invariants {
     }
     for (const policy of this.policiesOf(gateway.name)) {
       const way = `${nodeOf(policy)} with ${egressIPOf(policy)}`;
-      if (way !== `${machine.name} with ${vip}`) {
+      // In a gateway that nobody holds any more, a word too much reaches nobody.
+      if (way !== `${machine.name} with ${vip}` && nodeOf(policy) !== undefined) {
         const { term } = gateway.status;
         this.complain(`${machine.name} speaks for ${vip} in term ${term}, policies name ${way}`);
       }

@@ -1,0 +1,335 @@
+/**
+ * Sallyport as it is shipped, its manifests and its images, on a real node: pods that a CronJob, a Deployment and a
+ * DaemonSet start move gateways. One cluster for all steps, in the order in which a person would take them.
+ */
+import assert from "node:assert/strict";
+import { startAgent } from "../src/agent/run_agent.ts";
+import { AGENT_APP, NAMESPACE } from "../src/core/names.ts";
+import { CANDIDATE, KubeletCluster, kubeletNeeds, PAPER, REAL } from "./kubelet/cluster.ts";
+import type { Memory } from "./kubelet/node.ts";
+import { until } from "./lab/wait.ts";
+import { clientOf } from "./support/cluster.ts";
+import { say } from "./support/control_plane_binary.ts";
+import { render } from "./support/kustomize.ts";
+import { memoryHands } from "./support/memory_hands.ts";
+import { testWith } from "./support/needs.ts";
+import type { KubeObject } from "./support/raw_api.ts";
+
+const OURS = "/apis/network.deckhouse.io/v1alpha1";
+const VIP = "10.60.0.200";
+
+/** Prefers the node without a kubelet, as pods of the controller cannot be scheduled to a cordoned one. */
+const PRIMARY: KubeObject = {
+  apiVersion: "network.deckhouse.io/v1alpha1",
+  kind: "EgressGateway",
+  metadata: { name: "primary" },
+  spec: {
+    nodeSelector: CANDIDATE,
+    sourceIP: {
+      mode: "PrimaryIPFromEgressGatewayNodeInterface",
+      primaryIPFromEgressGatewayNodeInterface: { interfaceName: "eth1" },
+    },
+    preferredNodes: [{ weight: 100, nodeSelector: { "kubernetes.io/hostname": PAPER } }],
+    failback: { mode: "Auto", minReadySeconds: 1 },
+    failureDetection: { heartbeat: "Ignore" },
+  },
+};
+
+const POLICY: KubeObject = {
+  apiVersion: "network.deckhouse.io/v1alpha1",
+  kind: "EgressGatewayPolicy",
+  metadata: { name: "web" },
+  spec: {
+    egressGatewayName: "primary",
+    destinationCIDRs: ["0.0.0.0/0"],
+    selectors: [{ podSelector: { matchLabels: { app: "web" } } }],
+  },
+};
+
+/** Prefers the node with a kubelet, whose agent binds its address for real. */
+const VIRTUAL: KubeObject = {
+  apiVersion: "network.deckhouse.io/v1alpha1",
+  kind: "EgressGateway",
+  metadata: { name: "virtual" },
+  spec: {
+    nodeSelector: CANDIDATE,
+    sourceIP: { mode: "VirtualIPAddress", virtualIPAddress: { ip: VIP, interfaces: ["eth1"] } },
+    preferredNodes: [{ weight: 100, nodeSelector: { "kubernetes.io/hostname": REAL } }],
+    failback: { mode: "Auto", minReadySeconds: 1 },
+  },
+};
+
+testWith(
+  kubeletNeeds,
+  "the shipped manifests and images move gateways on a real node",
+  async (t) => {
+    await using cluster = await KubeletCluster.start();
+    const world = new World(cluster);
+    for (const { tag, bytes } of cluster.images.sizes) world.note(`${tag}: ${megabytes(bytes)}`);
+
+    await t.step(
+      "a Job made from the CronJob elects, and exits with 0",
+      () => jobFromCronJob(world),
+    );
+    await t.step("a pod of the CronJob's schedule moves the gateway", () => scheduledJob(world));
+    await t.step("the Deployment moves it back and forth", () => deployment(world));
+    await t.step(
+      "the DaemonSet's pod binds a VIP, and hands it over when it is deleted",
+      () => daemonSet(world),
+    );
+    for (const line of world.notes) say(`  ${line}`);
+  },
+);
+
+class World {
+  readonly cluster: KubeletCluster;
+  readonly notes: string[] = [];
+
+  constructor(cluster: KubeletCluster) {
+    this.cluster = cluster;
+  }
+
+  get api() {
+    return this.cluster.plane.api;
+  }
+
+  note(line: string): void {
+    this.notes.push(line);
+  }
+
+  noteMemory(what: string, { anonymousBytes, peakBytes }: Memory): void {
+    this.note(
+      `${what}: ${megabytes(anonymousBytes)} held, ${megabytes(peakBytes)} at most with files`,
+    );
+  }
+
+  /** Waits until a gateway is Active on a node; resolves with how long that took. */
+  async holds(gateway: string, node: string, timeoutMilliseconds = 30_000): Promise<number> {
+    const start = performance.now();
+    let last: unknown;
+    try {
+      await until(`gateway '${gateway}' to be Active on '${node}'`, async () => {
+        const { status } = await this.api.get<Gateway>(`${OURS}/egressgateways/${gateway}`);
+        last = status;
+        return status?.activeNodeName === node && status.phase === "Active";
+      }, { timeoutMilliseconds, everyMilliseconds: 50 });
+    } catch (error) {
+      const pods = await this.cluster.describe(NAMESPACE, "app.kubernetes.io/part-of=sallyport");
+      throw new Error(`${JSON.stringify(last)}\n${pods}`, { cause: error });
+    }
+    return Math.round(performance.now() - start);
+  }
+
+  /** Cordons a node, or undoes it. */
+  async cordon(node: string, unschedulable = true): Promise<void> {
+    await this.api.patch(`/api/v1/nodes/${node}`, { spec: { unschedulable } });
+  }
+
+  /** Node that Cilium sends the policy's traffic to. */
+  async ciliumsNode(): Promise<string | undefined> {
+    const { spec } = await this.api.get<CiliumPolicy>(
+      "/apis/cilium.io/v2/ciliumegressgatewaypolicies/web",
+    );
+    return spec.egressGateway.nodeSelector.matchLabels["kubernetes.io/hostname"];
+  }
+}
+
+interface Gateway extends KubeObject {
+  readonly status?: { readonly activeNodeName?: string; readonly phase?: string };
+}
+
+interface CiliumPolicy extends KubeObject {
+  readonly spec: {
+    readonly egressGateway: {
+      readonly nodeSelector: { readonly matchLabels: Readonly<Record<string, string>> };
+    };
+  };
+}
+
+interface CronJob extends KubeObject {
+  readonly spec: { readonly jobTemplate: { readonly spec: JobSpec } };
+}
+
+interface JobSpec {
+  readonly template: { readonly spec: { readonly containers: readonly [KubeObject] } };
+  readonly [field: string]: unknown;
+}
+
+const CRONJOB = `/apis/batch/v1/namespaces/${NAMESPACE}/cronjobs/sallyport-tick`;
+const JOBS = `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`;
+
+async function jobFromCronJob(world: World): Promise<void> {
+  const { api, cluster } = world;
+  await api.apply(await render("overlays/cronjob"));
+  await api.apply([PRIMARY, POLICY]);
+  // As `kubectl create job --from=cronjob/sallyport-tick once`, with one tick instead of a minute of them.
+  const { spec: { jobTemplate: { spec } } } = await api.get<CronJob>(CRONJOB);
+  const [container] = spec.template.spec.containers;
+  const template = {
+    ...spec.template,
+    spec: { ...spec.template.spec, containers: [{ ...container, args: ["tick.js"] }] },
+  };
+  const start = performance.now();
+  await api.post(JOBS, {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name: "once", namespace: NAMESPACE },
+    spec: { ...spec, template },
+  });
+  await world.holds("primary", PAPER, 60_000);
+  world.note(`Job to gateway elected: ${elapsed(start)}`);
+  const job = await until("the Job to end", async () => {
+    const { status } = await api.get<Ending>(`${JOBS}/once`);
+    return status?.conditions?.find(({ type, status }) =>
+      status === "True" && (type === "Complete" || type === "Failed")
+    );
+  }, { timeoutMilliseconds: 30_000, everyMilliseconds: 100 });
+  assert.equal(job.type, "Complete", await cluster.describe(NAMESPACE, "job-name=once"));
+  assert.equal(await world.ciliumsNode(), PAPER);
+}
+
+interface Ending extends KubeObject {
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+}
+
+async function scheduledJob(world: World): Promise<void> {
+  const { api, cluster } = world;
+  const { metadata: { uid } } = await api.get(CRONJOB);
+  // The schedule is each full minute.
+  const job = await until("the CronJob controller to make a Job", async () => {
+    const jobs = await api.list(JOBS);
+    return jobs.find(({ metadata }) =>
+      (metadata["ownerReferences"] as readonly { uid: string }[] | undefined)?.some((owner) =>
+        owner.uid === uid
+      )
+    );
+  }, { timeoutMilliseconds: 75_000, everyMilliseconds: 100 });
+  const made = performance.now();
+  await world.cordon(PAPER);
+  await world.holds("primary", REAL, 60_000);
+  world.note(`CronJob's Job to gateway moved: ${elapsed(made)}`);
+  assert.equal(await world.ciliumsNode(), REAL);
+  const [pod] = await cluster.pods(NAMESPACE, `job-name=${job.metadata.name}`);
+  assert.ok(pod);
+  world.noteMemory("CronJob's pod", await cluster.node.memoryOf(pod));
+
+  await api.delete(`${CRONJOB}?propagationPolicy=Foreground`);
+  await until("the CronJob's pods to be gone", async () => {
+    const pods = await cluster.pods(NAMESPACE, "app.kubernetes.io/component=cronjob");
+    return pods.every((each) => each.metadata.uid !== pod.metadata.uid);
+  }, { timeoutMilliseconds: 30_000, everyMilliseconds: 100 });
+  await world.cordon(PAPER, false);
+}
+
+async function deployment(world: World): Promise<void> {
+  const { api, cluster } = world;
+  const start = performance.now();
+  await api.apply(await render("overlays/server"));
+  const selector = "app.kubernetes.io/component=server";
+  const pod = await cluster.podReady(NAMESPACE, selector, { timeoutMilliseconds: 60_000 });
+  world.note(`Deployment to Ready: ${elapsed(start)}`);
+  // Its anti-affinity leaves the second replica without a node here.
+  assert.equal((await cluster.pods(NAMESPACE, selector)).length, 2);
+  await world.holds("primary", PAPER);
+  await world.cordon(PAPER);
+  world.note(`Deployment: cordoned to gateway moved in ${await world.holds("primary", REAL)} ms`);
+  assert.equal(await world.ciliumsNode(), REAL);
+  await world.cordon(PAPER, false);
+  await world.holds("primary", PAPER);
+  world.noteMemory("Deployment's pod", await cluster.node.memoryOf(pod));
+}
+
+async function daemonSet(world: World): Promise<void> {
+  const { api, cluster } = world;
+  const { host, publicMac } = agentNode(cluster);
+  await api.apply(await render("overlays/agent"));
+  const selector = `app.kubernetes.io/name=${AGENT_APP}`;
+  const start = performance.now();
+  const pod = await cluster.podReady(NAMESPACE, selector, {
+    node: REAL,
+    timeoutMilliseconds: 60_000,
+  });
+  world.note(`DaemonSet to agent Ready: ${elapsed(start)}`);
+  await using _ = await paperAgent(cluster);
+
+  await api.apply(VIRTUAL);
+  await world.holds("virtual", REAL);
+  assert.match(await host.ip("-4", "addr", "show", "dev", "eth1"), new RegExp(` ${VIP}/24 `));
+  await until(
+    "the VIP to be announced",
+    async () =>
+      (await cluster.lab.client.macOf(VIP)) === await publicMac() ||
+      (await cluster.lab.whoAnswers(VIP)).includes(await publicMac()),
+    {
+      timeoutMilliseconds: 10_000,
+    },
+  );
+  assert.deepEqual(await cluster.lab.whoAnswers(VIP), [await publicMac()]);
+  world.noteMemory("DaemonSet's pod", await cluster.node.memoryOf(pod));
+
+  await api.delete(`/api/v1/namespaces/${NAMESPACE}/pods/${pod.metadata.name}`);
+  world.note(
+    `DaemonSet: pod deleted to VIP handed over in ${await world.holds("virtual", PAPER)} ms`,
+  );
+  await until(
+    "the VIP to leave the node",
+    async () => !(await host.ip("-4", "addr")).includes(VIP),
+    { timeoutMilliseconds: 10_000 },
+  );
+  assert.deepEqual(await cluster.lab.whoAnswers(VIP), []);
+
+  // Its successor takes up where it left off.
+  await cluster.podReady(NAMESPACE, selector, { node: REAL, other: pod.metadata.uid });
+  await world.holds("virtual", REAL);
+  assert.match(await host.ip("-4", "addr", "show", "dev", "eth1"), new RegExp(` ${VIP}/24 `));
+}
+
+function agentNode(cluster: KubeletCluster) {
+  const node = cluster.lab.node("a");
+  return { host: node.host, publicMac: () => node.publicMac() };
+}
+
+/** The agent of the node without a kubelet, in this process; its pod is the DaemonSet's, which nobody starts. */
+async function paperAgent(cluster: KubeletCluster): Promise<AsyncDisposable> {
+  const { plane } = cluster;
+  const selector = `app.kubernetes.io/name=${AGENT_APP}`;
+  const pod = await until(`a pod for node '${PAPER}'`, async () => {
+    const pods = await cluster.pods(NAMESPACE, selector);
+    return pods.find(({ spec }) => (spec as { nodeName?: string }).nodeName === PAPER);
+  }, { timeoutMilliseconds: 15_000, everyMilliseconds: 100 });
+  const lastTransitionTime = new Date().toISOString().replace(/\.\d+Z/, "Z");
+  await plane.api.patch(
+    `/api/v1/namespaces/${NAMESPACE}/pods/${pod.metadata.name}/status`,
+    { status: { conditions: [{ type: "Ready", status: "True", lastTransitionTime }] } },
+    "strategic-merge",
+  );
+  const client = await clientOf(plane);
+  const stateDirectory = await Deno.makeTempDir({ prefix: "sallyport-agent-" });
+  const stop = new AbortController();
+  const { ended } = startAgent(client, {
+    nodeName: PAPER,
+    hands: memoryHands({ address: "10.60.0.12" }),
+    stateDirectory,
+    ciliumHealthz: undefined,
+    createPings: () => ({ setTargets: () => {}, [Symbol.dispose]: () => {} }),
+    signal: stop.signal,
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await ended;
+      await client.close();
+      await Deno.remove(stateDirectory, { recursive: true });
+    },
+  };
+}
+
+function elapsed(start: number): string {
+  return `${Math.round(performance.now() - start)} ms`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
