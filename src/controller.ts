@@ -7,7 +7,7 @@
 import type { TickRequest } from "./http/single_flight.ts";
 import { Ticker } from "./http/single_flight.ts";
 import type { Lease } from "./core/types.ts";
-import { hasMissedRenewal } from "./core/heartbeat.ts";
+import { hasMissedRenewal, untilMissed } from "./core/heartbeat.ts";
 import type { KubeClient } from "./kube/client.ts";
 import { sleep } from "./kube/deadline.ts";
 import { decodeLease } from "./kube/decoders/kinds.ts";
@@ -62,17 +62,17 @@ export class Controller {
   async run(): Promise<void> {
     const { signal, hints = true, everyMilliseconds = 1_000, hurryMilliseconds = 100 } =
       this.#options;
+    const pace = { everyMilliseconds, hurryMilliseconds };
     const watching = hints ? this.#watchLeases() : undefined;
     while (!signal.aborted) {
       const hinted = new Promise<void>((resolve) => this.#hint = resolve);
-      let settled = true;
+      let rest = everyMilliseconds;
       try {
-        settled = isQuiet(await this.ticker.trigger());
+        rest = restAfter(await this.ticker.trigger(), pace);
       } catch {
         // Told to onError by the tick itself; the next one tries again.
       }
-      await Promise.race([hinted, sleep(settled ? everyMilliseconds : hurryMilliseconds, signal)])
-        .catch(() => {});
+      await Promise.race([hinted, sleep(rest, signal)]).catch(() => {});
     }
     await watching;
   }
@@ -129,16 +129,30 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** Nothing is under way, and no eligible holder has just missed a heartbeat. */
-function isQuiet({ settled, snapshot, plan }: TickResult): boolean {
+interface Pace {
+  readonly everyMilliseconds: number;
+  readonly hurryMilliseconds: number;
+}
+
+/** How long to wait for the next tick. */
+function restAfter(
+  { settled, snapshot, plan }: TickResult,
+  { everyMilliseconds, hurryMilliseconds }: Pace,
+): number {
+  if (!settled) return hurryMilliseconds;
   const holders = new Set(
     plan.gateways.filter(({ activeNodeName, candidates }) =>
       candidates.some(({ node, eligible }) => node === activeNodeName && eligible)
     ).map(({ activeNodeName }) => activeNodeName),
   );
-  return settled && !snapshot.leases.some((lease) => {
-    const age = snapshot.now - (lease.renewedAt ?? -Infinity);
-    return holders.has(lease.name) && hasMissedRenewal(lease, snapshot.now) &&
-      age < WORRY_MILLISECONDS;
-  });
+  const held = snapshot.leases.filter(({ name }) => holders.has(name));
+  const worrying = held.some((lease) =>
+    hasMissedRenewal(lease, snapshot.now) &&
+    snapshot.now - (lease.renewedAt ?? -Infinity) < WORRY_MILLISECONDS
+  );
+  if (worrying) return hurryMilliseconds;
+  // Standbys that miss a holder's pings are believed once it misses a renewal as well, so look again right then.
+  const missed = new Set(snapshot.leases.flatMap(({ report }) => report?.unreachable ?? []));
+  const suspects = held.filter(({ name }) => missed.has(name));
+  return Math.min(everyMilliseconds, ...suspects.map(untilMissed));
 }

@@ -216,7 +216,10 @@ Deno.test("a Cilium policy of the same name that is not ours stays as it is, and
     const condition = policyCondition(plan, "web", type ?? "");
     assert.deepEqual([condition.status, condition.reason], [status, "NameClash"]);
   }
-  assert.match(policyCondition(plan, "web", "Conflicted").message, /rename this policy or delete/);
+  const { message } = policyCondition(plan, "web", "Conflicted");
+  assert.match(message, /rename this policy or delete that object/);
+  const adopt = `kubectl label ciliumegressgatewaypolicy web ${PREFIX}policy=web`;
+  assert.ok(message.endsWith(adopt), message);
   assert.match(plan.warnings[0] ?? "", /^EgressGatewayPolicy 'web': .*is not ours/);
   assert.equal(applyPlan(state, plan).policies[0]?.status.activeNodeName, undefined);
 });

@@ -381,15 +381,30 @@ Deno.test("a fence of an older term does not count for a newer move", () => {
   assert.match(JSON.stringify(bodyOf(plan, "Lease", "a")), /\\"uid-gw\\":2/);
 });
 
-Deno.test("a holder that is silent but has not acknowledged the term is fenced with the completion", () => {
+Deno.test("silence in an older term is waited for, then fenced: a later claim may have overtaken it", () => {
   const { state } = moving();
-  const silent = edit(obey(later(state, 1), ["a"]), {
-    leases: { a: { report: report({ addresses: [address({ term: 1, speaking: false })] }) } },
-  });
-  const plan = decide(silent);
-  assert.equal(gatewayPlan(plan).phase, "Active");
-  assert.ok(stages(plan).indexOf("Lease a") < stages(plan).indexOf("EgressGateway/status gw"));
-  assert.ok(stages(plan).includes("Lease a"));
+  const silent = (second: number) =>
+    edit(obey(later(state, second), ["a"]), {
+      leases: { a: { report: report({ addresses: [address({ term: 1, speaking: false })] }) } },
+    });
+  const early = decide(silent(1));
+  assert.match(gatewayPlan(early).message, /a has not yet answered term 2/);
+  assert.equal(writes(early).includes("patch Lease/a"), false);
+  const { plan, state: fenced } = tick(silent(3));
+  assert.ok(writes(plan).includes("patch Lease/a"));
+  assert.equal(gatewayPlan(decide(later(fenced, 3))).phase, "Preparing");
+  assert.equal(gatewayPlan(decide(later(fenced, 4))).phase, "Active");
+});
+
+Deno.test("a holder whose agent renews but does not hear its term is reminded by its Lease, once", () => {
+  const { state } = tick(lastRenewed(holding(), { a: 4 }));
+  const deaf = (second: number) => later(obey(state, ["a", "b"]), second, ["a"]);
+  assert.deepEqual(writes(decide(deaf(1))).filter((write) => write.includes("Lease")), []);
+  const { plan, state: reminded } = tick(deaf(2));
+  assert.ok(writes(plan).includes("patch Lease/b"));
+  assert.deepEqual(leaseOf(reminded, "b").fence, { "uid-gw": 2 });
+  const next = decide(later(reminded, 1, ["a"]));
+  assert.deepEqual(writes(next).filter((write) => write.includes("Lease")), []);
 });
 
 Deno.test("any node that claims to speak holds up the move, not only the last holder", () => {

@@ -298,3 +298,50 @@ Deno.test("a node that is stopped while it begins to speak says nothing of that 
     assert.equal(world.agents.get("b")?.ended, false, `stopped after ${delay} ms`);
   }
 });
+
+Deno.test("a standby whose watch hangs is told by its heartbeat that it is the holder", async () => {
+  const world = await holding();
+  world.deafen("b");
+  const begin = world.time.now;
+  world.setPower("a", false);
+  await world.until(() => world.speakers().join() === "b");
+  assert.ok(world.time.now - begin < 7_000, `${world.time.now - begin} ms`);
+  await world.pass(5);
+  assertHeld(world, "b");
+});
+
+Deno.test("a holder that hears late that nobody holds the gateway any more speaks beside no successor", async () => {
+  const world = new World({
+    controllers: [{ ...CONTROLLER, everyMilliseconds: 300 }],
+    gateways: { gw: { vip: VIP, whenNoneEligible: "Drop" } },
+  });
+  await world.until(() => world.gateway()?.status.phase === "Preparing");
+  world.machine("a").link.watchLag = 1_500;
+  await world.until(() => world.gateway()?.status.phase === "Active");
+  for (const node of ["a", "b", "c"]) world.cordon(node, true);
+  await world.until(() => world.gateway()?.status.phase === "Idle");
+  world.cordon("b", false);
+  await world.pass(10);
+  assertHeld(world, "b");
+});
+
+Deno.test("a renewal that was overtaken by a later one does not pass for silence", async () => {
+  for (let seed = 0; seed < 150; seed += 10) {
+    const controllers = [{ ...CONTROLLER, everyMilliseconds: 100 }];
+    const world = await holding({ seed, controllers });
+    const { link } = world.machine("a");
+    world.pin("b");
+    await world.until(() => world.speakers().join() === "b");
+    await world.pass(2);
+    // Four of ten messages are up to 3 s late, and then the watch is too.
+    Object.assign(link, { late: 4, lateMilliseconds: 3_000 });
+    world.pin("a");
+    await world.pass(1 + seed / 75);
+    link.watchLag = 1_000;
+    world.pin("c");
+    await world.pass(3);
+    Object.assign(link, { late: 0, watchLag: 0 });
+    await world.pass(15);
+    assertHeld(world, "c");
+  }
+});

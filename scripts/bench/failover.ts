@@ -13,7 +13,7 @@ import type { Sallyport, Variant } from "../../tests/lab/sallyport.ts";
 import type { StreamResult } from "../../tests/lab/stream.ts";
 import type { Lab } from "../../tests/lab/hosts.ts";
 import { API_PORT, SERVICE_IP } from "../../tests/lab/hosts.ts";
-import { pause, until } from "../../tests/lab/wait.ts";
+import { pause } from "../../tests/lab/wait.ts";
 import { missing, programs } from "../../tests/support/needs.ts";
 import { bundle } from "../bundle.ts";
 import { PEER_WAYS, POWER_OFF_MILLISECONDS, WAYS } from "./failover_ways.ts";
@@ -21,6 +21,8 @@ import type { PeerWay, Way } from "./failover_ways.ts";
 import { failoverTables } from "./failover_tables.ts";
 import type { Group, Results, Run } from "./failover_tables.ts";
 import { splitOf } from "./failover_split.ts";
+import { followStatuses } from "./gateway_statuses.ts";
+import type { Statuses } from "./gateway_statuses.ts";
 import { agentRequests, idleCosts } from "./idle_cost.ts";
 import { startKeepalived } from "./keepalived.ts";
 import type { Keepalived } from "./keepalived.ts";
@@ -132,6 +134,7 @@ async function measureIdle(): Promise<NonNullable<Results["idle"]>> {
 
 async function measureSallyport(): Promise<readonly Group[]> {
   await using world = await bringUp();
+  await using statuses = await followStatuses(world.plane.kubeconfigPath);
   const groups: Group[] = [];
   for (const { variant, ways } of SERIES) {
     const chosen = ways.filter(({ what }) => what.includes(values.only));
@@ -140,7 +143,7 @@ async function measureSallyport(): Promise<readonly Group[]> {
     for (const way of chosen) {
       const runs = await repeated(
         { what: way.what, repair: () => world.repair() },
-        () => runOnce(world, way),
+        () => runOnce(world, { way, statuses }),
       );
       groups.push({ variant, way, runs });
     }
@@ -176,20 +179,19 @@ async function repeated(
   return runs;
 }
 
-async function runOnce(world: Sallyport, way: Way): Promise<Run> {
+async function runOnce(world: Sallyport, { way, statuses }: Once): Promise<Run> {
   const old = await world.holder();
   const log = (await world.controllerLog()).length;
+  let activeAt = NaN;
   const seen = await watched(world, async () => {
+    const active = statuses.next(({ phase, activeNodeName }) =>
+      phase === "Active" && activeNodeName !== undefined && activeNodeName !== old
+    );
     await way.sallyport(world, old);
-    await until("another holder", async () => {
-      const { phase, activeNodeName } = await world.status();
-      return phase === "Active" && activeNodeName !== old;
-    }, { timeoutMilliseconds: 30_000 });
+    activeAt = await active;
   });
-  const split = splitOf((await world.controllerLog()).slice(log), {
-    outage: seen.stream.outage,
-    status: await world.status(),
-  });
+  const { outage } = seen.stream;
+  const split = splitOf((await world.controllerLog()).slice(log), { outage, activeAt });
   return { ...runOf(seen), ...(split === undefined ? {} : { split }) };
 }
 
@@ -200,6 +202,11 @@ async function runPeerOnce(world: Keepalived, way: PeerWay): Promise<Run> {
       await world.takenOver();
     }),
   );
+}
+
+interface Once {
+  readonly way: Way;
+  readonly statuses: Statuses;
 }
 
 interface Seen {

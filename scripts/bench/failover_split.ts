@@ -1,12 +1,11 @@
 /** Where the time of a failover goes: outage = detect + decide + bind + announce. */
-import type { GatewayStatus } from "../../src/core/types.ts";
 import type { Span } from "../../tests/lab/stream.ts";
 
 /** Milliseconds; their sum is the outage. */
 export interface Split {
-  /** From the last packet that was answered to the observation on which the move was decided. */
+  /** From the last packet that was answered to the start of the tick that decided the move. */
   readonly detect: number;
-  /** From there until the deciding tick has written what it could. */
+  /** Until that tick has written what it could. */
   readonly decide: number;
   /** Until the VIP was bound, looked for on the wire, reported, and phase Active written; 0 where it was prepared. */
   readonly bind: number;
@@ -16,33 +15,34 @@ export interface Split {
 
 interface LogLine {
   readonly time: string;
-  readonly gateway?: string;
   readonly decision?: string;
+  /** Of a tick, milliseconds. */
+  readonly took?: number;
 }
 
 /**
- * Reads the controller's log of one failover, and the status that it led to. All clocks are this machine's.
+ * Reads the controller's log of one failover. All clocks are this machine's.
  *
+ * @param activeAt when phase Active of the new holder was seen
  * @returns undefined where the move is not in the log
  */
 export function splitOf(
   log: string,
-  { outage, status: { lastFailover } }: { readonly outage: Span; readonly status: GatewayStatus },
+  { outage, activeAt }: { readonly outage: Span; readonly activeAt: number },
 ): Split | undefined {
-  const end = outage.from + outage.milliseconds;
-  const decidedAt = Date.parse(lastFailover?.startTime ?? "");
-  const activeAt = decidedAt + (lastFailover?.durationMilliseconds ?? NaN);
-  const lines = log.split("\n").filter(Boolean).map((line): LogLine => JSON.parse(line));
-  const decided = lines.find(({ decision, time }) =>
-    decision === "FailOver" && Date.parse(time) >= decidedAt
-  );
-  if (decided === undefined || Number.isNaN(activeAt)) return undefined;
-  // A tick's lines are written at its end; a prepared takeover is one tick, which ends after phase Active.
-  const tickEnd = Math.min(Date.parse(decided.time), activeAt);
+  const lines = log.split("\n").filter((line) => line.startsWith("{"))
+    .map((line): LogLine => JSON.parse(line));
+  // A tick's lines are written at its end, the last one tells how long it took.
+  const first = lines.findIndex(({ decision }) => decision === "FailOver");
+  const last = lines.slice(Math.max(first, 0)).find(({ took }) => took !== undefined);
+  if (first < 0 || last?.took === undefined) return undefined;
+  const decidedAt = Date.parse(last.time) - last.took;
+  // A prepared takeover is one tick, which goes on for a little after phase Active.
+  const writtenAt = Math.min(Date.parse(last.time), activeAt);
   return {
     detect: decidedAt - outage.from,
-    decide: tickEnd - decidedAt,
-    bind: activeAt - tickEnd,
-    announce: end - activeAt,
+    decide: writtenAt - decidedAt,
+    bind: activeAt - writtenAt,
+    announce: outage.from + outage.milliseconds - activeAt,
   };
 }

@@ -36,10 +36,10 @@ export const EDITS: readonly Edit[] = [
     path: "metadata.namespace",
     lines: text(".Values.cilium.namespace"),
   })),
-  // After the last variable that the Deployment has already; the CronJob has none.
+  // The CronJob has no variables otherwise.
   {
     object: DEPLOYMENT,
-    path: `${IN_POD}.containers.controller.env.3`,
+    path: `${IN_POD}.containers.controller.env.-`,
     how: "add",
     lines: optional('include "sallyport.ciliumEnvironment" $', ({ column }) => [
       `${" ".repeat(column)}{{- . | nindent ${column} }}`,

@@ -12,9 +12,9 @@ export interface Place {
 export interface Edit {
   /** Of the object, as `idOf` writes it. */
   readonly object: string;
-  /** Keys with dots between; an element of a list by its `name` or its index. */
+  /** Keys with dots between; an element of a list by its `name` or its index, `-` for one more. */
   readonly path: string;
-  /** `replace` what is there, or `add` what is not; default `replace`. An index after the last element adds to a list. */
+  /** `replace` what is there, or `add` what is not; default `replace`. */
   readonly how?: "replace" | "add";
   /** The lines that stand for the entry. */
   readonly lines: (place: Place) => readonly string[];
@@ -98,9 +98,10 @@ function child(parent: unknown, key: string): unknown {
   return isParent(parent) ? parent[keyOf(parent, key)] : undefined;
 }
 
-/** A list's index for the name of its element. */
+/** In a list, the index of the element that is named. */
 function keyOf(parent: Parent, key: string): string {
   if (!Array.isArray(parent)) return key;
+  if (key === "-") return String(parent.length);
   const index = parent.findIndex((element) => isParent(element) && element["name"] === key);
   return index < 0 ? key : String(index);
 }

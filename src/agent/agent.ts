@@ -474,12 +474,11 @@ export class Agent {
           if (mac !== undefined && this.#speaking.has(ip)) {
             this.#tell({ event: "Conflict", ip, message: mac });
           }
+          this.#wake();
         },
+        // A wire that cannot be asked, since the interface is down, is asked again when the loop wakes by itself.
         (error: unknown) => this.#tell({ event: "Failed", ip, message: messageOf(error) }),
-      ).finally(() => {
-        this.#probing.delete(ip);
-        this.#wake();
-      });
+      ).finally(() => this.#probing.delete(ip));
     }
   }
 

@@ -36,11 +36,19 @@ export function isStale(lease: Lease, now: Milliseconds, timeoutSeconds: number)
     (lease.unchangedForMilliseconds ?? 0) >= timeout;
 }
 
+/** One period, with some allowance for a renewal that is on its way. */
+const MISSED_MILLISECONDS = 1.2 * RENEWAL_MILLISECONDS;
+
+/** How long a resident observer waits until it can tell whether the agent misses the renewal that is due. */
+export function untilMissed({ unchangedForMilliseconds = 0 }: Lease): Milliseconds {
+  return Math.max(0, MISSED_MILLISECONDS - unchangedForMilliseconds) + 1;
+}
+
 /** Tells whether the agent has missed a renewal: more than one period, with some allowance, has passed. */
 export function hasMissedRenewal(lease: Lease, now: Milliseconds): boolean {
   if (lease.renewedAt === undefined) return true;
   return now - lease.renewedAt >= RENEWAL_MILLISECONDS + CLOCK_GRAIN_MILLISECONDS ||
-    (lease.unchangedForMilliseconds ?? 0) > 1.2 * RENEWAL_MILLISECONDS;
+    (lease.unchangedForMilliseconds ?? 0) > MISSED_MILLISECONDS;
 }
 
 /** Tells whether all that the agent may have said since its last renewal has expired in its kernel. */

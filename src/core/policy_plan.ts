@@ -5,6 +5,7 @@ import { conditionsFrom } from "./conditions.ts";
 import type { Finding } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
 import type { GatewayOutcome } from "./gateway_plan.ts";
+import { POLICY_LABEL } from "./names.ts";
 import { freshReport } from "./reports.ts";
 import type { Change, Policy, PolicyStatus } from "./types.ts";
 
@@ -180,7 +181,8 @@ function conflicted(policy: Policy, { clash }: Verdict): Finding {
 }
 
 function clashMessage({ name }: Policy): string {
-  return `CiliumEgressGatewayPolicy '${name}' exists and is not ours; rename this policy or delete that object`;
+  return `CiliumEgressGatewayPolicy '${name}' exists and is not ours; rename this policy or delete that object, ` +
+    `or let Sallyport take it over in place: kubectl label ciliumegressgatewaypolicy ${name} ${POLICY_LABEL}=${name}`;
 }
 
 function gatewayNotFound({ spec }: Policy): string {

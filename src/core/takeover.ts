@@ -132,16 +132,13 @@ function release(
   // A report without the VIP is of a node that would first have to bind it.
   if (gone || (!claims && address === undefined)) return fenced ? {} : { fence };
   // Silence in an older term proves nothing: that renewal may have been held up on its way and overtaken by a claim.
-  const state = claims
-    ? "still speaks for the virtual IP"
-    : `has not yet acknowledged term ${term}`;
   if (fenced) {
-    return now - (lease.fencedAt ?? now) >= FENCE_MILLISECONDS ? {} : {
-      message: `${node} was told to fall silent and ${
-        claims ? "still reports that it speaks" : "has not answered"
-      }`,
-    };
+    const state = claims ? "still reports that it speaks" : "has not answered";
+    return now - (lease.fencedAt ?? now) >= FENCE_MILLISECONDS
+      ? {}
+      : { message: `${node} was told to fall silent and ${state}` };
   }
+  const state = claims ? "still speaks for the virtual IP" : `has not yet answered term ${term}`;
   return {
     message: `${node} ${state}`,
     ...(now - startedAt >= YIELD_MILLISECONDS ? { fence } : {}),

@@ -225,7 +225,10 @@ async function addPaperNode(plane: ControlPlane): Promise<() => void> {
         renewTime: new Date().toISOString().replace("Z", "000Z"),
       },
     });
-  await putNode(plane, PAPER, { labels: CANDIDATE, internalIP: "10.50.0.12" });
+  await putNode(plane, PAPER, {
+    labels: { "kubernetes.io/os": "linux", ...CANDIDATE },
+    internalIP: "10.50.0.12",
+  });
   await plane.api.patch(`/api/v1/nodes/${PAPER}`, {
     spec: { taints: [{ key: "sallyport.test/no-kubelet", effect: "NoSchedule" }] },
   });
