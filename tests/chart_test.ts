@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { chartFiles, committedFiles } from "../scripts/chart.ts";
 import { idOf } from "../scripts/chart/template.ts";
+import { NAMESPACE } from "../src/core/names.ts";
 import { ciliumPods, readEnvironment } from "../src/environment.ts";
 import { CHART, helm, HelmError, renderChart, runHelm } from "./support/helm.ts";
 import { type ControlPlaneOptions, controlPlaneTest } from "./support/control_plane.ts";
 import { kustomize, render } from "./support/kustomize.ts";
 import { missing, testWith } from "./support/needs.ts";
-import type { KubeObject } from "./support/raw_api.ts";
+import { eventually, type KubeObject } from "./support/raw_api.ts";
 
 testWith([kustomize], "k8s/chart is what scripts/chart.ts makes of k8s/ now", async () => {
   const [made, committed] = [await chartFiles(), await committedFiles()];
@@ -301,3 +302,55 @@ testWith([helm], "helm lint finds nothing", async () => {
   const report = await runHelm(["lint", "--strict", CHART]);
   assert.doesNotMatch(report, /\[(WARNING|ERROR)\]/);
 });
+
+const CLUSTER = { controllerManager: true, crds: false } as const satisfies ControlPlaneOptions;
+const INSTALLS = "helm installs the chart, changes how it runs, and takes all of it away but CRDs";
+
+if (missing([helm]) !== null) testWith([helm], INSTALLS, () => {});
+else {controlPlaneTest(INSTALLS, async (plane) => {
+    const { api } = plane;
+    const release = ["sallyport", "--kubeconfig", plane.kubeconfigPath, "-n", NAMESPACE];
+    const found = async (objects: readonly KubeObject[]) => {
+      const all: string[] = [];
+      for (const object of objects) {
+        const { status, body } = await api.request({ path: await api.pathOf(object) });
+        if (status !== 200) continue;
+        const { metadata } = body as KubeObject;
+        all.push(`${idOf(object)} ${metadata.uid} ${metadata.generation ?? "-"}`);
+      }
+      return all;
+    };
+    // As docs/install.md says.
+    await runHelm(["install", ...release, CHART, "--create-namespace", "--take-ownership"]);
+    const defaults = await renderChart();
+    const first = await found(defaults);
+    assert.equal(first.length, defaults.length);
+    const namespace = await api.get(`/api/v1/namespaces/${NAMESPACE}`);
+    assert.equal(namespace.metadata.labels?.["pod-security.kubernetes.io/enforce"], "privileged");
+
+    await runHelm(["upgrade", ...release, CHART]);
+    assert.deepEqual(await found(defaults), first);
+
+    await runHelm(["upgrade", ...release, CHART, "--set", "run=cronjob,agent.enabled=false"]);
+    const cronJob = await renderChart("run=cronjob", "agent.enabled=false");
+    assert.equal((await found(cronJob)).length, cronJob.length);
+    const kept = new Set(cronJob.map(idOf));
+    const dropped = defaults.filter((object) => !kept.has(idOf(object)));
+    assert.deepEqual(
+      dropped.map(({ kind }) => kind).sort(),
+      ["DaemonSet", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"],
+    );
+    await eventually(
+      "what the server needed is gone",
+      async () => (await found(dropped)).length === 0,
+    );
+
+    await runHelm(["uninstall", ...release]);
+    const crds = cronJob.filter(({ kind }) => kind === "CustomResourceDefinition");
+    await eventually(
+      "all is gone but CRDs",
+      async () => (await found(cronJob)).length === crds.length,
+      { timeoutMilliseconds: 60_000 },
+    );
+    assert.equal((await found(crds)).length, 2);
+  }, CLUSTER);}

@@ -19,7 +19,7 @@ import { bundle } from "../bundle.ts";
 import { PEER_WAYS, POWER_OFF_MILLISECONDS, WAYS } from "./failover_ways.ts";
 import type { PeerWay, Way } from "./failover_ways.ts";
 import { failoverTables } from "./failover_tables.ts";
-import type { Group, Results, Run } from "./failover_tables.ts";
+import type { Group, PeerGroup, Results, Run } from "./failover_tables.ts";
 import { splitOf } from "./failover_split.ts";
 import { followStatuses } from "./gateway_statuses.ts";
 import type { Statuses } from "./gateway_statuses.ts";
@@ -141,42 +141,47 @@ async function measureSallyport(): Promise<readonly Group[]> {
     if (chosen.length === 0) continue;
     await world.vary(variant);
     for (const way of chosen) {
-      const runs = await repeated(
+      const series = await repeated(
         { what: way.what, repair: () => world.repair() },
         () => runOnce(world, { way, statuses }),
       );
-      groups.push({ variant, way, runs });
+      groups.push({ variant, way, ...series });
     }
   }
   return groups;
 }
 
-async function measureKeepalived(): Promise<Results["peers"]> {
+async function measureKeepalived(): Promise<readonly PeerGroup[]> {
   await using world = await startKeepalived();
-  const peers = new Map<string, readonly Run[]>();
+  const peers: PeerGroup[] = [];
   for (const way of PEER_WAYS) {
-    const wanted = WAYS.some(({ what, peer }) => peer === way.what && what.includes(values.only));
-    if (!wanted) continue;
-    const what = `keepalived: ${way.what}`;
-    peers.set(
-      way.what,
-      await repeated({ what, repair: () => world.repair() }, () => runPeerOnce(world, way)),
+    const { what } = way;
+    if (!WAYS.some((ours) => ours.peer === what && ours.what.includes(values.only))) continue;
+    const series = await repeated(
+      { what: `keepalived: ${what}`, repair: () => world.repair() },
+      () => runPeerOnce(world, way),
     );
+    peers.push({ what, ...series });
   }
-  return [...peers].map(([what, runs]) => ({ what, runs }));
+  return peers;
 }
 
+/** A run that fails is told of and counted; the others go on after repair. */
 async function repeated(
   { what, repair }: { readonly what: string; readonly repair: () => Promise<void> },
   once: () => Promise<Run>,
-): Promise<readonly Run[]> {
+): Promise<{ readonly runs: readonly Run[]; readonly failed: number }> {
   const runs: Run[] = [];
   for (let count = 0; count < RUNS; count++) {
-    runs.push(await once());
+    try {
+      runs.push(await once());
+    } catch (error) {
+      say(`${what}: ${error}`);
+    }
     await repair();
   }
   say(`${what}: ${runs.map(describe).join(", ")}`);
-  return runs;
+  return { runs, failed: RUNS - runs.length };
 }
 
 async function runOnce(world: Sallyport, { way, statuses }: Once): Promise<Run> {

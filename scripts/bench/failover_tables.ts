@@ -18,15 +18,24 @@ export interface Run {
   readonly split?: Split;
 }
 
-export interface Group {
+interface Runs {
+  readonly runs: readonly Run[];
+  /** How many more runs there were in which nobody took over. */
+  readonly failed: number;
+}
+
+export interface Group extends Runs {
   readonly variant: Variant;
   readonly way: Way;
-  readonly runs: readonly Run[];
+}
+
+export interface PeerGroup extends Runs {
+  readonly what: string;
 }
 
 export interface Results {
   readonly groups: readonly Group[];
-  readonly peers: readonly { readonly what: string; readonly runs: readonly Run[] }[];
+  readonly peers: readonly PeerGroup[];
   readonly idle?: {
     readonly agents: readonly { readonly role: string; readonly cost: IdleCost }[];
     readonly requestsPerSecond: number;
@@ -62,16 +71,18 @@ function mainTable({ groups, peers }: Results): Table {
       "target",
       "",
     ],
-    rows: groups.filter(({ variant }) => isDefault(variant)).map(({ way, runs }) => {
+    rows: groups.filter(({ variant }) => isDefault(variant)).map((group) => {
+      const { way, runs, failed } = group;
       const peer = peers.find(({ what }) => what === way.peer);
       return [
         way.what,
-        outages(runs),
+        outages(group),
         contests(runs),
-        peer === undefined ? "" : `${outages(peer.runs)} (${peer.what})`,
+        peer === undefined ? "" : `${outages(peer)} (${peer.what})`,
         peer === undefined ? "" : contests(peer.runs),
         way.target === undefined ? "" : `<= ${way.target}`,
         verdict([
+          failed === 0,
           way.target === undefined || percentile(outagesOf(runs), 99) <= way.target,
           peer === undefined || isNoWorse(runs, peer.runs),
           way.overlaps === true || runs.every(({ contested }) => contested === 0),
@@ -85,7 +96,8 @@ function variantTable({ groups }: Results): Table {
   return {
     title: "Other settings",
     head: ["what happens to the holder", "standby", "peers", "outage", "two answer", "target", ""],
-    rows: groups.filter(({ variant }) => !isDefault(variant)).map(({ variant, way, runs }) => {
+    rows: groups.filter(({ variant }) => !isDefault(variant)).map((group) => {
+      const { variant, way, runs, failed } = group;
       // 100 ms are wanted of prepared standbys only.
       const target = variant.standby === "Unbound" && way.what !== "power-off"
         ? undefined
@@ -94,10 +106,11 @@ function variantTable({ groups }: Results): Table {
         way.what,
         variant.standby ?? "",
         variant.peers ? "yes" : "no",
-        outages(runs),
+        outages(group),
         contests(runs),
         target === undefined ? "" : `<= ${target}`,
         verdict([
+          failed === 0,
           target === undefined || percentile(outagesOf(runs), 99) <= target,
           runs.every(({ contested }) => contested === 0),
         ]),
@@ -150,11 +163,11 @@ function outagesOf(runs: readonly Run[]): readonly number[] {
   return runs.map(({ outage }) => outage);
 }
 
-function outages(runs: readonly Run[]): string {
+function outages({ runs, failed }: Runs): string {
   const all = outagesOf(runs);
-  return [percentile(all, 50), percentile(all, 99), Math.max(...all)].map((value) =>
-    value.toFixed(0)
-  ).join(" / ");
+  const figures = [percentile(all, 50), percentile(all, 99), Math.max(...all)];
+  const text = figures.map((value) => value.toFixed(0)).join(" / ");
+  return failed === 0 ? text : `${text}, ${failed} failed`;
 }
 
 function contests(runs: readonly Run[]): string {

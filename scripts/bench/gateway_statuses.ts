@@ -25,7 +25,8 @@ export async function followStatuses(kubeconfig: string): Promise<Statuses> {
     },
     keyOf: ({ uid }) => uid,
     onChange([gateway]) {
-      for (const notice of gateway === undefined ? [] : waiting) notice(gateway.status);
+      if (gateway === undefined) return;
+      for (const notice of waiting) notice(gateway.status);
     },
     signal: stop.signal,
   }).run();

@@ -62,7 +62,7 @@ try {
   await client.close();
   const text = [
     `\`npm run bench\` on ${machine()}: the bundled \`functions/tick\`, from its process's start to its exit, against a real`,
-    "kube-apiserver and etcd on the same machine. Nodes of about 10 kB and Cilium pods of about 6 kB, two gateways and three",
+    "kube-apiserver and etcd on the same machine. Nodes of about 10 kB and Cilium pods of about 8 kB, two gateways and three",
     `policies (\`k8s/examples/demo\`), up to 10 candidates. Authenticated by ${pod.how}. Median of ${RUNS} runs (least to most).`,
     "",
     tables.map(markdown).join("\n\n"),

@@ -212,7 +212,7 @@ async function serveServiceAddress(lab: Lab, port: string): Promise<void> {
   );
 }
 
-/** Adds the node without a kubelet; nothing is scheduled there. Returns what ends its heartbeat. */
+/** Adds the node without a kubelet; nothing is scheduled there that does not tolerate everything. Returns what ends its heartbeat. */
 async function addPaperNode(plane: ControlPlane): Promise<() => void> {
   const renew = () =>
     plane.api.apply({
@@ -231,6 +231,11 @@ async function addPaperNode(plane: ControlPlane): Promise<() => void> {
   });
   await plane.api.patch(`/api/v1/nodes/${PAPER}`, {
     spec: { taints: [{ key: "sallyport.test/no-kubelet", effect: "NoSchedule" }] },
+  });
+  // Without room for it, the scheduler would not give it the DaemonSet's pod.
+  const room = { cpu: "1", memory: "1Gi", pods: "10" };
+  await plane.api.patch(`/api/v1/nodes/${PAPER}/status`, {
+    status: { capacity: room, allocatable: room },
   });
   await renew();
   const timer = setInterval(() => void renew().catch(() => {}), HEARTBEAT_MILLISECONDS);

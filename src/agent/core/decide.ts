@@ -7,6 +7,7 @@ import { byText } from "../../core/order.ts";
 import { virtualIPOf } from "../../core/reports.ts";
 import type { Gateway, Report, ReportedAddress, ReportedFailure } from "../../core/types.ts";
 import {
+  claimableTerm,
   DISCONNECTED_PROBE_MILLISECONDS,
   hasDuty,
   isDisconnected,
@@ -63,7 +64,7 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
     announce: due.map(({ binding }) => ({ ip: binding.ip, interfaces: binding.speakOn })),
     probe: stay.filter((binding) => isProbeDue(binding, { view, pace }))
       .map(({ ip, speakOn }) => ({ ip, interfaces: speakOn })),
-    report: view.gateways === undefined ? undefined : reportOf(view, { stay, claims, failures }),
+    report: view.gateways === undefined ? undefined : reportOf(view, { stay, failures }),
     claims,
     ping: pingTargets(view),
     mayExit: leave && unbind.length === 0,
@@ -156,8 +157,8 @@ function mayLeave(view: AgentView, pace: Pace): boolean {
 
 /** The claim that must be acknowledged before the first packet, and stand in the Lease until after the last. */
 function claimOf(binding: Binding, view: AgentView): readonly (readonly [string, number])[] {
-  const term = view.gateways?.find(({ uid }) => uid === binding.uid)?.status.term;
-  return term !== undefined && hasDuty(binding, view) ? [[binding.uid, term]] : [];
+  const term = isReportable(binding, view) ? claimableTerm(binding, view) : undefined;
+  return term === undefined ? [] : [[binding.uid, term]];
 }
 
 function isAnnouncementDue(ip: string, { view, pace }: { view: AgentView; pace: Pace }): boolean {
@@ -183,11 +184,10 @@ function reportOf(
   view: AgentView,
   context: {
     stay: readonly Binding[];
-    claims: Readonly<Record<string, number>>;
     failures: readonly ReportedFailure[];
   },
 ): Report {
-  const { stay, claims, failures } = context;
+  const { stay, failures } = context;
   const ours = new Set(view.bindings.map(({ ip }) => ip));
   return {
     interfaces: view.interfaces.filter(({ name }) => name !== "lo").map((
@@ -200,7 +200,7 @@ function reportOf(
         .map(({ ip, prefixLength }) => `${ip}/${prefixLength}`),
     })),
     ...(view.cilium === undefined ? {} : { cilium: view.cilium }),
-    addresses: stay.flatMap((binding) => reportedBinding(binding, { view, claims })),
+    addresses: stay.flatMap((binding) => reportedBinding(binding, view)),
     failures,
     unreachable: Object.entries(pingTargets(view))
       .filter(([, addresses]) =>
@@ -211,14 +211,15 @@ function reportOf(
   };
 }
 
-/** A VIP is reported once it was read back from the kernel and the wire was looked at. */
-function reportedBinding(
-  binding: Binding,
-  { view, claims }: { view: AgentView; claims: Readonly<Record<string, number>> },
-): readonly ReportedAddress[] {
+/** A VIP is reported, and with it claimed, once it was read back from the kernel and the wire was looked at. */
+function isReportable(binding: Binding, view: AgentView): boolean {
+  return isInKernel(binding, view) && view.probes.has(binding.ip);
+}
+
+function reportedBinding(binding: Binding, view: AgentView): readonly ReportedAddress[] {
   const gateway = view.gateways?.find(({ uid }) => uid === binding.uid);
-  const probe = view.probes.get(binding.ip);
-  if (!isInKernel(binding, view) || probe === undefined || gateway === undefined) return [];
+  if (!isReportable(binding, view) || gateway === undefined) return [];
+  const mac = view.probes.get(binding.ip)?.mac;
   return [{
     gateway: binding.gateway,
     uid: binding.uid,
@@ -226,9 +227,8 @@ function reportedBinding(
     ip: binding.ip,
     interface: binding.interface,
     boundAt: binding.boundAt,
-    speaking: (claims[binding.uid] !== undefined && hasDuty(binding, view)) ||
-      view.speaking.has(binding.ip),
-    ...(probe.mac === undefined ? {} : { conflict: probe.mac }),
+    speaking: claimableTerm(binding, view) !== undefined || view.speaking.has(binding.ip),
+    ...(mac === undefined ? {} : { conflict: mac }),
   }];
 }
 

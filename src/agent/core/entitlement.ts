@@ -3,7 +3,8 @@
  *
  * Speech is a kernel permission that expires by itself 3 s after the renewal that it rests on was *sent*. It needs all of
  *  1. duty: the gateway's status names this node, in phase Active, and this VIP;
- *  2. claim: a renewal that said "I speak, in this term" was answered. So a Lease that does not say so proves silence;
+ *  2. claim: a renewal that said "I speak, in this term" was answered; the elected node claims in advance. So a Lease
+ *     that does not say so proves silence;
  *  3. no fence: that answer carries no fence above the term. So a controller that fenced the Lease, against the version
  *     that showed it silent or expired, knows that no later renewal leads to speech;
  *  4. freshness: the renewal was sent less than 3 s ago. Or, cut off from the API server, a look on the wire since then
@@ -11,6 +12,7 @@
  */
 import { SPEECH_MILLISECONDS } from "../../core/heartbeat.ts";
 import { virtualIPOf } from "../../core/reports.ts";
+import type { Gateway } from "../../core/types.ts";
 import type { AgentView, Binding } from "./view.ts";
 
 /** Cut off from the API server, the wire is looked at this often. */
@@ -34,13 +36,33 @@ export function hasDuty(binding: Binding, view: AgentView): boolean {
     return binding.claimedTerm !== undefined;
   }
   if (view.gateways === undefined) return standsAlone(binding, view);
-  if (gateway === undefined) return false;
-  // The VIP of the term is that of the status; the one in spec may be newer, and its term has then not begun.
-  const { activeNodeName, phase, term = 0, egressIP = virtualIPOf(gateway) } = gateway.status;
-  if (egressIP !== binding.ip) return false;
-  if (activeNodeName !== view.nodeName || phase !== "Active" || term <= 0) return false;
-  if ((view.fence[gateway.uid] ?? 0) > term) return false;
+  const term = gateway && namedTerm(binding, { gateway, view });
+  if (term === undefined || gateway?.status.phase !== "Active") return false;
   return !isDisconnected(view) || (binding.claimedTerm === term && standsAlone(binding, view));
+}
+
+/**
+ * The term for which this node is to claim the VIP; undefined: none. The elected node claims it while the handover is
+ * still under way, so that its first packet need not wait for a renewal once it may speak.
+ */
+export function claimableTerm(binding: Binding, view: AgentView): number | undefined {
+  const gateway = view.gateways?.find(({ uid }) => uid === binding.uid);
+  if (gateway === undefined) return undefined;
+  if (!hasDuty(binding, view) && (isDisconnected(view) || gateway.status.phase !== "Preparing")) {
+    return undefined;
+  }
+  return namedTerm(binding, { gateway, view });
+}
+
+/** The term in which the gateway's status names this node and this VIP, unless a fence forbids it. */
+function namedTerm(
+  binding: Binding,
+  { gateway, view }: { readonly gateway: Gateway; readonly view: AgentView },
+): number | undefined {
+  // The VIP of the term is that of the status; the one in spec may be newer, and its term has then not begun.
+  const { activeNodeName, term = 0, egressIP = virtualIPOf(gateway) } = gateway.status;
+  if (egressIP !== binding.ip || activeNodeName !== view.nodeName || term <= 0) return undefined;
+  return (view.fence[gateway.uid] ?? 0) > term ? undefined : term;
 }
 
 /** What was seen on the wire before the API server was lost says nothing: a standby hears the holder there. */

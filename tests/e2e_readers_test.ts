@@ -1,8 +1,8 @@
 /** What the programs of the suite print, read back. */
 import assert from "node:assert/strict";
-import { readFlows } from "./flows.ts";
-import { readCapture, wrongSource } from "./outside.ts";
-import { readFate } from "./pod.ts";
+import { readFlows } from "./e2e/flows.ts";
+import { readCapture, wrongSource } from "./e2e/outside.ts";
+import { readFate } from "./e2e/pod.ts";
 
 Deno.test("flows give losses, their longest stretch, and each change of source", () => {
   const result = readFlows([
