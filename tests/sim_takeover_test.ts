@@ -268,6 +268,13 @@ Deno.test("a node that cannot bind the VIP is passed over after 5 s at the lates
   assert.equal(reasons?.[0]?.type, "BindFailed");
 });
 
+Deno.test("a VIP that no node can bind is not handed round and round", async () => {
+  const world = new World({ controllers: [CONTROLLER] });
+  for (const name of ["a", "b", "c"]) world.machine(name).cannotBind = true;
+  await world.pass(40);
+  assert.ok((world.gateway()?.status.term ?? 0) <= 3, "each node is tried once");
+});
+
 Deno.test("another VIP in spec is a term of its own: the old one serves until the new one is bound", async () => {
   const world = await holding();
   const begin = world.time.now;

@@ -11,6 +11,7 @@ import type {
   AgentPlan,
   AgentView,
   Announcements,
+  BindFailure,
   Binding,
   HostInterface,
   Probe,
@@ -97,7 +98,7 @@ export class Agent {
   readonly #probing = new Set<string>();
   readonly #announcements = new Map<string, Announcements>();
   readonly #announcing = new Map<string, AbortController>();
-  readonly #bindFailures = new Map<string, string>();
+  readonly #bindFailures = new Map<string, BindFailure>();
   readonly #stop = new AbortController();
 
   #gateways: readonly Gateway[] | undefined;
@@ -331,8 +332,8 @@ export class Agent {
         changed = true;
       } catch (error) {
         const message = messageOf(error);
-        if (this.#bindFailures.get(ip) !== message) changed = true;
-        this.#bindFailures.set(ip, message);
+        if (this.#bindFailures.get(ip)?.message !== message) changed = true;
+        this.#bindFailures.set(ip, { message, at: this.#now() });
         this.#tell({ event: "BindFailed", ip, message });
       }
     }

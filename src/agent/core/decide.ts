@@ -3,6 +3,7 @@
  *
  * Pure, as the controller's: no clock, no I/O. The loop looks, decides, acts, and looks again.
  */
+import { BIND_RETRY_MILLISECONDS } from "../../core/eligibility.ts";
 import { byText } from "../../core/order.ts";
 import { virtualIPOf } from "../../core/reports.ts";
 import type { Gateway, Report, ReportedAddress, ReportedFailure } from "../../core/types.ts";
@@ -41,9 +42,8 @@ export const DEFAULT_PACE: Pace = {
 /** Decides what this agent does next. */
 export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
   const wanted = wantedGateways(view);
-  const placed = wanted.map((gateway) => ({ gateway, place: placeFor(gateway, view) }));
-  const failures = placed.flatMap(({ gateway, place }) => failureOf(gateway, { place, view }));
-  const bind = placed.flatMap(({ gateway, place }) => bindingToMake(gateway, { place, view }));
+  const failures = (view.gateways ?? []).flatMap((gateway) => failureOf(gateway, { wanted, view }));
+  const bind = wanted.flatMap((gateway) => bindingToMake(gateway, view));
   const leave = view.leavingAt !== undefined && mayLeave(view, pace);
   const unbind = view.bindings.filter((binding) => isToGo(binding, { wanted, view, leave }));
   const stay = view.bindings.filter((binding) => !unbind.includes(binding));
@@ -68,7 +68,7 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
     claims,
     ping: pingTargets(view),
     mayExit: leave && unbind.length === 0,
-    failures,
+    failures: failures.filter((failure) => wanted.some(({ name }) => name === failure.gateway)),
   };
 }
 
@@ -92,22 +92,31 @@ function placeFor(gateway: Gateway, { interfaces, defaultRouteInterface }: Agent
   return placementOf(virtualIPOf(gateway) ?? "", { listed, interfaces, defaultRouteInterface });
 }
 
+/**
+ * Why a gateway's VIP cannot be bound here. Told of all gateways, not only of those that want it here: a node that is
+ * passed over for a reason must go on giving it, else it would be elected again at once.
+ */
 function failureOf(
   gateway: Gateway,
-  { place, view }: { place: Placed; view: AgentView },
+  { wanted, view }: { wanted: readonly Gateway[]; view: AgentView },
 ): readonly ReportedFailure[] {
+  const ip = virtualIPOf(gateway);
+  if (ip === undefined) return [];
+  const place = placeFor(gateway, view);
   if ("reason" in place) {
     return [{ gateway: gateway.name, reason: place.reason, message: place.message }];
   }
-  const message = view.bindFailures.get(virtualIPOf(gateway) ?? "");
-  return message === undefined ? [] : [{ gateway: gateway.name, reason: "BindFailed", message }];
+  const failure = view.bindFailures.get(ip);
+  if (failure === undefined) return [];
+  const forgotten = !wanted.includes(gateway) && view.now - failure.at >= BIND_RETRY_MILLISECONDS;
+  return forgotten
+    ? []
+    : [{ gateway: gateway.name, reason: "BindFailed", message: failure.message }];
 }
 
 /** A VIP that is not bound yet, or whose address somebody removed, or that is to be spoken for on other interfaces. */
-function bindingToMake(
-  gateway: Gateway,
-  { place, view }: { place: Placed; view: AgentView },
-): AgentPlan["bind"] {
+function bindingToMake(gateway: Gateway, view: AgentView): AgentPlan["bind"] {
+  const place = placeFor(gateway, view);
   const ip = virtualIPOf(gateway);
   if (ip === undefined || "reason" in place) return [];
   const binding = view.bindings.find((other) => other.uid === gateway.uid && other.ip === ip);

@@ -58,6 +58,11 @@ export interface Announcements {
   readonly lastAt: number;
 }
 
+export interface BindFailure {
+  readonly message: string;
+  readonly at: number;
+}
+
 export interface AgentView {
   readonly nodeName: string;
   readonly now: number;
@@ -79,7 +84,8 @@ export interface AgentView {
   /** By VIP. */
   readonly probes: ReadonlyMap<string, Probe>;
   readonly announcements: ReadonlyMap<string, Announcements>;
-  readonly bindFailures: ReadonlyMap<string, string>;
+  /** By VIP: what kept it from being bound at the last attempt. */
+  readonly bindFailures: ReadonlyMap<string, BindFailure>;
   readonly cilium: Report["cilium"];
   /** Addresses that missed their pings. */
   readonly unreachable: ReadonlySet<string>;
