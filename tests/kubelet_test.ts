@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { startAgent } from "../src/agent/run_agent.ts";
 import { AGENT_APP, NAMESPACE } from "../src/core/names.ts";
 import { CANDIDATE, KubeletCluster, kubeletNeeds, PAPER, REAL } from "./kubelet/cluster.ts";
-import type { Memory } from "./kubelet/node.ts";
+import type { Confinement, Memory } from "./kubelet/node.ts";
 import { until } from "./lab/wait.ts";
 import { clientOf } from "./support/cluster.ts";
 import { say } from "./support/control_plane_binary.ts";
@@ -19,6 +19,18 @@ const OURS = "/apis/network.deckhouse.io/v1alpha1";
 const VIP = "10.60.0.200";
 /** As `ip addr` shows an address that the agent bound. */
 const BOUND = new RegExp(` ${VIP}/32 .* eth1:egw$`, "m");
+
+/** What the manifests ask for, as the kernel has it. */
+const CONTROLLER: Confinement = {
+  uid: 65_532,
+  capabilities: 0,
+  noNewPrivileges: true,
+  seccomp: true,
+  readOnlyRoot: true,
+};
+
+/** NET_ADMIN and NET_RAW are capabilities 12 and 13. */
+const AGENT: Confinement = { ...CONTROLLER, uid: 0, capabilities: 1 << 12 | 1 << 13 };
 
 /** Prefers the node without a kubelet, as pods of the controller cannot be scheduled to a cordoned one. */
 const PRIMARY: KubeObject = {
@@ -217,9 +229,9 @@ async function scheduledJob(world: World): Promise<void> {
   await world.holds("primary", REAL, 60_000);
   world.note(`CronJob's Job to gateway moved: ${elapsed(made)}`);
   await world.ciliumSendsTo(REAL);
-  const [pod] = await cluster.pods(NAMESPACE, `job-name=${job.metadata.name}`);
-  assert.ok(pod);
+  const pod = await cluster.podReady(NAMESPACE, `job-name=${job.metadata.name}`);
   world.noteMemory("CronJob's pod", await cluster.node.memoryOf(pod));
+  assert.deepEqual(await cluster.node.confinementOf(pod), CONTROLLER);
 
   await api.delete(`${CRONJOB}?propagationPolicy=Foreground`);
   await until("the CronJob's pods to be gone", async () => {
@@ -245,6 +257,7 @@ async function deployment(world: World): Promise<void> {
   await world.cordon(PAPER, false);
   await world.holds("primary", PAPER);
   world.noteMemory("Deployment's pod", await cluster.node.memoryOf(pod));
+  assert.deepEqual(await cluster.node.confinementOf(pod), CONTROLLER);
 }
 
 async function daemonSet(world: World): Promise<void> {
@@ -274,6 +287,7 @@ async function daemonSet(world: World): Promise<void> {
   );
   assert.deepEqual(await cluster.lab.whoAnswers(VIP), [await publicMac()]);
   world.noteMemory("DaemonSet's pod", await cluster.node.memoryOf(pod));
+  assert.deepEqual(await cluster.node.confinementOf(pod), AGENT);
 
   await api.delete(`/api/v1/namespaces/${NAMESPACE}/pods/${pod.metadata.name}`);
   world.note(

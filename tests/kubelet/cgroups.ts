@@ -1,4 +1,5 @@
 /** A cgroup of its own for a node, in every hierarchy of the machine: version 1, or version 2 alone. */
+import { isAlive } from "../lab/network.ts";
 import { exists } from "../support/cache.ts";
 import type { Need } from "../support/needs.ts";
 
@@ -73,7 +74,9 @@ export class Cgroup {
     this.mounts = all.map(({ type, controllers }) => type === "cgroup" ? controllers : type);
   }
 
+  /** @param name as `sallyport-PID-…`; those whose process is gone are removed first */
   static async make(name: string): Promise<Cgroup> {
+    await sweep();
     const cgroup = new Cgroup(name, hierarchies());
     for (const folder of cgroup.folders) {
       await Deno.mkdir(folder);
@@ -110,6 +113,17 @@ function parentOf({ type, controllers, mountPoint }: Hierarchy): string {
   const own = mountPoint + (line?.split(":")[2] ?? "").replace(/\/$/, "");
   // In a container, the mount shows its own part alone.
   return exists(own) ? own : mountPoint;
+}
+
+/** Removes what runs left behind that were killed. */
+async function sweep(): Promise<void> {
+  for (const hierarchy of hierarchies()) {
+    const parent = parentOf(hierarchy);
+    for (const { name } of Deno.readDirSync(parent)) {
+      const [, pid] = /^sallyport-(\d+)-/.exec(name) ?? [];
+      if (pid !== undefined && !isAlive(Number(pid))) await removeTree(`${parent}/${name}`);
+    }
+  }
 }
 
 async function removeTree(folder: string): Promise<void> {

@@ -81,7 +81,7 @@ export class KubeletCluster implements AsyncDisposable {
     const stack = new AsyncDisposableStack();
     try {
       const dir = await Deno.makeTempDir({ prefix: "sallyport-kubelet-" });
-      stack.defer(() => Deno.remove(dir, { recursive: true }));
+      stack.defer(() => removeAll(dir));
       const kubeletUser = `system:node:${REAL}`;
       const [plane, lab, images, { kubelet, "kube-scheduler": scheduler }] = await Promise.all([
         startControlPlane({
@@ -194,6 +194,15 @@ export class KubeletCluster implements AsyncDisposable {
     }));
     return texts.length === 0 ? `No pod ${selector} in ${namespace}` : texts.join("\n");
   }
+}
+
+/** Once more when the kernel has not yet let go of everything. */
+async function removeAll(dir: string): Promise<void> {
+  await until(`${dir} to be removed`, () =>
+    Deno.remove(dir, { recursive: true }).then(
+      () => true,
+      (error) => error instanceof Deno.errors.NotFound,
+    ));
 }
 
 /** What kube-proxy does for the one service that everything needs, and masquerading of pods that go there. */

@@ -4,7 +4,7 @@
  */
 import type { Host } from "../lab/network.ts";
 import { until } from "../lab/wait.ts";
-import type { GuardedProcess } from "../support/guarded_process.ts";
+import { type GuardedProcess, spawnGuarded } from "../support/guarded_process.ts";
 import type { KubeObject } from "../support/raw_api.ts";
 import { Cgroup } from "./cgroups.ts";
 import { type Unpacked, unpackedPackages } from "./debian_packages.ts";
@@ -40,6 +40,15 @@ export interface Memory {
   readonly peakBytes: number;
 }
 
+export interface Confinement {
+  readonly uid: number;
+  /** Bits of those that are in force. */
+  readonly capabilities: number;
+  readonly noNewPrivileges: boolean;
+  readonly seccomp: boolean;
+  readonly readOnlyRoot: boolean;
+}
+
 export class KubeletNode implements AsyncDisposable {
   readonly name: string;
   readonly #options: NodeOptions;
@@ -63,12 +72,19 @@ export class KubeletNode implements AsyncDisposable {
     const join =
       'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done; shift; exec "$@"';
     const namespaces = ["--mount", "--pid", "--uts", "--cgroup", "--fork", "--mount-proc"];
-    const process = host.spawn([
+    const argv = [
+      ...host.prefix,
       ...["sh", "-c", join, "join", ...cgroup.folders, "--"],
       ...["unshare", ...namespaces, "--kill-child"],
       ...[SCRIPT, dir, ...cgroup.mounts],
-    ], {
+    ];
+    // The folder is large, so it goes even when this process is killed.
+    await Deno.writeTextFile(`${dir}/node.log`, "");
+    const process = spawnGuarded({
+      name: `node '${name}'`,
+      argv,
       log: `${dir}/node.log`,
+      scratch: dir,
       env: {
         PATH: `${unpacked.path}:${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`,
         LD_LIBRARY_PATH: unpacked.libraryPath,
@@ -124,7 +140,7 @@ export class KubeletNode implements AsyncDisposable {
 
   /** Memory of a pod that runs, by its cgroup. */
   async memoryOf(pod: KubeObject): Promise<Memory> {
-    const folder = `${this.#cgroup.memory}/kubepods/burstable/pod${pod.metadata.uid}`;
+    const folder = this.#cgroupOf(pod);
     const read = (...names: readonly string[]): Promise<string> => {
       const [name, ...others] = names;
       return Deno.readTextFile(`${folder}/${name}`)
@@ -136,6 +152,31 @@ export class KubeletNode implements AsyncDisposable {
       anonymousBytes: Number(anonymous),
       peakBytes: Number(await read("memory.max_usage_in_bytes", "memory.peak")),
     };
+  }
+
+  /** How the kernel confines the program of a pod with one container. */
+  async confinementOf(pod: KubeObject): Promise<Confinement> {
+    const folder = this.#cgroupOf(pod);
+    const { containerStatuses } = pod["status"] as {
+      readonly containerStatuses: readonly [{ readonly containerID: string }];
+    };
+    const id = containerStatuses[0].containerID.replace("containerd://", "");
+    const [pid] = (await Deno.readTextFile(`${folder}/${id}/cgroup.procs`)).split("\n");
+    const status = await Deno.readTextFile(`/proc/${pid}/status`);
+    const field = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(status)?.[1] ?? "";
+    const mounts = await Deno.readTextFile(`/proc/${pid}/mounts`);
+    return {
+      uid: Number(field("Uid")),
+      capabilities: Number.parseInt(field("CapEff"), 16),
+      noNewPrivileges: field("NoNewPrivs") === "1",
+      // 2: a filter.
+      seccomp: field("Seccomp") === "2",
+      readOnlyRoot: /^\S+ \/ \S+ ro,/m.test(mounts),
+    };
+  }
+
+  #cgroupOf({ metadata: { uid } }: KubeObject): string {
+    return `${this.#cgroup.memory}/kubepods/burstable/pod${uid}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
