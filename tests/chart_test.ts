@@ -6,7 +6,11 @@ import { idOf } from "../scripts/chart/template.ts";
 import { NAMESPACE } from "../src/core/names.ts";
 import { ciliumPods, readEnvironment } from "../src/environment.ts";
 import { CHART, helm, HelmError, renderChart, runHelm } from "./support/helm.ts";
-import { type ControlPlaneOptions, controlPlaneTest } from "./support/control_plane.ts";
+import {
+  type ControlPlane,
+  type ControlPlaneOptions,
+  controlPlaneTest,
+} from "./support/control_plane.ts";
 import { kustomize, render } from "./support/kustomize.ts";
 import { missing, testWith } from "./support/needs.ts";
 import { eventually, type KubeObject } from "./support/raw_api.ts";
@@ -225,6 +229,7 @@ function containerOf(objects: readonly KubeObject[]) {
     readonly template: {
       readonly spec: {
         readonly containers: readonly {
+          readonly image: string;
           readonly env: readonly { readonly name: string; readonly value: string }[];
         }[];
       };
@@ -303,37 +308,51 @@ testWith([helm], "helm lint finds nothing", async () => {
   assert.doesNotMatch(report, /\[(WARNING|ERROR)\]/);
 });
 
-const CLUSTER = { controllerManager: true, crds: false } as const satisfies ControlPlaneOptions;
-const INSTALLS = "helm installs the chart, changes how it runs, and takes all of it away but CRDs";
+/** A test of Helm against a real API server. */
+function installTest(
+  name: string,
+  fn: (plane: ControlPlane, release: readonly string[]) => Promise<void>,
+  options: ControlPlaneOptions,
+): void {
+  if (missing([helm]) !== null) return testWith([helm], name, () => {});
+  controlPlaneTest(
+    name,
+    (plane) => fn(plane, ["sallyport", "--kubeconfig", plane.kubeconfigPath, "-n", NAMESPACE]),
+    { crds: false, ...options },
+  );
+}
 
-if (missing([helm]) !== null) testWith([helm], INSTALLS, () => {});
-else {controlPlaneTest(INSTALLS, async (plane) => {
-    const { api } = plane;
-    const release = ["sallyport", "--kubeconfig", plane.kubeconfigPath, "-n", NAMESPACE];
-    const found = async (objects: readonly KubeObject[]) => {
-      const all: string[] = [];
-      for (const object of objects) {
-        const { status, body } = await api.request({ path: await api.pathOf(object) });
-        if (status !== 200) continue;
-        const { metadata } = body as KubeObject;
-        all.push(`${idOf(object)} ${metadata.uid} ${metadata.generation ?? "-"}`);
-      }
-      return all;
-    };
-    // As docs/install.md says.
-    await runHelm(["install", ...release, CHART, "--create-namespace", "--take-ownership"]);
+/** Those of the objects that are there, with what tells them from others of their name or from an earlier state. */
+async function versions(
+  { api }: ControlPlane,
+  objects: readonly KubeObject[],
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const object of objects) {
+    const { status, body } = await api.request({ path: await api.pathOf(object) });
+    if (status !== 200) continue;
+    const { metadata } = body as KubeObject;
+    found.push(`${idOf(object)} ${metadata.uid} ${metadata.generation ?? "-"}`);
+  }
+  return found;
+}
+
+installTest(
+  "helm installs the chart, changes how it runs, and takes all of it away but CRDs",
+  async (plane, release) => {
+    await runHelm(["install", ...release, CHART, "--create-namespace"]);
     const defaults = await renderChart();
-    const first = await found(defaults);
+    const first = await versions(plane, defaults);
     assert.equal(first.length, defaults.length);
-    const namespace = await api.get(`/api/v1/namespaces/${NAMESPACE}`);
+    const namespace = await plane.api.get(`/api/v1/namespaces/${NAMESPACE}`);
     assert.equal(namespace.metadata.labels?.["pod-security.kubernetes.io/enforce"], "privileged");
 
     await runHelm(["upgrade", ...release, CHART]);
-    assert.deepEqual(await found(defaults), first);
+    assert.deepEqual(await versions(plane, defaults), first);
 
     await runHelm(["upgrade", ...release, CHART, "--set", "run=cronjob,agent.enabled=false"]);
     const cronJob = await renderChart("run=cronjob", "agent.enabled=false");
-    assert.equal((await found(cronJob)).length, cronJob.length);
+    assert.equal((await versions(plane, cronJob)).length, cronJob.length);
     const kept = new Set(cronJob.map(idOf));
     const dropped = defaults.filter((object) => !kept.has(idOf(object)));
     assert.deepEqual(
@@ -342,15 +361,34 @@ else {controlPlaneTest(INSTALLS, async (plane) => {
     );
     await eventually(
       "what the server needed is gone",
-      async () => (await found(dropped)).length === 0,
+      async () => (await versions(plane, dropped)).length === 0,
     );
 
     await runHelm(["uninstall", ...release]);
     const crds = cronJob.filter(({ kind }) => kind === "CustomResourceDefinition");
     await eventually(
       "all is gone but CRDs",
-      async () => (await found(cronJob)).length === crds.length,
+      async () => (await versions(plane, cronJob)).length === 2,
       { timeoutMilliseconds: 60_000 },
     );
-    assert.equal((await found(crds)).length, 2);
-  }, CLUSTER);}
+    assert.equal((await versions(plane, crds)).length, 2);
+  },
+  { controllerManager: true },
+);
+
+installTest("helm takes over in place what kubectl installed", async (plane, release) => {
+  const objects = await renderChart();
+  await plane.api.apply(objects, { manager: "kubectl" });
+  const uids = async () =>
+    (await versions(plane, objects)).map((version) => version.replace(/ [^ ]*$/, ""));
+  const before = await uids();
+  const steps = [["install", "--take-ownership"], ["upgrade"]] as const;
+  for (const [index, [command, ...flags]] of steps.entries()) {
+    const tag = `controller.image.tag=0.1.${index}`;
+    await runHelm([command, ...release, CHART, ...flags, "--force-conflicts", "--set", tag]);
+    assert.deepEqual(await uids(), before);
+    const path = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/sallyport-controller`;
+    const { image } = containerOf([await plane.api.get(path)]);
+    assert.equal(image, `sallyport/controller:0.1.${index}`);
+  }
+}, {});

@@ -204,6 +204,17 @@ async function jobFromCronJob(world: World): Promise<void> {
   }, { timeoutMilliseconds: 30_000, everyMilliseconds: 100 });
   assert.equal(job.type, "Complete", await cluster.describe(NAMESPACE, "job-name=once"));
   await world.ciliumSendsTo(PAPER);
+  const [pod] = await cluster.pods(NAMESPACE, "job-name=once");
+  const events = await api.list("/api/v1/namespaces/default/events");
+  assert.deepEqual(
+    events.filter(({ involvedObject }) => (involvedObject as Involved).name === "primary")
+      .map((event) => event["reportingInstance"]),
+    [pod?.metadata.name],
+  );
+}
+
+interface Involved {
+  readonly name: string;
 }
 
 interface Ending extends KubeObject {

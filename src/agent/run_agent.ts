@@ -78,12 +78,16 @@ export function startAgent(client: KubeClient, options: RunAgentOptions): Runnin
   const asking = ciliumHealthz === undefined
     ? undefined
     : watchHealth(ciliumHealthz, { agent, signal: stop.signal });
-  const ended = agent.run().finally(async () => {
-    stop.abort();
-    pings[Symbol.dispose]();
-    await Promise.all([following, asking]);
-  });
-  return { agent, ended };
+  const run = async (): Promise<void> => {
+    try {
+      await agent.run();
+    } finally {
+      stop.abort();
+      pings[Symbol.dispose]();
+      await Promise.all([following, asking]);
+    }
+  };
+  return { agent, ended: run() };
 }
 
 async function watchHealth(

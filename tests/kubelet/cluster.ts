@@ -5,8 +5,9 @@
  *     host `a` of the lab: kubelet, containerd, pods     host `control`: the API server, as the nodes see it
  *     pods 10.88.0.0/24, and the service `kubernetes` by its own address, as kube-proxy would have it
  */
+import { dirname } from "node:path";
 import { CONTROL_PLANE_IP, type Lab, startLab } from "../lab/hosts.ts";
-import { namespaces } from "../lab/network.ts";
+import { isAlive, namespaces } from "../lab/network.ts";
 import { until } from "../lab/wait.ts";
 import { ciliumCrds } from "../support/cilium_crds.ts";
 import { putNode } from "../support/cluster.ts";
@@ -80,7 +81,7 @@ export class KubeletCluster implements AsyncDisposable {
   static async start(): Promise<KubeletCluster> {
     const stack = new AsyncDisposableStack();
     try {
-      const dir = await Deno.makeTempDir({ prefix: "sallyport-kubelet-" });
+      const dir = await scratchFolder();
       stack.defer(() => removeAll(dir));
       const kubeletUser = `system:node:${REAL}`;
       const [plane, lab, images, { kubelet, "kube-scheduler": scheduler }] = await Promise.all([
@@ -194,6 +195,19 @@ export class KubeletCluster implements AsyncDisposable {
     }));
     return texts.length === 0 ? `No pod ${selector} in ${namespace}` : texts.join("\n");
   }
+}
+
+const SCRATCH = "sallyport-kubelet-";
+
+/** Its name has our pid, so that what runs leave behind that were killed, 250 MB, is found by the next. */
+async function scratchFolder(): Promise<string> {
+  const dir = await Deno.makeTempDir({ prefix: `${SCRATCH}${Deno.pid}-` });
+  const parent = dirname(dir);
+  for await (const { name } of Deno.readDir(parent)) {
+    const [, pid] = new RegExp(`^${SCRATCH}(\\d+)-`).exec(name) ?? [];
+    if (pid !== undefined && !isAlive(Number(pid))) await removeAll(`${parent}/${name}`);
+  }
+  return dir;
 }
 
 /** Once more when the kernel has not yet let go of everything. */

@@ -74,7 +74,7 @@ export class AgentProcess {
       signal: this.#stop.signal,
     });
     this.process.after(0, () => {
-      duties.run();
+      void duties.run();
       this.#agent.run().then(() => this.#end("has left"), (error) => this.#end(`died: ${error}`));
     });
   }

@@ -1,5 +1,6 @@
 /** What must be so at every moment, whatever happens. Violations are collected, with the time and the cause. */
 import { BOUND_AT_ANNOTATION, HOSTNAME_LABEL, TERM_ANNOTATION } from "../../src/core/names.ts";
+import { claimsSpeech } from "../../src/core/reports.ts";
 import type { CiliumPolicy, Gateway, JsonObject } from "../../src/core/types.ts";
 import { decodeCiliumPolicy, decodeGateway } from "../../src/kube/decoders/kinds.ts";
 import { PATHS } from "../../src/kube/resources.ts";
@@ -14,7 +15,7 @@ import type { World } from "./world.ts";
 const OVERLAP_MILLISECONDS = 2_500;
 
 /** A node that was stopped in the middle of a command to its kernel finishes it before it can notice. */
-const THAW_MILLISECONDS = 100;
+const THAW_MILLISECONDS = 30;
 
 export class Invariants {
   readonly violations: string[] = [];
@@ -74,6 +75,10 @@ export class Invariants {
     );
     if (gateway === undefined) {
       return this.complain(`${machine.name} speaks for ${vip} without a duty`);
+    }
+    const lease = this.#world.lease(machine.name);
+    if (lease === undefined || !claimsSpeech(lease, vip)) {
+      this.complain(`${machine.name} speaks for ${vip} before its Lease says so`);
     }
     for (const policy of this.policiesOf(gateway.name)) {
       const way = `${nodeOf(policy)} with ${egressIPOf(policy)}`;

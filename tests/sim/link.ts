@@ -24,6 +24,8 @@ export class Link {
   onHeal: (() => void)[] = [];
   readonly #time: VirtualTime;
   readonly #server: ApiServer;
+  readonly #held: (() => void)[] = [];
+  #holding = false;
   #impairedAt = -Infinity;
 
   constructor(time: VirtualTime, server: ApiServer) {
@@ -63,6 +65,16 @@ export class Link {
     if (this.isImpaired) this.#impairedAt = this.#time.now;
   }
 
+  /** Holds the next write up on its way; whoever sent it gives up on it and sends it again. */
+  holdWrite(): void {
+    this.#holding = true;
+  }
+
+  /** What was held up arrives after all. */
+  release(): void {
+    for (const arrive of this.#held.splice(0)) this.#time.after(0, arrive);
+  }
+
   /** Carries one request and its answer; a lost one is never heard of again. */
   exchange(request: KubeRequest, receive: (answer: Answer | "refused") => void): void {
     const back = (answer: Answer | "refused") => {
@@ -71,10 +83,14 @@ export class Link {
         else this.noteFailure();
       });
     };
-    this.#time.after(this.#travel(), () => {
+    const arrive = () => {
       if (!this.requests) return this.noteFailure();
       back(this.#server.up ? this.#server.handle(request) : "refused");
-    });
+    };
+    if (this.#holding && request.method === "PATCH") {
+      this.#holding = false;
+      this.#held.push(arrive);
+    } else this.#time.after(this.#travel(), arrive);
   }
 
   /** When a watch event arrives that is sent now; later ones never overtake it. */

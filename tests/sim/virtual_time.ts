@@ -93,9 +93,8 @@ export class VirtualTime {
     const time = this;
     const real = { setTimeout, clearTimeout, Date, random: Math.random };
     class WorldDate extends Date {
-      constructor(...given: []) {
-        if (given.length > 0) super(...given);
-        else super(EPOCH + Math.floor(time.now) + (time.#current?.clockError ?? 0));
+      constructor(...given: [] | [number]) {
+        super(given[0] ?? WorldDate.now());
       }
       static override now(): number {
         return EPOCH + Math.floor(time.now) + (time.#current?.clockError ?? 0);

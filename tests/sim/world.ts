@@ -4,8 +4,8 @@
  * Controllers and agents are the real ones. `check` watches over every event.
  */
 import { NAMESPACE, PIN_ANNOTATION } from "../../src/core/names.ts";
-import type { Gateway } from "../../src/core/types.ts";
-import { decodeGateway } from "../../src/kube/decoders/kinds.ts";
+import type { Gateway, Lease } from "../../src/core/types.ts";
+import { decodeGateway, decodeLease } from "../../src/kube/decoders/kinds.ts";
 import { PATHS } from "../../src/kube/resources.ts";
 import { AgentProcess } from "./agent_process.ts";
 import { ApiServer } from "./api_server.ts";
@@ -98,6 +98,11 @@ export class World {
 
   gateway(name = "gw"): Gateway | undefined {
     return this.gateways().find((gateway) => gateway.name === name);
+  }
+
+  lease(node: string): Lease | undefined {
+    const decoded = decodeLease(this.server.get(PATHS.Lease, node));
+    return "object" in decoded ? decoded.object : undefined;
   }
 
   gateways(): readonly Gateway[] {

@@ -341,10 +341,12 @@ class RunningControlPlane implements ControlPlane {
   }
 
   async portWasTaken(): Promise<boolean> {
-    const logs = [this.#etcd, this.#apiServer].map((child) =>
-      child === undefined ? "" : readIfThere(child.log)
+    const logs = await Promise.all(
+      [this.#etcd, this.#apiServer].map(async (child) =>
+        child === undefined ? "" : await readIfThere(child.log)
+      ),
     );
-    return (await Promise.all(logs)).some((log) => log.includes("address already in use"));
+    return logs.some((log) => log.includes("address already in use"));
   }
 
   /** @throws Error when a part that it takes has ended */

@@ -61,7 +61,7 @@ export async function runHelm(args: readonly string[]): Promise<string> {
 }
 
 async function build(target: string): Promise<void> {
-  say(`Building Helm ${VERSION} for the tests, once for this machine: 2 to 3 minutes on two cores`);
+  say(`Building Helm ${VERSION} for the tests, once for this machine: some minutes on two cores`);
   const { success, stderr } = await new Deno.Command("go", {
     args: ["install", "-ldflags", "-s -w", `helm.sh/helm/v4/cmd/helm@${VERSION}`],
     env: { GOBIN: target, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" },

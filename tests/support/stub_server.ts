@@ -1,6 +1,12 @@
 /** A server that answers as the test says, and clusters that point at it. */
 import { Buffer } from "node:buffer";
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TlsOptions } from "node:tls";
@@ -44,7 +50,7 @@ export async function stub(
 ): Promise<Stub> {
   const seen: Seen[] = [];
   let sockets = 0;
-  const listener: RequestListener = async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const parts: Uint8Array[] = [];
     for await (const part of request) parts.push(part);
     const { method = "", headers } = request;
@@ -74,6 +80,7 @@ export async function stub(
     const { body } = reply;
     response.end(body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body));
   };
+  const listener: RequestListener = (request, response) => void answer(request, response);
   const server: Server = options.tls === undefined
     ? createServer(listener)
     : createTlsServer(options.tls, listener);
