@@ -14,16 +14,32 @@ await runProgram(async ({ environment, logger, signal }) => {
     args: process.argv.slice(2),
     options: { for: { type: "string", default: "0s" }, every: { type: "string", default: "5s" } },
   });
-  const client = createClient(await loadCluster(clusterOptions(environment)));
+  const pushgateway = environment.SALLYPORT_PUSHGATEWAY;
+  // Loaded here only: most ticks push nothing.
+  const metrics = pushgateway === undefined
+    ? undefined
+    : (await import("../src/http/pushed_metrics.ts")).createPushedMetrics(pushgateway);
+  const client = createClient(await loadCluster(clusterOptions(environment)), {
+    onRequest: (traffic) => metrics?.recordRequest(traffic),
+  });
   const succeeded = await runTicks(client, {
     forMilliseconds: parseDuration(values.for),
     everyMilliseconds: parseDuration(values.every),
     cilium: ciliumPods(environment),
     dryRun: environment.SALLYPORT_DRY_RUN,
-    onTick: (result) => logTick(logger, result),
-    onError: (error) => logger.error("{message}", { message: error.message }),
+    onTick: (result) => {
+      logTick(logger, result);
+      metrics?.recordTick(result);
+    },
+    onError: (error, durationMilliseconds) => {
+      logger.error("{message}", { message: error.message });
+      metrics?.recordFailedTick({ durationMilliseconds });
+    },
     signal,
   });
+  await metrics?.push().catch((error: Error) =>
+    logger.warn("{message}", { message: error.message })
+  );
   await client.close();
   return succeeded ? 0 : 1;
 });

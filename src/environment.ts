@@ -24,6 +24,10 @@ const schema = v.object({
   SALLYPORT_CILIUM_NAMESPACE: v.optional(v.string(), "kube-system"),
   SALLYPORT_CILIUM_SELECTOR: v.optional(v.string(), "k8s-app=cilium"),
   SALLYPORT_DRY_RUN: v.optional(flag, "false"),
+  /** URL of a Prometheus Pushgateway that gets the metrics of ticks that run as a job. */
+  SALLYPORT_PUSHGATEWAY: v.optional(
+    v.pipe(v.string(), v.url("write a URL such as http://pushgateway:9091")),
+  ),
   /** The agent's node; from the downward API. */
   SALLYPORT_NODE_NAME: v.optional(v.string()),
   /** Where the agent answers the kubelet's probes; on the loopback address, since it runs in the node's network. */

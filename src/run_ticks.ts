@@ -11,7 +11,7 @@ export interface RunOptions extends TickOptions {
   readonly everyMilliseconds: number;
   readonly onTick: (result: TickResult) => void;
   /** A tick that threw; the next one is tried where time is left. */
-  readonly onError: (error: Error) => void;
+  readonly onError: (error: Error, durationMilliseconds: number) => void;
 }
 
 /** A move takes two ticks when the node that hands over is alive; then the next tick comes this soon. */
@@ -44,7 +44,7 @@ export async function runTicks(client: KubeClient, options: RunOptions): Promise
       failed = result.results.some((each) => each.result === "failed");
     } catch (error) {
       signal?.throwIfAborted();
-      onError(error instanceof Error ? error : new Error(String(error)));
+      onError(error instanceof Error ? error : new Error(String(error)), passed() - begun);
       succeeded = false;
     }
     const next = settled ? begun + everyMilliseconds : passed() + UNSETTLED_MILLISECONDS;

@@ -85,6 +85,11 @@ export class AgentProcess {
     return [...this.#gateways, ...isNew ? this.#before?.gateways ?? [] : []];
   }
 
+  /** Just started, it has read no gateways yet. */
+  get isBlind(): boolean {
+    return this.#before === undefined;
+  }
+
   /** SIGTERM. */
   leave(): void {
     this.process.after(0, () => this.#agent.leave());

@@ -46,7 +46,7 @@ export class Invariants {
   check(): void {
     const { machines, time } = this.#world;
     const vips = new Set(machines.flatMap(({ bound }) => bound));
-    for (const machine of machines) this.#noteFrozen(machine);
+    for (const machine of machines) this.#noteUnable(machine);
     const seen = new Set<string>();
     for (const vip of vips) {
       const speakers = machines.filter((machine) => machine.maySpeak(vip));
@@ -168,9 +168,9 @@ export class Invariants {
       (process !== undefined && this.#world.time.now - process.thawedAt < THAW_MILLISECONDS);
   }
 
-  #noteFrozen(machine: Machine): void {
-    const state = this.#world.agents.get(machine.name)?.process.state;
-    if (state !== "runs") machine.link.prolong();
+  #noteUnable(machine: Machine): void {
+    const agent = this.#world.agents.get(machine.name);
+    if (agent?.process.state !== "runs" || agent.isBlind) machine.link.prolong();
   }
 }
 

@@ -60,7 +60,7 @@ export class Link {
     for (const tell of this.onHeal.splice(0)) tell();
   }
 
-  /** Keeps a node excused that could not yet notice the end of a fault, since it is frozen. */
+  /** Keeps a node excused that could not yet notice the end of a fault: its agent is frozen, or has just started. */
   prolong(): void {
     if (this.isImpaired) this.#impairedAt = this.#time.now;
   }
