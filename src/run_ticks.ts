@@ -75,9 +75,9 @@ export async function settle(
       settled = result.settled;
       options.onTick(result);
     },
-    onError: (error) => {
+    onError: (error, durationMilliseconds) => {
       settled = false;
-      options.onError(error);
+      options.onError(error, durationMilliseconds);
     },
   });
   return settled;
