@@ -229,6 +229,24 @@ Deno.test("three controllers that tick at the same time move a gateway once", as
   }
 });
 
+Deno.test("a controller that stops between two of its requests and goes on two moves later changes nothing", async () => {
+  for (let delay = 5; delay < 120; delay += 8) {
+    const world = await holding({ seed: delay, controllers: [CONTROLLER] });
+    for (const { process } of world.controllers) process.kill();
+    const slow = world.startController({ name: "slow", everyMilliseconds: 60_000 });
+    world.pin("b");
+    await world.time.pass(delay);
+    slow.process.freeze();
+    world.startController({ name: "quick", everyMilliseconds: 500 });
+    await world.until(() => world.speakers().join() === "b");
+    world.pin("c");
+    await world.until(() => world.speakers().join() === "c");
+    slow.process.thaw();
+    await world.pass(3);
+    assertHeld(world, "c");
+  }
+});
+
 Deno.test("a gateway that is deleted and made anew begins with term 1, on another node after the old one is silent", async () => {
   const world = await holding();
   world.deleteGateway();

@@ -26,7 +26,7 @@ import type { Statuses } from "./gateway_statuses.ts";
 import { agentRequests, idleCosts } from "./idle_cost.ts";
 import { startKeepalived } from "./keepalived.ts";
 import type { Keepalived } from "./keepalived.ts";
-import { DENO } from "./measure.ts";
+import { DENO, runToExit } from "./measure.ts";
 import { podLike } from "./pod_like.ts";
 import { machine, publish, say } from "./report.ts";
 
@@ -65,8 +65,10 @@ const SERIES: readonly Series[] = [
 const absent = missing([...sallyportNeeds, programs("keepalived")]);
 if (absent !== null) throw new Error(`Cannot measure failovers: ${absent}`);
 const scratch = await Deno.makeTempDir({ prefix: "sallyport-bench-" });
+const codeCache = { DENO_DIR: `${scratch}/deno` };
 try {
   await bundle({ outdir: `${scratch}/dist` });
+  await warmCodeCache();
   const idle = values.only === "" || values.only === "idle" ? await measureIdle() : undefined;
   // Side by side, so that what else the machine does disturbs both alike.
   const [groups, peers] = values.only === "idle"
@@ -86,6 +88,14 @@ try {
   await Deno.remove(scratch, { recursive: true });
 }
 
+/** As the images are built: without the cache an agent is 18 MB larger for good, since Deno has parsed its modules. */
+async function warmCodeCache(): Promise<void> {
+  const env = { ...codeCache, KUBERNETES_SERVICE_HOST: "none", SALLYPORT_NODE_NAME: "none" };
+  for (const name of ["agent", "server", "agent", "server"]) {
+    await runToExit([...DENO.measured, `${scratch}/dist/${name}.js`], { env, code: 2 });
+  }
+}
+
 /** The programs as in pods: bundles, a service account's files, no kubeconfig. */
 async function bringUp(): Promise<Sallyport & AsyncDisposable> {
   const stack = new AsyncDisposableStack();
@@ -94,7 +104,7 @@ async function bringUp(): Promise<Sallyport & AsyncDisposable> {
       const pod = stack.use(await podLike(plane));
       const program = (name: string, env: Readonly<Record<string, string>>) => ({
         argv: [...pod.prefix, ...DENO.plain, `${scratch}/dist/${name}.js`],
-        env: { ...pod.env, DENO_DIR: `${scratch}/deno`, ...env },
+        env: { ...pod.env, ...codeCache, ...env },
       });
       const api = { KUBERNETES_SERVICE_HOST: SERVICE_IP, KUBERNETES_SERVICE_PORT: `${API_PORT}` };
       return { agent: program("agent", api), controller: program("server", {}) };
