@@ -328,6 +328,19 @@ Deno.test("a node that is stopped while it begins to speak says nothing of that 
   }
 });
 
+Deno.test("an agent that dies between binding the VIP and noting that answers for it in no later life", async () => {
+  for (let delay = 10; delay < 60; delay += 3) {
+    const world = new World({ seed: delay, controllers: [CONTROLLER] });
+    await world.until(() => world.gateway()?.status.phase === "Preparing");
+    await world.time.pass(delay);
+    world.killAgent("a");
+    await world.until(() => world.speakers().join() === "b");
+    world.startAgent("a");
+    await world.pass(3);
+    assertHeld(world, "b");
+  }
+});
+
 Deno.test("a standby whose watch hangs is told by its heartbeat that it is the holder", async () => {
   const world = await holding();
   world.deafen("b");

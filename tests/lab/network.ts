@@ -8,9 +8,8 @@ import { type Need, programs, root, testWith } from "../support/needs.ts";
 
 const here: Commands = commandRunner();
 
-/** Namespaces are named `sallyport-<pid>-<count>-<name>`, so runs side by side do not meet. */
+/** Namespaces are named `sallyport-<pid>-<random>-<name>`: each test file counts for itself, in one process. */
 const PREFIX = "sallyport";
-let networks = 0;
 
 /** Registers a test that builds networks; skipped with the reason where that is not possible. */
 export function labTest(
@@ -67,7 +66,7 @@ export class Network implements AsyncDisposable {
 
   static async create(): Promise<Network> {
     await sweep();
-    const network = new Network(`${PREFIX}-${Deno.pid}-${networks++}`);
+    const network = new Network(`${PREFIX}-${Deno.pid}-${crypto.randomUUID().slice(0, 4)}`);
     await network.#make(network.#switch);
     return network;
   }

@@ -80,6 +80,8 @@ export class Invariants {
     if (lease === undefined || !claimsSpeech(lease, vip)) {
       this.complain(`${machine.name} speaks for ${vip} before its Lease says so`);
     }
+    // An agent that does not hear that its gateway is gone speaks for what nobody else wants.
+    if (this.#world.gateway(gateway.name)?.uid !== gateway.uid) return;
     for (const policy of this.policiesOf(gateway.name)) {
       const way = `${nodeOf(policy)} with ${egressIPOf(policy)}`;
       // In a gateway that nobody holds any more, a word too much reaches nobody.

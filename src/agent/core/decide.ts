@@ -57,7 +57,7 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
     mute: [...view.speaking.keys()].filter((ip) =>
       !stay.some((binding) => binding.ip === ip && hasDuty(binding, view))
     ).sort(byText),
-    own: [...new Set([...view.bindings, ...bind].map(({ ip }) => ip))].sort(byText),
+    own: ownedIPs(view, bind),
     bind,
     unbind,
     speak: speak.map(({ binding, until }) => ({ ip: binding.ip, until })),
@@ -84,6 +84,15 @@ function wantedGateways(view: AgentView): readonly Gateway[] {
     return sourceIP.standby === "Bound" && view.leavingAt === undefined &&
       standbyNodeNames?.includes(view.nodeName) === true;
   });
+}
+
+/**
+ * What the fence must cover: also an address with our mark that is remembered nowhere, since the process that bound it
+ * died before it could note that.
+ */
+function ownedIPs(view: AgentView, bind: AgentPlan["bind"]): readonly string[] {
+  const marked = view.interfaces.flatMap(({ addresses }) => addresses.filter(({ ours }) => ours));
+  return [...new Set([...view.bindings, ...bind, ...marked].map(({ ip }) => ip))].sort(byText);
 }
 
 function placeFor(gateway: Gateway, { interfaces, defaultRouteInterface }: AgentView): Placed {
