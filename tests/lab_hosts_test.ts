@@ -177,7 +177,12 @@ Deno.test("samples are requests with their answers; announcements answer nobody"
     `2.000 02:00:00:00:00:50 > ff:ff:ff:ff:ff:ff, ${arp} Request who-has 10.0.0.9 tell 10.0.0.2, length 28`,
     `2.001 02:00:00:00:00:0a > ff:ff:ff:ff:ff:ff, ${arp} Reply 10.0.0.9 is-at 02:00:00:00:00:0a, length 46`,
   ];
-  const samples = parseSamples(log.join("\n"));
+  // The holder asks for the client in the VIP's name, and the client answers.
+  log.push(
+    `2.002 02:00:00:00:00:0a > 02:00:00:00:00:50, ${arp} Request who-has 10.0.0.2 tell 10.0.0.9, length 28`,
+    `2.003 02:00:00:00:00:50 > 02:00:00:00:00:0a, ${arp} Reply 10.0.0.2 is-at 02:00:00:00:00:50, length 28`,
+  );
+  const samples = parseSamples(log.join("\n"), "10.0.0.9");
   assert.deepEqual(samples, [
     { at: 1000, macs: ["02:00:00:00:00:0a", "02:00:00:00:00:0b"] },
     { at: 2000, macs: [] },

@@ -56,21 +56,27 @@ export async function startSampler(host: Host, options: SamplerOptions): Promise
   return {
     async stop() {
       await stop();
-      return parseSamples(await Deno.readTextFile(log));
+      return parseSamples(await Deno.readTextFile(log), ip);
     },
     [Symbol.asyncDispose]: stop,
   };
 }
 
-/** Reads what `tcpdump -e -tt` prints: each request with the answers that came before the next one. */
-export function parseSamples(log: string): readonly Sample[] {
+/**
+ * Reads what `tcpdump -e -tt` prints: each request for the address with the answers that came before the next one. Others
+ * who ask in its name, and the asking host's answers to them, are passed over.
+ */
+export function parseSamples(log: string, ip: string): readonly Sample[] {
   const samples: { at: number; macs: Set<string> }[] = [];
   for (const line of log.split("\n")) {
     const at = Number(line.split(" ", 1)[0]) * 1000;
-    if (line.includes("Request who-has")) samples.push({ at, macs: new Set() });
+    if (line.includes(`Request who-has ${ip} `)) samples.push({ at, macs: new Set() });
     // A broadcast reply is an announcement: it answers nobody.
-    const answer = / > (\S+), .* Reply \S+ is-at ([0-9a-f:]{17})/.exec(line);
-    if (answer?.[2] && answer[1] !== "ff:ff:ff:ff:ff:ff") samples.at(-1)?.macs.add(answer[2]);
+    const answer = / > (\S+), .* Reply (\S+) is-at ([0-9a-f:]{17})/.exec(line);
+    const [, to, whose, mac] = answer ?? [];
+    if (mac !== undefined && whose === ip && to !== "ff:ff:ff:ff:ff:ff") {
+      samples.at(-1)?.macs.add(mac);
+    }
   }
   return samples.map(({ at, macs }) => ({ at, macs: [...macs].sort() }));
 }
