@@ -1,52 +1,12 @@
 /**
  * Takeovers in one simulated world: the real controller and the real agents, a simulated API server, kernels and wire.
  *
- * Each scene also holds all invariants of `sim/invariants.ts` at every event. `sim_schedules_test.ts` makes up schedules.
+ * Each scene also holds all invariants of `sim/invariants.ts` at every event. `sim_trouble_test.ts` has rarer troubles,
+ * `sim_schedules_test.ts` makes up schedules.
  */
 import assert from "node:assert/strict";
-import { nodeOf } from "./sim/invariants.ts";
-import { OTHER_VIP, VIP, World } from "./sim/world.ts";
-import type { WorldOptions } from "./sim/world.ts";
-
-const CONTROLLER = { name: "controller", everyMilliseconds: 1_000 };
-
-/** A world in which a holds the VIP in term 1; b and c stand by. */
-async function holding(options: WorldOptions = {}): Promise<World> {
-  const world = new World({ controllers: [CONTROLLER], ...options });
-  await world.until(() => world.speakers().length > 0);
-  await world.pass(5);
-  assert.deepEqual([world.speakers(), world.bound()], [["a"], ["a", "b", "c"]]);
-  return world;
-}
-
-/** Nothing was violated, and this node alone speaks, in phase Active, with all policies. */
-function assertHeld(world: World, node: string, vip = VIP): void {
-  assert.deepEqual(world.invariants.violations, [], world.lines.join("\n"));
-  assert.deepEqual(world.speakers(vip), [node]);
-  const { activeNodeName, phase } = world.gateway()?.status ?? {};
-  assert.deepEqual([activeNodeName, phase], [node, "Active"]);
-  assert.deepEqual(world.invariants.policiesOf("gw").map(nodeOf), [node, node]);
-}
-
-/** How long nobody spoke while time passed, to 5 ms. */
-async function silence(world: World, seconds: number, vip = VIP): Promise<number> {
-  let silent = 0;
-  for (let step = 0; step < seconds * 200; step++) {
-    await world.time.pass(5);
-    if (world.speakers(vip).length === 0) silent += 5;
-  }
-  return silent;
-}
-
-function tickCount(world: World): number {
-  return world.controllers.reduce((sum, { ticks }) => sum + ticks, 0);
-}
-
-/** What the log says since a moment, of those lines that match. */
-function said(world: World, since: number, what: RegExp): readonly string[] {
-  return world.lines.filter((line) => Number(line.slice(0, 8)) * 1_000 >= since)
-    .map((line) => line.slice(8)).filter((line) => what.test(line));
-}
+import { assertHeld, CONTROLLER, holding, said, silence, tickCount } from "./sim/scene.ts";
+import { VIP } from "./sim/world.ts";
 
 const TURNS = /^gw term|speaks for|Muted|^policy web/;
 
@@ -190,7 +150,7 @@ Deno.test("a holder that is cut off both ways overlaps with the new one for litt
   world.machine("a").link.cut({ requests: true, answers: true });
   await world.until(() => world.speakers().includes("b"), 10);
   await world.until(() => world.speakers().join() === "b", 3);
-  assert.ok(world.invariants.longestOverlap < 2_500);
+  assert.ok(world.invariants.longestOverlap < 3_000);
   world.machine("a").link.heal();
   await world.pass(3);
   assert.deepEqual(world.invariants.violations, []);
@@ -245,145 +205,4 @@ Deno.test("a controller that stops between two of its requests and goes on two m
     await world.pass(3);
     assertHeld(world, "c");
   }
-});
-
-Deno.test("a gateway that is deleted and made anew begins with term 1, on another node after the old one is silent", async () => {
-  const world = await holding();
-  world.deleteGateway();
-  world.makeGateway("gw", { vip: VIP, pin: "c" });
-  await world.pass(12);
-  assertHeld(world, "c");
-  assert.equal(world.gateway()?.status.term, 1);
-});
-
-Deno.test("a holder that does not hear that its gateway was made anew is fenced in the old one's name", async () => {
-  const world = await holding();
-  world.deafen("a");
-  world.deleteGateway();
-  world.makeGateway("gw", { vip: VIP, pin: "b" });
-  await world.pass(20);
-  assertHeld(world, "b");
-});
-
-Deno.test("a holder that does not hear that its VIP went to another gateway is fenced in the old one's name", async () => {
-  const world = await holding();
-  world.deafen("a");
-  world.setVIP(OTHER_VIP);
-  world.makeGateway("new", { vip: VIP, pin: "c" });
-  await world.pass(30);
-  assert.deepEqual(world.invariants.violations, [], world.lines.join("\n"));
-  assert.deepEqual(world.speakers(), ["c"]);
-  assert.equal(world.speakers(OTHER_VIP).length, 1);
-});
-
-Deno.test("a node that cannot bind the VIP is passed over after 5 s at the latest", async () => {
-  const world = new World({ controllers: [CONTROLLER] });
-  world.machine("a").cannotBind = true;
-  await world.until(() => world.speakers().join() === "b", 8);
-  await world.pass(5);
-  assertHeld(world, "b");
-  const reasons = world.gateway()?.status.candidates?.find(({ node }) => node === "a")?.reasons;
-  assert.equal(reasons?.[0]?.type, "BindFailed");
-});
-
-Deno.test("a VIP that no node can bind is not handed round and round", async () => {
-  const world = new World({ controllers: [CONTROLLER] });
-  for (const name of ["a", "b", "c"]) world.machine(name).cannotBind = true;
-  await world.pass(40);
-  assert.ok((world.gateway()?.status.term ?? 0) <= 3, "each node is tried once");
-});
-
-Deno.test("another VIP in spec is a term of its own: the old one serves until the new one is bound", async () => {
-  const world = await holding();
-  const begin = world.time.now;
-  world.setVIP(OTHER_VIP);
-  await world.until(() => world.speakers(OTHER_VIP).length > 0);
-  assert.deepEqual(said(world, begin, /^gw term|a: Muted|speaks/), [
-    "gw term 2 Preparing a",
-    `a: Muted ${VIP}`,
-    "gw term 2 Active",
-    `a speaks for ${OTHER_VIP}`,
-  ]);
-  await world.pass(5);
-  assertHeld(world, "a", OTHER_VIP);
-  assert.deepEqual([world.bound(), world.bound(OTHER_VIP)], [[], ["a", "b", "c"]]);
-});
-
-Deno.test("a node that is stopped while it begins to speak says nothing of that when it goes on", async () => {
-  for (let delay = 0; delay < 90; delay += 9) {
-    const world = await holding({ seed: delay });
-    world.pin("b");
-    await world.until(() => {
-      const { term, phase } = world.gateway()?.status ?? {};
-      return term === 2 && phase === "Active";
-    });
-    await world.time.pass(delay);
-    world.agents.get("b")?.process.freeze();
-    world.pin(null);
-    await world.pass(9);
-    world.agents.get("b")?.process.thaw();
-    await world.pass(2);
-    assert.deepEqual(world.invariants.violations, [], `stopped after ${delay} ms`);
-    assert.equal(world.agents.get("b")?.ended, false, `stopped after ${delay} ms`);
-  }
-});
-
-Deno.test("an agent that dies between binding the VIP and noting that answers for it in no later life", async () => {
-  for (let delay = 10; delay < 60; delay += 3) {
-    const world = new World({ seed: delay, controllers: [CONTROLLER] });
-    await world.until(() => world.gateway()?.status.phase === "Preparing");
-    await world.time.pass(delay);
-    world.killAgent("a");
-    await world.until(() => world.speakers().join() === "b");
-    world.startAgent("a");
-    await world.pass(3);
-    assertHeld(world, "b");
-  }
-});
-
-Deno.test("a standby whose watch hangs is told by its heartbeat that it is the holder", async () => {
-  const world = await holding();
-  world.deafen("b");
-  const begin = world.time.now;
-  world.setPower("a", false);
-  await world.until(() => world.speakers().join() === "b");
-  assert.ok(world.time.now - begin < 7_000, `${world.time.now - begin} ms`);
-  await world.pass(5);
-  assertHeld(world, "b");
-});
-
-Deno.test("a holder that hears late that nobody holds the gateway any more speaks beside no successor", async () => {
-  const world = new World({
-    controllers: [{ ...CONTROLLER, everyMilliseconds: 300 }],
-    gateways: { gw: { vip: VIP, whenNoneEligible: "Drop" } },
-  });
-  await world.until(() => world.gateway()?.status.phase === "Preparing");
-  world.machine("a").link.watchLag = 1_500;
-  await world.until(() => world.gateway()?.status.phase === "Active");
-  for (const node of ["a", "b", "c"]) world.cordon(node, true);
-  await world.until(() => world.gateway()?.status.phase === "Idle");
-  world.cordon("b", false);
-  await world.pass(10);
-  assertHeld(world, "b");
-});
-
-Deno.test("a renewal that was overtaken by a later one does not pass for silence", async () => {
-  const world = await holding({ controllers: [{ ...CONTROLLER, everyMilliseconds: 300 }] });
-  const { link } = world.machine("a");
-  world.pin("b");
-  await world.until(() => world.speakers().join() === "b");
-  await world.pass(2);
-  // A standby's silent report is held up on its way.
-  link.holdWrite();
-  await world.pass(2);
-  world.pin("a");
-  await world.until(() => world.speakers().join() === "a");
-  await world.pass(2);
-  world.deafen("a");
-  world.pin("c");
-  await world.until(() => world.gateway()?.status.term === 4);
-  // It arrives now that a speaks, and a does not hear that c is to follow.
-  link.release();
-  await world.pass(15);
-  assertHeld(world, "c");
 });

@@ -240,7 +240,8 @@ async function watched(
   ]);
   await using _stream = stream;
   await using _sampler = sampler;
-  await pause(200);
+  // At any moment between two renewals, or two adverts: how long ago the last one was decides how soon the next is missed.
+  await pause(200 + 1_000 * Math.random());
   await happen();
   await pause(AFTERWARDS_MILLISECONDS);
   return { stream: await stream.stop(), samples: await sampler.stop() };

@@ -343,7 +343,11 @@ export class Agent {
   async #unbind(bindings: readonly Binding[]): Promise<boolean> {
     for (const binding of bindings) {
       try {
-        await this.#options.hands.unbind(binding);
+        // A gateway that was made anew has the same address under another uid.
+        const isShared = this.#bindings.some((other) =>
+          other !== binding && other.ip === binding.ip
+        );
+        if (!isShared) await this.#options.hands.unbind(binding);
       } catch (error) {
         this.#tell({ event: "Failed", ip: binding.ip, message: messageOf(error) });
         continue;

@@ -120,17 +120,15 @@ function release(
   const fence: Fence = { node, terms, ...(lease === undefined ? {} : { lease }) };
   if (lease === undefined) return { fence };
 
-  const address = reportedAddress(lease, gateway);
   const claims = claimsSpeech(lease, virtualIPOf(gateway)) || lease.reportError !== undefined;
-  if (!claims && address !== undefined && address.term >= term) return {};
+  if (!claims && hasRead(lease, { gateway, term })) return {};
 
   const gone = isSpeechExpired(lease, now) ||
     candidates.some((candidate) =>
       candidate.node === node && candidate.reasons.some(({ type }) => type === "Unreachable")
     );
   const fenced = Object.entries(terms).every(([uid, least]) => (lease.fence[uid] ?? 0) >= least);
-  // A report without the VIP is of a node that would first have to bind it.
-  if (gone || (!claims && address === undefined)) return fenced ? {} : { fence };
+  if (gone) return fenced ? {} : { fence };
   // Silence in an older term proves nothing: that renewal may have been held up on its way and overtaken by a claim.
   if (fenced) {
     const state = claims ? "still reports that it speaks" : "has not answered";
@@ -160,6 +158,17 @@ export function reminder(gateway: Gateway, facts: Facts): readonly Fence[] {
   if (now - began < HEAR_MILLISECONDS || (lease.fence[gateway.uid] ?? 0) >= term) return [];
   const known = reportedAddress(lease, gateway)?.term ?? 0;
   return known >= term ? [] : [{ node, lease, terms: { [gateway.uid]: term } }];
+}
+
+/** Tells whether a report is of an agent that has read the gateway's term, whichever VIP of the gateway it has bound. */
+function hasRead(
+  lease: Lease,
+  { gateway, term }: { readonly gateway: Gateway; readonly term: number },
+): boolean {
+  return lease.report?.addresses.some((address) =>
+    address.gateway === gateway.name && address.term >= term &&
+    (address.uid === undefined || address.uid === gateway.uid)
+  ) ?? false;
 }
 
 /**

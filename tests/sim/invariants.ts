@@ -1,6 +1,6 @@
 /** What must be so at every moment, whatever happens. Violations are collected, with the time and the cause. */
 import { BOUND_AT_ANNOTATION, HOSTNAME_LABEL, TERM_ANNOTATION } from "../../src/core/names.ts";
-import { claimsSpeech } from "../../src/core/reports.ts";
+import { SPEECH_MILLISECONDS } from "../../src/core/heartbeat.ts";
 import type { CiliumPolicy, Gateway, JsonObject } from "../../src/core/types.ts";
 import { decodeCiliumPolicy, decodeGateway } from "../../src/kube/decoders/kinds.ts";
 import { PATHS } from "../../src/kube/resources.ts";
@@ -9,10 +9,10 @@ import type { Machine } from "./machine.ts";
 import type { World } from "./world.ts";
 
 /**
- * How long a node that cannot reach the API server may go on beside a new holder: it looks on the wire each second (at
- * worst just before the other begins, and a look takes 0.4 s), and then needs a moment.
+ * How long a node that cannot reach the API server may go on beside a new holder. It looks on the wire each second (its
+ * loop may be asleep for one more), a look takes up to 0.4 s, and what it last let its kernel say ends after 3 s.
  */
-const OVERLAP_MILLISECONDS = 2_500;
+const OVERLAP_MILLISECONDS = 3_000;
 
 /** A node that was stopped in the middle of a command to its kernel finishes it before it can notice. */
 const THAW_MILLISECONDS = 30;
@@ -31,6 +31,9 @@ export class Invariants {
   >();
   /** `uid term` -> who holds it with which VIP. */
   readonly #holders = new Map<string, string>();
+
+  /** `node VIP` -> when a Lease last said that it speaks. */
+  readonly #claims = new Map<string, number>();
 
   constructor(world: World) {
     this.#world = world;
@@ -76,9 +79,9 @@ export class Invariants {
     if (gateway === undefined) {
       return this.complain(`${machine.name} speaks for ${vip} without a duty`);
     }
-    const lease = this.#world.lease(machine.name);
-    if (lease === undefined || !claimsSpeech(lease, vip)) {
-      this.complain(`${machine.name} speaks for ${vip} before its Lease says so`);
+    const claimed = this.#claims.get(`${machine.name} ${vip}`) ?? -Infinity;
+    if (this.#world.time.now - claimed > SPEECH_MILLISECONDS) {
+      this.complain(`${machine.name} speaks for ${vip} before its Lease said so`);
     }
     // An agent that does not hear that its gateway is gone speaks for what nobody else wants.
     if (this.#world.gateway(gateway.name)?.uid !== gateway.uid) return;
@@ -94,6 +97,7 @@ export class Invariants {
 
   onCommit({ collection, name, before, after, by }: Commit): void {
     if (by === "controller") this.writes++;
+    if (collection === PATHS.Lease) this.#noteClaims(name);
     if (after === undefined || by === "agent") return;
     if (collection === PATHS.EgressGateway) {
       const gateway = decoded(decodeGateway(after));
@@ -101,6 +105,12 @@ export class Invariants {
     }
     if (collection === PATHS.CiliumEgressGatewayPolicy) this.#checkPolicy({ name, before, after });
     if (by === "controller") this.#world.log(`write ${collection.split("/").pop()}/${name}`);
+  }
+
+  #noteClaims(node: string): void {
+    for (const { ip, speaking } of this.#world.lease(node)?.report?.addresses ?? []) {
+      if (speaking) this.#claims.set(`${node} ${ip}`, this.#world.time.now);
+    }
   }
 
   policiesOf(gateway: string): readonly CiliumPolicy[] {

@@ -215,6 +215,12 @@ export class World {
     for (const stream of this.streams) if (stream.uses(link)) stream.deaf = true;
   }
 
+  /** The connections of a node's watches break, and it lists anew. */
+  breakWatches(node: string): void {
+    const { link } = this.machine(node);
+    for (const stream of this.streams) if (stream.uses(link)) stream.break();
+  }
+
   cordon(node: string, cordoned: boolean): void {
     this.server.edit(PATHS.Node, node, { spec: { unschedulable: cordoned } });
   }

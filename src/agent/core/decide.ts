@@ -229,9 +229,13 @@ function reportOf(
   };
 }
 
-/** A VIP is reported, and with it claimed, once it was read back from the kernel and the wire was looked at. */
+/**
+ * A VIP is reported, and with it claimed, once it was read back from the kernel and the wire was looked at; at once, when
+ * an earlier process left it speaking.
+ */
 function isReportable(binding: Binding, view: AgentView): boolean {
-  return isInKernel(binding, view) && view.probes.has(binding.ip);
+  return isInKernel(binding, view) &&
+    (view.probes.has(binding.ip) || view.speaking.has(binding.ip));
 }
 
 function reportedBinding(binding: Binding, view: AgentView): readonly ReportedAddress[] {
