@@ -14,9 +14,10 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-// CommonJS dependencies (client-node's) call require() for Node's own modules, which an ES module does not have.
-const BANNER = `import { createRequire as __createRequire } from "node:module";
-const require = __createRequire(import.meta.url);`;
+// CommonJS dependencies call require() for Node's own modules, which an ES module does not have. Not createRequire: it
+// loads Node's whole module loader for that.
+const BANNER = `import __process from "node:process";
+const require = (name) => __process.getBuiltinModule(name);`;
 
 // Dependencies say `tls` where Deno, away from a package.json, knows only `node:tls`.
 const NODE_PREFIX: esbuild.Plugin = {
@@ -31,7 +32,8 @@ const NODE_PREFIX: esbuild.Plugin = {
 };
 
 // What the bundles leave out. Of client-node only KubeConfig is used, for kubeconfig files; its module also imports the
-// generated API classes (0.5 MB) and all of undici (0.4 MB more than its connection pool).
+// generated API classes (0.5 MB) and all of undici (0.4 MB more than its connection pool). And HTTP/2, which neither our
+// clients nor our servers speak: 3 MB of a process on Deno.
 const LEFT_OUT: Readonly<Record<string, string>> = {
   "./gen/index.js": `export class ServerConfiguration {
   constructor() {
@@ -41,6 +43,10 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
 export const createConfiguration = undefined;`,
   undici: `export { default as Agent } from "undici/lib/dispatcher/agent.js";
 export { default as ProxyAgent } from "undici/lib/dispatcher/proxy-agent.js";`,
+  "./client-h2.js": `module.exports = function connectH2() {
+  throw new Error("Cannot speak HTTP/2: it is not in the bundle");
+};`,
+  "node:http2": "export class Http2ServerRequest {}\nexport const constants = {};",
 };
 
 /** undici's second HTTP parser, an experiment that nothing turns on here; 0.15 MB, 10 to 20 ms. */
@@ -51,11 +57,12 @@ const LEAVE_OUT: esbuild.Plugin = {
   setup(build) {
     build.onLoad({ filter: EXPERIMENT }, () => ({ contents: "" }));
     build.onResolve(
-      { filter: /^(\.\/gen\/index\.js|undici)$/ },
+      { filter: /^(\.\/gen\/index\.js|undici|\.\/client-h2\.js|node:http2)$/ },
       ({ path, importer, resolveDir, kind }) => {
         const fromClient = importer.endsWith("@kubernetes/client-node/dist/config.js");
         const fromPool = path === "undici" && kind === "dynamic-import";
-        if (!fromClient && !fromPool) return undefined;
+        const isHTTP2 = path.includes("h2") || path.includes("http2");
+        if (!fromClient && !fromPool && !isHTTP2) return undefined;
         return { path, namespace: "leave-out", pluginData: resolveDir };
       },
     );

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { bindAddress } from "../src/agent/addresses.ts";
 import { mute, own, readFence, removeFence, speak } from "../src/agent/fence.ts";
+import { type Nft, openNft } from "../src/agent/nft.ts";
 import { probe } from "../src/agent/neighbours.ts";
 import { type Host, labTest, Network } from "./lab/network.ts";
 import { pause, until } from "./lab/wait.ts";
@@ -12,6 +13,7 @@ const FENCE_NEEDS = [programs("nft", "arping", "fping", "tcpdump")];
 interface Pair {
   /** Has the VIP bound behind a fence. */
   readonly holder: Host;
+  readonly nft: Nft;
   readonly client: Host;
   /** Whether the client gets an answer for an address (default the VIP) within 300 ms. */
   readonly answers: (ip?: string) => Promise<boolean>;
@@ -24,35 +26,36 @@ function fenceTest(name: string, work: (pair: Pair) => Promise<void>): void {
     const holder = await network.host("holder", [{ ...cable, address: "10.0.0.10/24" }]);
     const client = await network.host("client", [{ ...cable, address: "10.0.0.2/24" }]);
     const { commands } = holder;
-    await own([VIP], { commands });
+    using nft = openNft({ commands });
+    await own(nft, [VIP]);
     await bindAddress({ ip: VIP, interface: "eth1" }, { commands });
     const answers = async (ip = VIP) => {
       const question = { ip, interface: "eth1", timeoutMilliseconds: 300 };
       return await probe(question, { commands: client.commands }) !== undefined;
     };
-    await work({ holder, client, answers });
+    await work({ holder, nft, client, answers });
   }, FENCE_NEEDS);
 }
 
 fenceTest(
   "an owned VIP is silent until it may be spoken for, other addresses are not",
   async (lab) => {
-    const { holder: { commands }, answers } = lab;
+    const { nft, answers } = lab;
     assert.equal(await answers(), false);
     assert.equal(await answers("10.0.0.10"), true);
-    await speak([{ ip: VIP, milliseconds: 3000 }], { commands });
+    await speak(nft, [{ ip: VIP, milliseconds: 3000 }]);
     assert.equal(await answers(), true);
   },
 );
 
 fenceTest(
   "speech ends by itself when nobody renews it",
-  async ({ holder: { commands }, answers }) => {
+  async ({ nft, answers }) => {
     const startedAt = performance.now();
-    await speak([{ ip: VIP, milliseconds: 3000 }], { commands });
+    await speak(nft, [{ ip: VIP, milliseconds: 3000 }]);
     await pause(1000);
     const renewedAt = performance.now();
-    await speak([{ ip: VIP, milliseconds: 3000 }], { commands });
+    await speak(nft, [{ ip: VIP, milliseconds: 3000 }]);
     assert.equal(await answers(), true);
     await until("silence", async () => !(await answers()));
     const silentAt = performance.now();
@@ -61,54 +64,53 @@ fenceTest(
   },
 );
 
-fenceTest("renewing can shorten the remaining time", async ({ holder: { commands } }) => {
-  await speak([{ ip: VIP, milliseconds: 60_000 }], { commands });
-  await speak([{ ip: VIP, milliseconds: 2500 }], { commands });
+fenceTest("renewing can shorten the remaining time", async ({ nft, holder: { commands } }) => {
+  await speak(nft, [{ ip: VIP, milliseconds: 60_000 }]);
+  await speak(nft, [{ ip: VIP, milliseconds: 2500 }]);
   const { speaking } = await readFence({ commands }) ?? { speaking: [] };
   const left = speaking[0]?.expiresMilliseconds ?? 0;
   assert(left > 1000 && left <= 2500, `${left} ms left`);
 });
 
 fenceTest("muting silences at once, and muting the silent is no error", async (lab) => {
-  const { holder: { commands }, answers } = lab;
-  await speak([{ ip: VIP, milliseconds: 60_000 }], { commands });
+  const { nft, answers } = lab;
+  await speak(nft, [{ ip: VIP, milliseconds: 60_000 }]);
   assert.equal(await answers(), true);
-  await mute([VIP], { commands });
+  await mute(nft, [VIP]);
   assert.equal(await answers(), false);
-  await mute([VIP, "10.0.0.99"], { commands });
-  await mute([], { commands });
+  await mute(nft, [VIP, "10.0.0.99"]);
+  await mute(nft, []);
 });
 
 fenceTest(
   "owning other addresses keeps what is speaking, and gives back what is not owned",
   async (lab) => {
-    const { holder: { commands }, answers } = lab;
-    await speak([{ ip: VIP, milliseconds: 60_000 }], { commands });
-    await own([VIP, "10.0.0.8"], { commands });
-    await own(["10.0.0.8", VIP, VIP], { commands });
+    const { nft, holder: { commands }, answers } = lab;
+    await speak(nft, [{ ip: VIP, milliseconds: 60_000 }]);
+    await own(nft, [VIP, "10.0.0.8"]);
+    await own(nft, ["10.0.0.8", VIP, VIP]);
     const fence = await readFence({ commands });
     assert.deepEqual(fence?.owned.toSorted(), ["10.0.0.8", VIP]);
     assert.deepEqual(fence?.speaking.map(({ ip }) => ip), [VIP]);
     assert.equal(await answers(), true);
-    await mute([VIP], { commands });
-    await own([], { commands });
+    await mute(nft, [VIP]);
+    await own(nft, []);
     assert.deepEqual(await readFence({ commands }), { owned: [], speaking: [] });
     assert.equal(await answers(), true, "nothing is owned any more");
   },
 );
 
-fenceTest("owning repairs a fence that somebody changed", async ({ holder, answers }) => {
-  const { commands } = holder;
+fenceTest("owning repairs a fence that somebody changed", async ({ nft, holder, answers }) => {
   await holder.run(["nft", "flush", "table", "arp", "sallyport"]);
   assert.equal(await answers(), true);
-  await own([VIP], { commands });
+  await own(nft, [VIP]);
   assert.equal(await answers(), false);
 });
 
-fenceTest("removing the fence leaves nothing, twice over", async ({ holder, answers }) => {
+fenceTest("removing the fence leaves nothing, twice over", async ({ nft, holder, answers }) => {
   const { commands } = holder;
-  await removeFence({ commands });
-  await removeFence({ commands });
+  await removeFence(nft);
+  await removeFence(nft);
   assert.equal(await readFence({ commands }), undefined);
   assert.equal(await holder.run(["nft", "list", "ruleset"]), "");
   assert.equal(await answers(), true);
@@ -130,9 +132,8 @@ fenceTest(
 fenceTest(
   "with the node's own address known, a silent VIP's traffic finds its neighbours",
   async (lab) => {
-    const { holder, client, answers } = lab;
-    const { commands } = holder;
-    await own([VIP], { commands, ownAddresses: { eth1: "10.0.0.10", eth7: "10.7.0.1" } });
+    const { nft, holder, client, answers } = lab;
+    await own(nft, [VIP], { ownAddresses: { eth1: "10.0.0.10", eth7: "10.7.0.1" } });
     await assert.rejects(
       holder.run(["fping", "-r", "0", "-t", "300", "-S", VIP, "10.0.0.2"]),
       "the client finds no way back to a silent VIP",
@@ -145,17 +146,15 @@ fenceTest(
 );
 
 Deno.test("nothing but an IPv4 address gets into the fence's script", async () => {
-  const commands = {
-    run: () => Promise.reject(new Error("must not run")),
-    follow: () => {
-      throw new Error("must not run");
-    },
+  const nft: Nft = {
+    apply: () => Promise.reject(new Error("must not run")),
+    [Symbol.dispose]: () => {},
   };
   for (const ip of ["10.0.0.9 }; flush ruleset", "fe80::1", "10.0.0.0/8", ""]) {
-    await assert.rejects(own([ip], { commands }), TypeError);
-    await assert.rejects(speak([{ ip, milliseconds: 1000 }], { commands }), TypeError);
-    await assert.rejects(mute([ip], { commands }), TypeError);
-    await assert.rejects(own([], { commands, ownAddresses: { eth1: ip } }), TypeError);
+    await assert.rejects(own(nft, [ip]), TypeError);
+    await assert.rejects(speak(nft, [{ ip, milliseconds: 1000 }]), TypeError);
+    await assert.rejects(mute(nft, [ip]), TypeError);
+    await assert.rejects(own(nft, [], { ownAddresses: { eth1: ip } }), TypeError);
   }
-  await assert.rejects(speak([{ ip: VIP, milliseconds: 0 }], { commands }), RangeError);
+  await assert.rejects(speak(nft, [{ ip: VIP, milliseconds: 0 }]), RangeError);
 });

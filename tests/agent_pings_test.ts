@@ -20,7 +20,7 @@ class FakePings {
       this.#say = onLine;
       const { promise: ended, reject, resolve } = Promise.withResolvers<void>();
       this.#die = reject;
-      return { started: Promise.resolve(), ended, stop: resolve };
+      return { started: Promise.resolve(), ended, write: () => {}, stop: resolve };
     },
   };
 

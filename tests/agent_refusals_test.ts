@@ -1,6 +1,7 @@
 /** A node does not refuse, in a VIP's name, what belongs to connections of another node. */
 import assert from "node:assert/strict";
 import { own, removeFence } from "../src/agent/fence.ts";
+import { openNft } from "../src/agent/nft.ts";
 import { labTest, Network } from "./lab/network.ts";
 import { programs } from "./support/needs.ts";
 
@@ -24,15 +25,15 @@ labTest(
       bridge: "lan",
       address: "10.0.0.9/24",
     }]);
-    const { commands } = node;
+    using nft = openNft(node);
     await node.ip("addr", "add", `${VIP}/32`, "dev", "eth0");
     // Known without ARP, which the fence holds back.
     await peer.ip("neigh", "replace", VIP, "lladdr", await node.macOf("eth0"), "dev", "eth0");
     await assert.rejects(peer.run(CONNECT(VIP)), /refused/);
-    await own([VIP], { commands });
+    await own(nft, [VIP]);
     await assert.rejects(peer.run(CONNECT(VIP)), /exit code 124/);
     await assert.rejects(peer.run(CONNECT(OWN)), /refused/);
-    await removeFence({ commands });
+    await removeFence(nft);
     await assert.rejects(peer.run(CONNECT(VIP)), /refused/);
   },
   [programs("nft", "bash", "timeout")],

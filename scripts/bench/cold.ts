@@ -12,7 +12,15 @@ import { PATHS } from "../../src/kube/resources.ts";
 import { startControlPlane } from "../../tests/support/control_plane.ts";
 import { bundle } from "../bundle.ts";
 import { nodeName } from "./cluster_objects.ts";
-import { type Cost, DENO, findNode, type Runtime, runToExit, runUntil } from "./measure.ts";
+import {
+  type Cost,
+  DENO,
+  findNode,
+  type Runtime,
+  runToExit,
+  runUntil,
+  v8Flags,
+} from "./measure.ts";
 import { podLike } from "./pod_like.ts";
 import { COST_HEADS, costCells, machine, markdown, publish, say } from "./report.ts";
 import { TickCluster } from "./tick_cluster.ts";
@@ -53,6 +61,7 @@ try {
   await cluster.settle();
   await using pod = await podLike(plane);
   const node = await findNode();
+  const agentFlags = await v8Flags("agent");
 
   const env = (more: Readonly<Record<string, string>> = {}) => ({
     ...pod.env,
@@ -103,6 +112,7 @@ try {
       await plane.api.delete(path).catch(() => {});
       return await runUntil([...pod.prefix, ...plain, file("agent")], {
         env: env({
+          ...agentFlags,
           SALLYPORT_NODE_NAME: nodeName(0),
           SALLYPORT_AGENT_PORT: String(freePort()),
           SALLYPORT_CILIUM_HEALTHZ: "off",

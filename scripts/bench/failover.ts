@@ -26,7 +26,7 @@ import type { Statuses } from "./gateway_statuses.ts";
 import { agentRequests, idleCosts } from "./idle_cost.ts";
 import { startKeepalived } from "./keepalived.ts";
 import type { Keepalived } from "./keepalived.ts";
-import { DENO, runToExit } from "./measure.ts";
+import { DENO, runToExit, v8Flags } from "./measure.ts";
 import { podLike } from "./pod_like.ts";
 import { machine, publish, say } from "./report.ts";
 
@@ -92,7 +92,10 @@ try {
 async function warmCodeCache(): Promise<void> {
   const env = { ...codeCache, KUBERNETES_SERVICE_HOST: "none", SALLYPORT_NODE_NAME: "none" };
   for (const name of ["agent", "server", "agent", "server"]) {
-    await runToExit([...DENO.measured, `${scratch}/dist/${name}.js`], { env, code: 2 });
+    await runToExit([...DENO.measured, `${scratch}/dist/${name}.js`], {
+      env: { ...env, ...await v8Flags(name) },
+      code: 2,
+    });
   }
 }
 
@@ -106,7 +109,11 @@ async function bringUp(): Promise<Sallyport & AsyncDisposable> {
         argv: [...pod.prefix, ...DENO.plain, `${scratch}/dist/${name}.js`],
         env: { ...pod.env, ...codeCache, ...env },
       });
-      const api = { KUBERNETES_SERVICE_HOST: SERVICE_IP, KUBERNETES_SERVICE_PORT: `${API_PORT}` };
+      const api = {
+        ...await v8Flags("agent"),
+        KUBERNETES_SERVICE_HOST: SERVICE_IP,
+        KUBERNETES_SERVICE_PORT: `${API_PORT}`,
+      };
       return { agent: program("agent", api), controller: program("server", {}) };
     },
   });
@@ -121,8 +128,8 @@ async function bringUp(): Promise<Sallyport & AsyncDisposable> {
 async function measureIdle(): Promise<NonNullable<Results["idle"]>> {
   say("Sallyport idle");
   await using world = await bringUp();
-  // Past the announcements and the first collections of garbage.
-  await pause(10_000);
+  // Past the announcements and the first collection of garbage.
+  await pause(25_000);
   const holder = await world.holder();
   const nodes = world.lab.nodes.map(({ name }) => name);
   const begun = performance.now();

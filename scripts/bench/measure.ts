@@ -1,5 +1,7 @@
 /** What running a program costs, from outside: wall time from its start, and its peak memory. Linux only. */
 import { fileURLToPath } from "node:url";
+import { planImage } from "../../tests/kubelet/dockerfile.ts";
+import { readDockerfile } from "../../tests/kubelet/images.ts";
 
 /** Flags that a bundle needs nothing of: no type check, no configuration, no package lookup. */
 export const DENO_FLAGS = ["run", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote"];
@@ -18,6 +20,13 @@ export const DENO: Runtime = {
   plain: [Deno.execPath(), ...DENO_FLAGS],
   measured: [Deno.execPath(), ...DENO_FLAGS, "--preload", PEAK],
 };
+
+/** V8's flags, by the environment, as a function's image has them. */
+export async function v8Flags(name: string): Promise<Readonly<Record<string, string>>> {
+  const { env } = planImage(await readDockerfile(), name === "agent" ? "agent" : "controller");
+  const { DENO_V8_FLAGS } = env;
+  return DENO_V8_FLAGS === undefined ? {} : { DENO_V8_FLAGS };
+}
 
 /** The Node that npm runs on, where bundles run on it. */
 export async function findNode(): Promise<Runtime | undefined> {

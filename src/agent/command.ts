@@ -21,8 +21,10 @@ export type Run = (argv: Argv, options?: RunOptions) => Promise<string>;
 export interface FollowOptions {
   /** Called with each line of standard output. */
   readonly onLine: (line: string) => void;
-  /** Written to the program's standard input. */
-  readonly stdin?: string;
+  /** Called with each line of standard error. */
+  readonly onErrorLine?: (line: string) => void;
+  /** Keeps standard input open for `write`; else there is none. */
+  readonly writable?: boolean;
   /** Kills the program; it then counts as ended, not as failed. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,6 +35,8 @@ export interface Followed {
   readonly started: Promise<void>;
   /** Resolves when the program ends by `stop`, the signal, or exit code 0; else rejects. */
   readonly ended: Promise<void>;
+  /** Writes to the standard input of a program that was started as writable. */
+  write(text: string): void;
   /** Kills the program; safe to call at any time. */
   stop(): void;
 }
@@ -144,18 +148,22 @@ function runToEnd(argv: Argv, options: RunOptions & WithStart): Promise<string> 
 
 function followLines(
   argv: Argv,
-  { onLine, stdin, signal, start }: FollowOptions & WithStart,
+  { onLine, onErrorLine, writable = false, signal, start }: FollowOptions & WithStart,
 ): Followed {
   let stopped = false;
-  const child = start(argv, stdin === undefined ? "ignore" : "pipe");
+  const child = start(argv, writable ? "pipe" : "ignore");
   const stop = () => {
     stopped = true;
     child.kill("SIGKILL");
   };
   signal?.addEventListener("abort", stop, { once: true });
-  give(child, stdin);
+  // Who writes to a program that has ended learns that from `ended`.
+  child.stdin?.on("error", () => {});
   const stderr = collect(child.stderr);
   if (child.stdout) createInterface({ input: child.stdout }).on("line", onLine);
+  if (child.stderr && onErrorLine) {
+    createInterface({ input: child.stderr }).on("line", onErrorLine);
+  }
 
   const started = new Promise<void>((resolve, reject) => {
     child.once("spawn", () => resolve());
@@ -177,7 +185,7 @@ function followLines(
   started.catch(() => {});
   ended.catch(() => {});
   if (signal?.aborted) stop();
-  return { started, ended, stop };
+  return { started, ended, write: (text) => void child.stdin?.write(text), stop };
 }
 
 /** A program that ends without reading its input is judged by its exit code, not by the broken pipe. */

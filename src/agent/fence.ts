@@ -17,14 +17,10 @@
  */
 
 import { isIPv4 } from "node:net";
-import { type Argv, CommandError, type Commands, hostCommands } from "./command.ts";
+import { CommandError, type Commands, hostCommands } from "./command.ts";
+import type { Nft } from "./nft.ts";
 
-export interface FenceOptions {
-  readonly commands?: Commands;
-  readonly signal?: AbortSignal;
-}
-
-export interface OwnOptions extends FenceOptions {
+export interface OwnOptions {
   /**
    * The node's own address on each interface. With it, a neighbour that traffic from a silent VIP needs is asked for in
    * the node's own name; else that request is dropped, and the traffic waits until the VIP may be spoken for.
@@ -49,16 +45,14 @@ const TABLE = "arp sallyport";
 /** Against refusals. */
 const IP_TABLE = "ip sallyport";
 
-/** An nft that takes longer is stuck. */
-const APPLY_MILLISECONDS = 5000;
-
 /**
  * Puts the fence in place, and makes the owned addresses exactly these. Idempotent; what is speaking goes on
  * speaking. Restores rules that somebody else has changed.
  */
 export async function own(
+  nft: Nft,
   ips: readonly string[],
-  { ownAddresses = {}, ...options }: OwnOptions = {},
+  { ownAddresses = {} }: OwnOptions = {},
 ): Promise<void> {
   const silent = (field: "saddr" | "daddr") =>
     `arp ${field} ip @owned arp ${field} ip != @speaking`;
@@ -68,7 +62,7 @@ export async function own(
       checked(ip)
     }`
   );
-  await apply(
+  await nft.apply(
     [
       `add table ${TABLE}`,
       `add set ${TABLE} owned { type ipv4_addr; }`,
@@ -94,7 +88,6 @@ export async function own(
           `add element ${table} owned { ${ips.map(checked).join(", ")} }`
         )),
     ],
-    options,
   );
 }
 
@@ -103,28 +96,28 @@ export async function own(
  *
  * Throws {@linkcode CommandError} when {@linkcode own} has not put the fence in place.
  */
-export async function speak(
-  entries: readonly Speech[],
-  options: FenceOptions = {},
-): Promise<void> {
+export async function speak(nft: Nft, entries: readonly Speech[]): Promise<void> {
   // The kernel keeps the old timeout of an element that is added again (before Linux 6.12), hence delete and add.
-  await apply(
+  await nft.apply(
     entries.flatMap(({ ip, milliseconds }) => [
       ...removal(ip),
       `add element ${TABLE} speaking { ${checked(ip)} timeout ${duration(milliseconds)} }`,
     ]),
-    options,
   );
 }
 
 /** Silences addresses at once. Addresses that are silent already are left so. */
-export async function mute(ips: readonly string[], options: FenceOptions = {}): Promise<void> {
-  await apply(ips.flatMap(removal), options);
+export async function mute(nft: Nft, ips: readonly string[]): Promise<void> {
+  await nft.apply(ips.flatMap(removal));
 }
 
 /** What the kernel has, or undefined where there is no fence. */
-export async function readFence(options: FenceOptions = {}): Promise<Fence | undefined> {
-  const { commands = hostCommands, signal } = options;
+export async function readFence(
+  { commands = hostCommands, signal }: {
+    readonly commands?: Commands;
+    readonly signal?: AbortSignal;
+  } = {},
+): Promise<Fence | undefined> {
   try {
     return parseFence(
       await commands.run(["nft", "list", "table", ...TABLE.split(" ")], { signal }),
@@ -138,11 +131,11 @@ export async function readFence(options: FenceOptions = {}): Promise<Fence | und
 }
 
 /** Takes the fence away: the node then answers for whatever is bound. No fence is no error. */
-export async function removeFence(options: FenceOptions = {}): Promise<void> {
+export async function removeFence(nft: Nft): Promise<void> {
   const removals = [TABLE, IP_TABLE].flatMap((
     table,
   ) => [`add table ${table}`, `delete table ${table}`]);
-  await apply(removals, options);
+  await nft.apply(removals);
 }
 
 /** Reads nft's text, since its JSON (1.0.6) gives the remaining time in whole seconds only. */
@@ -201,28 +194,4 @@ function checked(ip: string): string {
 function quoted(name: string): string {
   if (!/^[\w.:@+-]{1,15}$/.test(name)) throw new TypeError(`Cannot fence interface '${name}'`);
   return `"${name}"`;
-}
-
-/**
- * Resolves when the kernel has done it. That is some 10 ms before nft ends (measured: 6 and 16 ms), since its exit waits
- * until the kernel has freed what was deleted; nft echoes a transaction right after it is committed, and only then.
- */
-async function apply(
-  lines: readonly string[],
-  { commands = hostCommands, signal }: FenceOptions,
-): Promise<void> {
-  if (lines.length === 0) return;
-  const { promise: committed, resolve, reject } = Promise.withResolvers<void>();
-  const stdin = lines.join("\n") + "\n";
-  const argv: Argv = ["nft", "--echo", "-f", "-"];
-  const nft = commands.follow(argv, { stdin, signal, onLine: () => resolve() });
-  const timer = setTimeout(() => {
-    reject(new CommandError(argv, `still running after ${APPLY_MILLISECONDS} ms`));
-    nft.stop();
-  }, APPLY_MILLISECONDS);
-  nft.ended.then(() => {
-    signal?.throwIfAborted();
-    resolve();
-  }).catch(reject).finally(() => clearTimeout(timer));
-  await committed;
 }

@@ -13,6 +13,7 @@ import type { HostInterface } from "./core/view.ts";
 import { mute, own, readFence, removeFence, speak } from "./fence.ts";
 import type { Hands } from "./hands.ts";
 import { announce, probe } from "./neighbours.ts";
+import { openNft } from "./nft.ts";
 
 export interface LinuxHandsOptions {
   readonly commands?: Commands;
@@ -28,6 +29,7 @@ export function linuxHands(
   { commands = hostCommands, signal, probeMilliseconds = 400, onFailure }: LinuxHandsOptions = {},
 ): Hands {
   const options = signal === undefined ? { commands } : { commands, signal };
+  const nft = openNft(options);
   return {
     async interfaces() {
       const [links, ignores] = await Promise.all([listInterfaces(options), arpIgnores(options)]);
@@ -38,16 +40,16 @@ export function linuxHands(
     bind: (address) => bindAddress(address, options),
     unbind: (address) => unbindAddress(address, options),
     async own(ips) {
-      if (ips.length === 0) return await removeFence(options);
+      if (ips.length === 0) return await removeFence(nft);
       const links = await listInterfaces(options);
       const ownAddresses = Object.fromEntries(links.flatMap((link) => {
         const ip = ownAddress(link);
         return ip === undefined || link.name === "lo" ? [] : [[link.name, ip]];
       }));
-      await own(ips, { ...options, ownAddresses });
+      await own(nft, ips, { ownAddresses });
     },
-    speak: (entries) => speak(entries, options),
-    mute: (ips) => mute(ips, options),
+    speak: (entries) => speak(nft, entries),
+    mute: (ips) => mute(nft, ips),
     async speaking() {
       const fence = await readFence(options);
       return (fence?.speaking ?? []).map(({ ip, expiresMilliseconds }) => ({
