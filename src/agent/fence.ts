@@ -11,7 +11,7 @@
  * Requests and answers for all other addresses pass, and duplicate-address probes (sender 0.0.0.0) too.
  *
  * A second table keeps the kernel from refusing, in the name of an owned VIP, packets of connections that it does not
- * know (TCP reset, ICMP unreachable). They are pods' connections that another node translated until now: unrefused,
+ * know (TCP reset, ICMP port unreachable). They are pods' connections that another node translated until now: unrefused,
  * they go on as soon as their pods' packets come by here. Measured in docs/cilium.md. Forwarded packets, pods' own resets
  * among them, do not pass that hook.
  */
@@ -80,7 +80,7 @@ export async function own(
       `add chain ${IP_TABLE} output { type filter hook output priority 0; policy accept; }`,
       `flush chain ${IP_TABLE} output`,
       `add rule ${IP_TABLE} output ip saddr @owned tcp flags & rst == rst drop`,
-      `add rule ${IP_TABLE} output ip saddr @owned icmp type destination-unreachable drop`,
+      `add rule ${IP_TABLE} output ip saddr @owned icmp type destination-unreachable icmp code port-unreachable drop`,
       `flush set ${IP_TABLE} owned`,
       ...(ips.length === 0
         ? []

@@ -125,6 +125,45 @@ export class Lab implements AsyncDisposable {
     await this.plane.api.patch(`/api/v1/nodes/${name}`, { spec: { unschedulable } });
   }
 
+  /** Sets whether a node is a candidate. */
+  async label(name: string, candidate: boolean): Promise<void> {
+    const labels = Object.fromEntries(
+      Object.entries(GATEWAY_LABELS).map(([key, value]) => [key, candidate ? value : null]),
+    );
+    await this.plane.api.patch(`/api/v1/nodes/${name}`, { metadata: { labels } });
+  }
+
+  /** Sets whether a node's programs, Cilium among them, are cut off from the API server. */
+  async partition(name: string, cut: boolean): Promise<void> {
+    const table = "table ip lab_partition";
+    const rules = `${table} {
+      chain input { type filter hook input priority -10; ip saddr ${API_ADDRESS} drop; }
+      chain output { type filter hook output priority -10; ip daddr ${API_ADDRESS} drop; }
+    }`;
+    const script = `add ${table}\ndelete ${table}\n${cut ? rules : ""}`;
+    await this.node(name).host.run(["nft", "-f", "-"], script);
+  }
+
+  /** A node's object, as a healthy kubelet keeps it. */
+  async putNode(name: string): Promise<void> {
+    const { ip, podCIDR, gateway } = found(NODES.find((node) => node.name === name), name);
+    await this.plane.api.apply({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: {
+        name,
+        labels: { "kubernetes.io/hostname": name, ...(gateway ? GATEWAY_LABELS : {}) },
+      },
+      spec: { podCIDR, podCIDRs: [podCIDR] },
+    });
+    await this.plane.api.patch(`/api/v1/nodes/${name}/status`, {
+      status: {
+        addresses: [{ type: "InternalIP", address: ip }, { type: "Hostname", address: name }],
+        conditions: [{ type: "Ready", status: "True", lastTransitionTime: secondsNow() }],
+      },
+    });
+  }
+
   /** Ends everything. The logs stay in the folder `SALLYPORT_E2E_LOGS`, where that is set. */
   async [Symbol.asyncDispose](): Promise<void> {
     const keep = Deno.env.get("SALLYPORT_E2E_LOGS");
@@ -168,30 +207,13 @@ export class Lab implements AsyncDisposable {
     return copy;
   }
 
-  async #addNode(
-    { gateway, ...facts }: NodeFacts & { readonly gateway: boolean },
-    kubeconfig: string,
-  ): Promise<void> {
-    const { name, ip, podCIDR } = facts;
+  async #addNode(facts: NodeFacts, kubeconfig: string): Promise<void> {
+    const { name, ip } = facts;
     const host = await this.#network.host(name, [
       { name: "eth0", bridge: "lan", address: `${ip}/24` },
     ]);
     await host.ip("route", "add", "default", "via", OUTSIDE_ADDRESS);
-    await this.plane.api.apply({
-      apiVersion: "v1",
-      kind: "Node",
-      metadata: {
-        name,
-        labels: { "kubernetes.io/hostname": name, ...(gateway ? GATEWAY_LABELS : {}) },
-      },
-      spec: { podCIDR, podCIDRs: [podCIDR] },
-    });
-    await this.plane.api.patch(`/api/v1/nodes/${name}/status`, {
-      status: {
-        addresses: [{ type: "InternalIP", address: ip }, { type: "Hostname", address: name }],
-        conditions: [{ type: "Ready", status: "True", lastTransitionTime: secondsNow() }],
-      },
-    });
+    await this.putNode(name);
     const dir = `${this.dir}/${name}`;
     const parts = { host, cilium: this.#cilium, dir, kubeconfig };
     this.#nodes.set(name, await CiliumNode.make(facts, parts));
