@@ -8,8 +8,6 @@ import { fileURLToPath } from "node:url";
 import { readJunit, type TestReport } from "./junit.ts";
 
 const SOURCES = ["src", "functions", "scripts", "tests"];
-/** Everything but the suite on real Cilium, which takes the machine for itself: `npm run test:e2e`. */
-const DEFAULT_TESTS = ["tests", "--ignore=tests/e2e"];
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 interface Step {
@@ -88,7 +86,7 @@ async function splitArguments(args: readonly string[]): Promise<Arguments> {
   const files = await existing(args);
   const words = args.filter((argument) => !files.includes(argument));
   const filter = words.length === 0 ? {} : { filter: words.join(" ") };
-  return { files: files.length === 0 ? DEFAULT_TESTS : files, ...filter };
+  return { files: files.length === 0 ? ["tests"] : files, ...filter };
 }
 
 async function existing(paths: readonly string[]): Promise<readonly string[]> {

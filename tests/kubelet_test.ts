@@ -9,7 +9,7 @@ import { CANDIDATE, KubeletCluster, kubeletNeeds, PAPER, REAL } from "./kubelet/
 import type { Confinement, Memory } from "./kubelet/node.ts";
 import { until } from "./lab/wait.ts";
 import { clientOf } from "./support/cluster.ts";
-import { say } from "./support/control_plane_binary.ts";
+import { say } from "./support/go_build.ts";
 import { render } from "./support/kustomize.ts";
 import { memoryHands } from "./support/memory_hands.ts";
 import { testWith } from "./support/needs.ts";

@@ -5,9 +5,8 @@
  */
 import { fileURLToPath } from "node:url";
 import { cached, cachePath, digest, exists } from "../support/cache.ts";
-import { hasGo, say } from "../support/control_plane_binary.ts";
+import { goBuild, hasGo, say } from "../support/go_build.ts";
 import type { Need } from "../support/needs.ts";
-import { goBuild } from "./go_build.ts";
 
 export const DEFAULT_VERSION = "1.20.2";
 
@@ -91,7 +90,11 @@ async function build(target: string): Promise<void> {
     const stamp = `-s -w -X github.com/cilium/cilium/pkg/version.ciliumVersion=${version()}`;
     for (const [program, path] of Object.entries(PROGRAMS)) {
       const output = `${target}/bin/${program}`;
-      await goBuild({ name: program, cwd: source, args: ["-o", output, "-ldflags", stamp, path] });
+      await goBuild({
+        name: program,
+        cwd: source,
+        args: ["-mod=mod", "-o", output, "-ldflags", stamp, path],
+      });
     }
     await Deno.remove(`${source}/bpf/tests`, { recursive: true });
     await run(["cp", "-r", `${source}/bpf`, `${target}/bpf`]);

@@ -1,6 +1,6 @@
 /** Cilium's own CustomResourceDefinitions, from its Go module. */
 import { cached, cachePath, exists } from "./cache.ts";
-import { hasGo } from "./control_plane_binary.ts";
+import { hasGo } from "./go_build.ts";
 
 const VERSION = "v1.20.2";
 /** Checksum of the module, as a go.sum has it. */

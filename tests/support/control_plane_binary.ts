@@ -1,6 +1,7 @@
 /** Where the control plane's programs come from: KUBEBUILDER_ASSETS, our cache, or a build of `tests/controlplane`. */
 import { fileURLToPath } from "node:url";
 import { cached, cachePath, digest, exists } from "./cache.ts";
+import { goBuild, hasGo, say } from "./go_build.ts";
 
 export type Part = "etcd" | "kube-apiserver" | "kube-controller-manager";
 
@@ -77,16 +78,6 @@ export async function nodePrograms(): Promise<Readonly<Record<NodePart, readonly
   return { "kube-scheduler": [binary.bin, "kube-scheduler"], "kubelet": [binary.bin, "kubelet"] };
 }
 
-/** Whether `go` is on PATH. */
-export function hasGo(): boolean {
-  return (Deno.env.get("PATH") ?? "").split(":").some((directory) => exists(`${directory}/go`));
-}
-
-/** Writes a line to stderr, which a test runner shows at once. */
-export function say(line: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
-}
-
 function programs(command: (part: Part) => readonly string[]): Programs {
   return {
     "etcd": command("etcd"),
@@ -114,51 +105,8 @@ async function build(output: string): Promise<void> {
     `Building Kubernetes ${version} control plane for the tests, once for this machine: ` +
       "5 to 6 minutes on two cores unless Go has its packages cached",
   );
-  const start = performance.now();
-  const elapsed = () => `${Math.round((performance.now() - start) / 1000)} s`;
-  const child = new Deno.Command("go", {
-    // `-v` names each package when it is compiled.
-    args: [
-      "build",
-      "-v",
-      "-buildvcs=false",
-      "-o",
-      output,
-      "-ldflags",
-      `-s -w ${flags.join(" ")}`,
-      ".",
-    ],
-    cwd: SOURCE,
-    env: { CGO_ENABLED: "0", GOWORK: "off" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  let lines: string[] = [];
-  let count = 0;
-  const timer = setInterval(() => {
-    say(
-      `Building the control plane: ${elapsed()}, ${count} packages done, now ${
-        lines.at(-1) ?? "-"
-      }`,
-    );
-  }, 10_000);
-  try {
-    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
-      const added = text.split("\n").filter((line) => line !== "");
-      count += added.length;
-      lines = [...lines, ...added].slice(-20);
-    }
-    const { code } = await child.status;
-    if (code !== 0) {
-      throw new Error(
-        `Cannot build the control plane: go build exited with ${code}:\n${lines.join("\n")}`,
-      );
-    }
-  } finally {
-    clearInterval(timer);
-  }
-  say(`Built the control plane in ${elapsed()}`);
+  const args = ["-o", output, "-ldflags", `-s -w ${flags.join(" ")}`, "."];
+  await goBuild({ name: "the control plane", cwd: SOURCE, args });
 }
 
 async function kubernetesVersion(): Promise<string> {

@@ -1,7 +1,7 @@
 /** Renders and installs `k8s/chart` with Helm itself. */
 import { fileURLToPath } from "node:url";
 import { cached, cachePath, exists } from "./cache.ts";
-import { hasGo, say } from "./control_plane_binary.ts";
+import { hasGo, say } from "./go_build.ts";
 import { type KubeObject, objectsOf } from "./raw_api.ts";
 
 const VERSION = "v4.3.1";

@@ -1,8 +1,7 @@
 /** Knative's own programs that send CloudEvents, built from its Go module by `tests/knative`. */
 import { fileURLToPath } from "node:url";
-import { goBuild } from "../e2e/go_build.ts";
 import { cached, cachePath, digest, exists } from "./cache.ts";
-import { hasGo, say } from "./control_plane_binary.ts";
+import { goBuild, hasGo, say } from "./go_build.ts";
 
 const SOURCE = fileURLToPath(new URL("../knative", import.meta.url));
 const SOURCE_FILES = ["go.mod", "go.sum", "tools.go"];
@@ -50,6 +49,7 @@ async function build(target: string): Promise<void> {
     cwd: SOURCE,
     // Several programs go into a folder.
     args: [
+      "-mod=mod",
       "-ldflags=-s -w",
       "-o",
       `${target}/`,

@@ -1,7 +1,7 @@
 /** Renders `k8s/` as `kubectl apply -k` would. */
 import { fileURLToPath } from "node:url";
 import { cached, cachePath, exists } from "./cache.ts";
-import { hasGo, say } from "./control_plane_binary.ts";
+import { hasGo, say } from "./go_build.ts";
 import { missing, programs } from "./needs.ts";
 import { type KubeObject, objectsOf } from "./raw_api.ts";
 

@@ -1,5 +1,5 @@
 /** `go build` with a line of progress every ten seconds, which a test runner shows at once. */
-import { say } from "../support/control_plane_binary.ts";
+import { exists } from "./cache.ts";
 
 export interface GoBuildOptions {
   /** What is built, for messages. */
@@ -17,7 +17,7 @@ export async function goBuild({ name, cwd, args }: GoBuildOptions): Promise<void
     // `-v` names each package when it is compiled.
     args: ["build", "-v", "-trimpath", "-buildvcs=false", ...args],
     cwd,
-    env: { CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "-mod=mod" },
+    env: { CGO_ENABLED: "0", GOWORK: "off" },
     stdin: "null",
     stdout: "null",
     stderr: "piped",
@@ -42,4 +42,14 @@ export async function goBuild({ name, cwd, args }: GoBuildOptions): Promise<void
     clearInterval(timer);
   }
   say(`Built ${name} in ${elapsed()}`);
+}
+
+/** Whether `go` is on PATH. */
+export function hasGo(): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((directory) => exists(`${directory}/go`));
+}
+
+/** Writes a line to stderr, which a test runner shows at once. */
+export function say(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
 }
