@@ -19,10 +19,12 @@ export const RENEWAL_MILLISECONDS = 1_000;
 /** The worst error of a difference of two times of whole seconds. */
 const CLOCK_GRAIN_MILLISECONDS = 1_000;
 
-/** Tells whether certainly more than `milliseconds` have passed since the agent's last renewal. */
+/**
+ * Tells whether certainly more than `milliseconds` have passed since the agent's last renewal. A Lease that its agent never
+ * wrote tells nothing of it: an earlier one may have been deleted a moment ago.
+ */
 function silentLongerThan(lease: Lease, now: Milliseconds, milliseconds: Milliseconds): boolean {
-  if (lease.renewedAt === undefined) return true;
-  return now - lease.renewedAt >= milliseconds + CLOCK_GRAIN_MILLISECONDS ||
+  return now - (lease.renewedAt ?? now) >= milliseconds + CLOCK_GRAIN_MILLISECONDS ||
     (lease.unchangedForMilliseconds ?? 0) > milliseconds;
 }
 

@@ -84,7 +84,7 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
   if (address === undefined || report === undefined) {
     return `${to} has not yet reported the virtual IP as bound`;
   }
-  const mac = foreignMAC(address, facts);
+  const mac = foreignMAC(to, { gateway, facts });
   if (mac !== undefined) return `${to} sees another host (${mac}) that answers for the virtual IP`;
   // A node that was told neither to stand by nor to hold may be about to remove the address.
   const { standbyNodeNames, activeNodeName, lastFailover } = gateway.status;
@@ -118,7 +118,8 @@ function release(
   const lease = facts.leases.get(node);
   const terms = { ...foreignClaims(lease, gateway), [gateway.uid]: term };
   const fence: Fence = { node, terms, ...(lease === undefined ? {} : { lease }) };
-  if (lease === undefined) return { fence };
+  // Somebody deleted its Lease, and it may have been renewed a moment before.
+  if (lease === undefined) return { fence, message: `${node} has no Lease` };
 
   const claims = claimsSpeech(lease, virtualIPOf(gateway)) || lease.reportError !== undefined;
   if (!claims && hasRead(lease, { gateway, term })) return {};
@@ -139,7 +140,7 @@ function release(
   const state = claims ? "still speaks for the virtual IP" : `has not yet answered term ${term}`;
   return {
     message: `${node} ${state}`,
-    ...(now - startedAt >= YIELD_MILLISECONDS ? { fence } : {}),
+    ...(now - startedAt >= YIELD_MILLISECONDS || lease.renewedAt === undefined ? { fence } : {}),
   };
 }
 
@@ -156,19 +157,21 @@ export function reminder(gateway: Gateway, facts: Facts): readonly Fence[] {
   const report = freshReport(lease, { gateway, snapshot: facts.snapshot });
   if (node === undefined || lease === undefined || report === undefined) return [];
   if (now - began < HEAR_MILLISECONDS || (lease.fence[gateway.uid] ?? 0) >= term) return [];
-  const known = reportedAddress(lease, gateway)?.term ?? 0;
-  return known >= term ? [] : [{ node, lease, terms: { [gateway.uid]: term } }];
+  const knows = hasRead(lease, { gateway, term });
+  return knows ? [] : [{ node, lease, terms: { [gateway.uid]: term } }];
 }
 
-/** Tells whether a report is of an agent that has read the gateway's term, whichever VIP of the gateway it has bound. */
+/** Tells whether a report is of an agent that has read the gateway's term, whichever VIP of it, or none, is bound there. */
 function hasRead(
   lease: Lease,
   { gateway, term }: { readonly gateway: Gateway; readonly term: number },
 ): boolean {
-  return lease.report?.addresses.some((address) =>
-    address.gateway === gateway.name && address.term >= term &&
-    (address.uid === undefined || address.uid === gateway.uid)
-  ) ?? false;
+  const { addresses = [], heard = {} } = lease.report ?? {};
+  return (heard[gateway.uid] ?? 0) >= term ||
+    addresses.some((address) =>
+      address.gateway === gateway.name && address.term >= term &&
+      (address.uid === undefined || address.uid === gateway.uid)
+    );
 }
 
 /**

@@ -56,6 +56,11 @@ export interface Report {
   readonly failures: readonly ReportedFailure[];
   /** Nodes whose addresses missed three pings in a row. */
   readonly unreachable: readonly string[];
+  /**
+   * Gateway uid -> the term that the agent has read, of gateways that name its node as their holder or the one before and
+   * for which it has no address to report: it will not speak for them in an older term.
+   */
+  readonly heard: Readonly<Record<string, number>>;
   /** The agent got SIGTERM and wants its gateways moved away. */
   readonly leaving: boolean;
 }
