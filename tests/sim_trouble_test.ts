@@ -170,3 +170,20 @@ Deno.test("a renewal that was overtaken by a later one does not pass for silence
   await world.pass(15);
   assertHeld(world, "c");
 });
+
+Deno.test("a node that holds a gateway in primary-IP mode speaks for no VIP before a term has begun with it", async () => {
+  const world = await holding({
+    gateways: { gw: { vip: VIP }, other: { vip: OTHER_VIP, pin: "b" } },
+  });
+  world.setPrimaryIP("other");
+  await world.until(() => world.gateway("other")?.status.egressIP === undefined);
+  await world.pass(2);
+  // By mistake, the VIP that a speaks for.
+  world.setVIP(VIP, "other");
+  await world.pass(5);
+  assertHeld(world, "a");
+  world.setVIP(OTHER_VIP, "other");
+  await world.pass(5);
+  assertHeld(world, "a");
+  assert.deepEqual(world.speakers(OTHER_VIP), ["b"]);
+});
