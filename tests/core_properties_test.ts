@@ -168,15 +168,20 @@ holds("another gateway or policy changes nothing for the first ones", (snapshot)
   assert.deepEqual(own(decide(more)), own(decide(snapshot)));
 });
 
-holds("a term grows by one exactly when the holder or its virtual IP changes", (snapshot) => {
-  for (const planned of decide(snapshot).gateways) {
-    const before = found(snapshot.gateways.find(({ name }) => name === planned.name), "gateway");
-    const { term = 0, activeNodeName = null, egressIP, phase } = before.status;
-    const changes = planned.activeNodeName !== activeNodeName || activeNodeName !== null &&
-        (phase === undefined || egressIP !== virtualIPOf(before));
-    assert.equal(planned.term, changes ? term + 1 : term);
-  }
-});
+holds(
+  "a term grows by one exactly when the holder or its virtual IP changes, or a fence forbids it",
+  (snapshot) => {
+    for (const planned of decide(snapshot).gateways) {
+      const before = found(snapshot.gateways.find(({ name }) => name === planned.name), "gateway");
+      const { term = 0, activeNodeName = null, egressIP, phase } = before.status;
+      const fence = snapshot.leases.find(({ name }) => name === activeNodeName)?.fence[before.uid];
+      const changes = planned.activeNodeName !== activeNodeName || activeNodeName !== null &&
+          (phase === undefined || egressIP !== virtualIPOf(before) ||
+            egressIP !== undefined && (fence ?? 0) > term);
+      assert.equal(planned.term, changes ? term + 1 : term);
+    }
+  },
+);
 
 holds(
   "no write is empty, and each write of an existing object names its resourceVersion",

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { FENCE_ANNOTATION } from "../src/core/names.ts";
 import { decide } from "../src/core/plan.ts";
 import type { Lease, Plan, Snapshot } from "../src/core/types.ts";
-import { applyPlan, Refused } from "./support/apply_plan.ts";
+import { applyPlan, applyWhatFits, Refused } from "./support/apply_plan.ts";
 import {
   address,
   at,
@@ -700,4 +700,23 @@ Deno.test("the Ready condition says what a handover waits for", () => {
   assert.deepEqual([ready.status, ready.reason], ["False", "Preparing"]);
   assert.match(ready.message, /^Handover to b is under way: a still speaks for the virtual IP$/);
   assert.equal(gatewayPlan(plan).activeNodeName, "b");
+});
+
+Deno.test("a holder that was fenced for a move that was not made speaks again, in a term of its own", () => {
+  // Two gateways leave a in one plan, and the one fence is written; the status of one of them was changed meanwhile.
+  const two = running({
+    ...vipCluster(["a", "b"]),
+    gateways: [gateway("gw", { vip: VIP }), gateway("other", { vip: "172.18.18.243" })],
+  });
+  const stale = lastRenewed(two, { a: 4 });
+  const touched = edit(stale, { gateways: { gw: { resourceVersion: "touched" } } });
+  const fenced = applyWhatFits(touched, decide(stale));
+  assert.deepEqual(leaseOf(fenced, "a").fence, { "uid-gw": 2, "uid-other": 2 });
+  const status = ({ gateways }: Snapshot) => found(gateways[0], "gw").status;
+  assert.equal(status(fenced).term, 1);
+  // a goes on in that moment.
+  let state = obey(fenced);
+  for (let second = 0; second < 10; second++) state = later(obey(tick(state).state), 1);
+  assert.deepEqual([status(state).phase, status(state).activeNodeName], ["Active", "a"]);
+  assert.equal(speakers(state).length, 2, "one for each gateway");
 });
