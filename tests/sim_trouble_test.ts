@@ -187,3 +187,34 @@ Deno.test("a node that holds a gateway in primary-IP mode speaks for no VIP befo
   assertHeld(world, "a");
   assert.deepEqual(world.speakers(OTHER_VIP), ["b"]);
 });
+
+Deno.test("a node whose claim was hidden while its gateway was made anew does not go on beside the new holder", async () => {
+  let hidden = 0;
+  for (let delay = 20; delay < 1_500; delay += 40) {
+    const world = await holding({
+      seed: delay,
+      controllers: [{ ...CONTROLLER, everyMilliseconds: 100 }],
+    });
+    const { link } = world.machine("a");
+    world.pin("b");
+    await world.until(() => world.speakers().join() === "b");
+    await world.pass(2);
+    // A standby's silent report is held up on its way, and arrives while its successor is sought in another name.
+    link.holdWrite();
+    await world.pass(2);
+    world.pin("a");
+    await world.until(() => world.speakers().join() === "a");
+    await world.pass(2);
+    world.deafen("a");
+    world.deleteGateway();
+    world.makeGateway("gw", { vip: VIP, pin: "c" });
+    await world.time.pass(delay);
+    link.release();
+    await world.until(() => world.speakers().includes("c"), 15);
+    if (world.speakers().includes("a")) hidden++;
+    await world.until(() => world.speakers().join() === "c", 4);
+    await world.pass(3);
+    assert.deepEqual(world.speakers(), ["c"]);
+  }
+  assert.ok(hidden > 0, "the claim was never hidden, so that nothing was tried");
+});

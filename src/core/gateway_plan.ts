@@ -9,6 +9,7 @@ import type { Refusal } from "./refusals.ts";
 import { virtualIPOf } from "./reports.ts";
 import {
   boundAtOf,
+  fencesBeside,
   handover,
   lastSpeaker,
   moveStartedAt,
@@ -76,7 +77,7 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
     fences: [
       ...move?.fences ?? [],
       ...after === undefined && !begins(gateway, { holder: election.holder, facts })
-        ? reminder(gateway, facts)
+        ? [...reminder(gateway, facts), ...fencesBeside(gateway, facts)]
         : [],
     ],
     statusAfter: after === undefined ? undefined : finish(after, election),

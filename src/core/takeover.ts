@@ -12,6 +12,7 @@
  */
 import { isSpeechExpired } from "./heartbeat.ts";
 import { claimsSpeech, foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
+import { sortedByName } from "./order.ts";
 import { parseTime } from "./time.ts";
 import type { Facts } from "./facts.ts";
 import type { Candidate, Gateway, Lease, Milliseconds } from "./types.ts";
@@ -94,13 +95,20 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
 
 /** The last node that was allowed to speak, and every node whose Lease says that it speaks. */
 function nodesThatMaySpeak({ gateway, from, to }: Move, facts: Facts): readonly string[] {
-  const ip = virtualIPOf(gateway);
-  const claiming = [...facts.leases.values()].filter((lease) => claimsSpeech(lease, ip)).map((
-    { name },
-  ) => name);
+  const claiming = claimants(gateway, facts).map(({ name }) => name);
   return [...new Set([...(from === undefined ? [] : [from]), ...claiming])].filter((node) =>
     node !== to
   ).sort();
+}
+
+/** Leases whose last report claims the gateway's VIP, by name. */
+function claimants(gateway: Gateway, facts: Facts): readonly Lease[] {
+  const ip = virtualIPOf(gateway);
+  return sortedByName([...facts.leases.values()].filter((lease) => claimsSpeech(lease, ip)));
+}
+
+function isFenced(lease: Lease, terms: Fence["terms"]): boolean {
+  return Object.entries(terms).every(([uid, least]) => (lease.fence[uid] ?? 0) >= least);
 }
 
 interface Release {
@@ -128,7 +136,7 @@ function release(
     candidates.some((candidate) =>
       candidate.node === node && candidate.reasons.some(({ type }) => type === "Unreachable")
     );
-  const fenced = Object.entries(terms).every(([uid, least]) => (lease.fence[uid] ?? 0) >= least);
+  const fenced = isFenced(lease, terms);
   if (gone) return fenced ? {} : { fence };
   // Silence in an older term proves nothing: that renewal may have been held up on its way and overtaken by a claim.
   if (fenced) {
@@ -159,6 +167,21 @@ export function reminder(gateway: Gateway, facts: Facts): readonly Fence[] {
   if (now - began < HEAR_MILLISECONDS || (lease.fence[gateway.uid] ?? 0) >= term) return [];
   const knows = hasRead(lease, { gateway, term });
   return knows ? [] : [{ node, lease, terms: { [gateway.uid]: term } }];
+}
+
+/**
+ * Fences for nodes that claim the VIP which another node serves with. There are none, but for a claim that was hidden from
+ * the handover: in an older gateway's name, by a renewal that was held up on its way and arrived after it.
+ */
+export function fencesBeside(gateway: Gateway, facts: Facts): readonly Fence[] {
+  const { activeNodeName, phase, term = 0 } = gateway.status;
+  if (phase !== "Active" || activeNodeName === undefined) return [];
+  return claimants(gateway, facts).filter(({ name }) => name !== activeNodeName).flatMap(
+    (lease) => {
+      const terms = { ...foreignClaims(lease, gateway), [gateway.uid]: term };
+      return isFenced(lease, terms) ? [] : [{ node: lease.name, lease, terms }];
+    },
+  );
 }
 
 /** Tells whether a report is of an agent that has read the gateway's term, whichever VIP of it, or none, is bound there. */
