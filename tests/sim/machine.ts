@@ -28,6 +28,8 @@ export class Machine {
   /** Binding fails, as when the interface is broken. */
   cannotBind = false;
   onSpeech: (ip: string) => void = () => {};
+  /** Told until when the kernel may speak. */
+  onPermission: (ip: string, until: number) => void = () => {};
   #hasInterface = true;
   #interfaceLostAt = -Infinity;
   readonly #time: VirtualTime;
@@ -78,11 +80,6 @@ export class Machine {
     if (present) return;
     this.#interfaceLostAt = this.#time.now;
     this.#addresses.clear();
-  }
-
-  /** How much longer the kernel may speak for an address, were it bound. Milliseconds. */
-  permission(ip: string): number {
-    return Math.max(0, (this.#speaking.get(ip) ?? 0) - this.#time.now);
   }
 
   /** Power off and on: what the kernel and the tmpfs held is gone. */
@@ -190,7 +187,9 @@ export class Machine {
     if (this.#owned?.has(ip) !== true) throw new Error(`Cannot speak for ${ip}: it is not owned`);
     if (milliseconds < 1) throw new RangeError(`Cannot speak for ${milliseconds} ms`);
     const begins = !this.maySpeak(ip);
-    this.#speaking.set(ip, this.#time.now + milliseconds);
+    const until = this.#time.now + milliseconds;
+    this.#speaking.set(ip, until);
+    this.onPermission(ip, until);
     if (this.#addresses.has(ip)) {
       if (begins) this.onSpeech(ip);
     } else if (this.#mustKnow) complain(`${this.name} speaks for ${ip}, which is not bound`);

@@ -70,6 +70,7 @@ export class World {
     for (const machine of this.machines) {
       const { name, ip } = machine;
       machine.onSpeech = (vip) => this.invariants.onSpeech(machine, vip);
+      machine.onPermission = (vip, until) => this.invariants.onPermission(machine, vip, until);
       this.server.put(PATHS.Node, name, nodeObject(name, { ip, time }));
       const cilium = { node: name, namespace: "kube-system", ready: true, time };
       this.server.put(CILIUM_PODS, `cilium-${name}`, podObject(`cilium-${name}`, cilium));
