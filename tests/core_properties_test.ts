@@ -9,22 +9,8 @@ import { applyPlan, applyWhatFits } from "./support/apply_plan.ts";
 import { anySnapshot } from "./support/arbitrary_snapshot.ts";
 import { cluster, edit, gateway, policy, withoutMachine } from "./support/builders.ts";
 import { later, obey } from "./support/obedient_agents.ts";
+import { holds } from "./support/holds.ts";
 import { found, gatewayPlan } from "./support/read_plan.ts";
-
-/** A property of every cluster, tried on so many. */
-function holds(
-  name: string,
-  check: (snapshot: Snapshot) => void,
-  { runs = 300 }: { readonly runs?: number } = {},
-): void {
-  Deno.test(name, () => {
-    fc.assert(fc.property(anySnapshot, check), {
-      numRuns: runs,
-      interruptAfterTimeLimit: 1_000,
-      markInterruptAsFailure: false,
-    });
-  });
-}
 
 const json = (value: unknown): string => JSON.stringify(value);
 

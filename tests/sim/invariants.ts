@@ -103,8 +103,9 @@ export class Invariants {
     if (this.#world.gateway(gateway.name)?.uid !== gateway.uid) return;
     for (const policy of this.policiesOf(gateway.name)) {
       const way = `${nodeOf(policy)} with ${egressIPOf(policy)}`;
-      // In a gateway that nobody holds any more, a word too much reaches nobody.
-      if (way !== `${machine.name} with ${vip}` && nodeOf(policy) !== undefined) {
+      // In a gateway that nobody holds any more, or that needs no VIP now, a word too much reaches nobody.
+      const counts = nodeOf(policy) !== undefined && egressIPOf(policy) !== undefined;
+      if (way !== `${machine.name} with ${vip}` && counts) {
         const { term } = gateway.status;
         this.complain(`${machine.name} speaks for ${vip} in term ${term}, policies name ${way}`);
       }
