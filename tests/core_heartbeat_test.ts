@@ -110,6 +110,17 @@ const GUARD: readonly {
   { which: "nobody has a heartbeat", nodes: [{ lease: null }, { lease: null }], suspect: false },
 ];
 
+Deno.test("one stale heartbeat is not believed just after the API server was away, and none stale is no doubt", () => {
+  for (const [machine, suspect] of [[STALE, true], [FRESH, false]] as const) {
+    const before = cluster({
+      nodes: { a: machine, b: FRESH, c: FRESH },
+      gateways: [gateway("gw")],
+    });
+    assert.equal(decide(before).heartbeatsIgnored, false);
+    assert.equal(decide({ ...before, recovering: true }).heartbeatsIgnored, suspect);
+  }
+});
+
 for (const { which, nodes, suspect } of GUARD) {
   Deno.test(`heartbeats are ${suspect ? "ignored" : "believed"} when ${which}`, () => {
     const machines = Object.fromEntries(nodes.map((machine, index) => [`n${index}`, machine]));

@@ -218,3 +218,28 @@ Deno.test("a node whose claim was hidden while its gateway was made anew does no
   }
   assert.ok(hidden > 0, "the claim was never hidden, so that nothing was tried");
 });
+
+Deno.test("when the API server comes back, no gateway moves because its holder is heard last", async () => {
+  for (let seed = 0; seed < 60; seed++) {
+    const world = await holding({ seed });
+    world.setServer(false);
+    await world.pass(8 + (seed % 10) / 10);
+    world.setServer(true);
+    await world.pass(6);
+    assertHeld(world, "a");
+    assert.equal(world.gateway()?.status.term, 1, `seed ${seed}`);
+  }
+});
+
+Deno.test("a holder that dies while the API server is away is replaced when that is back", async () => {
+  const world = await holding();
+  world.setServer(false);
+  await world.pass(5);
+  world.setPower("a", false);
+  await world.pass(3);
+  world.setServer(true);
+  const took = await world.until(() => world.speakers().join() === "b");
+  assert.ok(took < 6_000, `${took} ms`);
+  await world.pass(5);
+  assertHeld(world, "b");
+});

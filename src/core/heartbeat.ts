@@ -72,7 +72,7 @@ export function isAbandoned(
 
 /**
  * Mass-staleness guard: when at least two, and more than half, of all heartbeats are stale at once, the observer (or
- * the API server) is the likelier fault. Nodes that Kubernetes itself calls not ready, and abandoned Leases, do not
+ * the API server) is the likelier fault; so is one, just after the API server was away. Nodes that Kubernetes itself calls not ready, and abandoned Leases, do not
  * vote.
  */
 export function isObserverSuspect(
@@ -89,5 +89,6 @@ export function isObserverSuspect(
     !isAbandoned(lease, { hasAgentPod: agents.has(lease.name), now })
   );
   const stale = heartbeats.filter((lease) => isStale(lease, now, options.timeoutSeconds));
+  if (snapshot.recovering && stale.length > 0) return true;
   return stale.length >= 2 && stale.length * 2 > heartbeats.length;
 }

@@ -300,6 +300,8 @@ export interface InvalidObject {
 export interface Snapshot {
   /** The API server's clock, whole seconds. */
   readonly now: Milliseconds;
+  /** An API server that nobody could reach for some time has just come back: agents may not have renewed yet. */
+  readonly recovering?: boolean;
   /** The best estimate of that clock to the millisecond; only for durations that are shown. Default: `now`. */
   readonly clock?: Milliseconds;
   readonly nodes: readonly Node[];
