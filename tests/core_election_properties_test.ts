@@ -106,17 +106,37 @@ holdsForEach(
   },
 );
 
-holdsForEach("a better one that has been ready for long enough gets the role back", (one) => {
-  const { gateway, planned, snapshot, pin, eligible, before, after } = one;
-  const { failback: { mode, minReadySeconds } } = gateway.spec;
-  if (mode === "Never" || gateway.status.phase === "Preparing") return;
-  if (before === undefined || !eligible.includes(before)) return;
-  if (pin !== undefined && eligible.includes(pin)) return;
-  const due = planned.candidates.some(({ node, eligible, eligibleSince = "" }) =>
-    eligible && comesBefore(node, before, one) &&
-    snapshot.now - Date.parse(eligibleSince) >= minReadySeconds * 1_000
-  );
-  if (due) assert.notEqual(after, before);
+holdsForEach(
+  "the best of the better ones that have been ready for long enough gets the role back",
+  (one) => {
+    const { gateway, planned, snapshot, pin, eligible, before, after } = one;
+    const { failback: { mode, minReadySeconds } } = gateway.spec;
+    if (mode === "Never" || gateway.status.phase === "Preparing") return;
+    if (before === undefined || !eligible.includes(before)) return;
+    if (pin !== undefined && eligible.includes(pin)) return;
+    const due = planned.candidates.filter(({ node, eligible, eligibleSince = "" }) =>
+      eligible && comesBefore(node, before, one) &&
+      snapshot.now - Date.parse(eligibleSince) >= minReadySeconds * 1_000
+    ).map(({ node }) => node);
+    if (due.length > 0) assert.notEqual(after, before);
+    assert.deepEqual(
+      due.filter((node) => node !== after && comesBefore(node, after ?? "", one)),
+      [],
+    );
+  },
+);
+
+holds("no holder that may hold on is left for one that became ready a moment ago", (snapshot) => {
+  const nodes = snapshot.nodes.map((node) => ({ ...node, readySince: snapshot.now - 5_000 }));
+  const gateways = snapshot.gateways.map((gateway): Gateway => {
+    const failback = { mode: "Auto", minReadySeconds: 10 } as const;
+    return { ...gateway, annotations: {}, spec: { ...gateway.spec, failback } };
+  });
+  for (const planned of decide({ ...snapshot, nodes, gateways }).gateways) {
+    const { activeNodeName, previousNodeName, candidates } = planned;
+    const before = candidates.find(({ node }) => node === previousNodeName);
+    if (before?.eligible) assert.equal(activeNodeName, previousNodeName);
+  }
 });
 
 holdsForEach("where nobody may, Keep keeps the last holder and Drop leaves none", (one) => {
