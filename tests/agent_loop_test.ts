@@ -5,6 +5,9 @@ import { memoryHands } from "./support/memory_hands.ts";
 
 Deno.test("an agent that cannot look on the wire tries again at its own pace", async () => {
   let probes = 0;
+  const gateways = [
+    gateway("g", { vip: "10.0.0.200", status: { phase: "Active", activeNodeName: "a", term: 1 } }),
+  ];
   const agent = new Agent({
     nodeName: "a",
     hands: {
@@ -15,15 +18,13 @@ Deno.test("an agent that cannot look on the wire tries again at its own pace", a
         throw new Error("Cannot run 'arping': the interface is down");
       },
     },
-    renew: () => Promise.resolve({}),
+    renew: () => Promise.resolve({ fence: {}, leaseUid: "uid-lease" }),
     recall: () => Promise.resolve([]),
     remember: () => Promise.resolve(),
-    relist: () => {},
+    relist: () => agent.setGateways(gateways),
     setPingTargets: () => {},
   });
-  agent.setGateways([
-    gateway("g", { vip: "10.0.0.200", status: { phase: "Active", activeNodeName: "a", term: 1 } }),
-  ]);
+  agent.setGateways(gateways);
   const ended = agent.run();
   await new Promise((resolve) => setTimeout(resolve, 300));
   // One look per turn of the loop: each second, and with the news of the first report. Never at each failure.

@@ -36,7 +36,9 @@ const AGES: readonly {
   // Cut-off seconds: 3 may be 2.001 s in truth, so that speech (3 s) may not have expired before 4.
   { ago: 3, missed: true, stale: false, expired: false },
   { ago: 4, missed: true, stale: true, expired: true },
-  { ago: null, missed: true, stale: true, expired: true },
+  // Its agent may have renewed another one, which was deleted a moment ago.
+  { ago: null, missed: true, stale: true, expired: false },
+  { ago: null, unchanged: 3_001, missed: true, stale: true, expired: true },
   { ago: 1, unchanged: 1_200, missed: false, stale: false, expired: false },
   { ago: 1, unchanged: 1_201, missed: true, stale: false, expired: false },
   { ago: 1, unchanged: 3_000, missed: true, stale: false, expired: false },
@@ -107,6 +109,17 @@ const GUARD: readonly {
   },
   { which: "nobody has a heartbeat", nodes: [{ lease: null }, { lease: null }], suspect: false },
 ];
+
+Deno.test("one stale heartbeat is not believed just after the API server was away, and none stale is no doubt", () => {
+  for (const [machine, suspect] of [[STALE, true], [FRESH, false]] as const) {
+    const before = cluster({
+      nodes: { a: machine, b: FRESH, c: FRESH },
+      gateways: [gateway("gw")],
+    });
+    assert.equal(decide(before).heartbeatsIgnored, false);
+    assert.equal(decide({ ...before, recovering: true }).heartbeatsIgnored, suspect);
+  }
+});
 
 for (const { which, nodes, suspect } of GUARD) {
   Deno.test(`heartbeats are ${suspect ? "ignored" : "believed"} when ${which}`, () => {

@@ -71,6 +71,7 @@ Deno.test("a node that is no longer a candidate stays a member while it reports 
           interfaces: [],
           failures: [],
           unreachable: [],
+          heard: {},
           leaving: false,
           addresses: [address()],
         },

@@ -9,22 +9,8 @@ import { applyPlan, applyWhatFits } from "./support/apply_plan.ts";
 import { anySnapshot } from "./support/arbitrary_snapshot.ts";
 import { cluster, edit, gateway, policy, withoutMachine } from "./support/builders.ts";
 import { later, obey } from "./support/obedient_agents.ts";
+import { holds } from "./support/holds.ts";
 import { found, gatewayPlan } from "./support/read_plan.ts";
-
-/** A property of every cluster, tried on so many. */
-function holds(
-  name: string,
-  check: (snapshot: Snapshot) => void,
-  { runs = 300 }: { readonly runs?: number } = {},
-): void {
-  Deno.test(name, () => {
-    fc.assert(fc.property(anySnapshot, check), {
-      numRuns: runs,
-      interruptAfterTimeLimit: 1_000,
-      markInterruptAsFailure: false,
-    });
-  });
-}
 
 const json = (value: unknown): string => JSON.stringify(value);
 
@@ -168,15 +154,20 @@ holds("another gateway or policy changes nothing for the first ones", (snapshot)
   assert.deepEqual(own(decide(more)), own(decide(snapshot)));
 });
 
-holds("a term grows by one exactly when the holder or its virtual IP changes", (snapshot) => {
-  for (const planned of decide(snapshot).gateways) {
-    const before = found(snapshot.gateways.find(({ name }) => name === planned.name), "gateway");
-    const { term = 0, activeNodeName = null, egressIP, phase } = before.status;
-    const changes = planned.activeNodeName !== activeNodeName || activeNodeName !== null &&
-        (phase === undefined || egressIP !== virtualIPOf(before));
-    assert.equal(planned.term, changes ? term + 1 : term);
-  }
-});
+holds(
+  "a term grows by one exactly when the holder or its virtual IP changes, or a fence forbids it",
+  (snapshot) => {
+    for (const planned of decide(snapshot).gateways) {
+      const before = found(snapshot.gateways.find(({ name }) => name === planned.name), "gateway");
+      const { term = 0, activeNodeName = null, egressIP, phase } = before.status;
+      const fence = snapshot.leases.find(({ name }) => name === activeNodeName)?.fence[before.uid];
+      const changes = planned.activeNodeName !== activeNodeName || activeNodeName !== null &&
+          (phase === undefined || egressIP !== virtualIPOf(before) ||
+            egressIP !== undefined && (fence ?? 0) > term);
+      assert.equal(planned.term, changes ? term + 1 : term);
+    }
+  },
+);
 
 holds(
   "no write is empty, and each write of an existing object names its resourceVersion",

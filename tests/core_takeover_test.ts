@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { FENCE_ANNOTATION } from "../src/core/names.ts";
 import { decide } from "../src/core/plan.ts";
 import type { Lease, Plan, Snapshot } from "../src/core/types.ts";
-import { applyPlan, Refused } from "./support/apply_plan.ts";
+import { applyPlan, applyWhatFits, Refused } from "./support/apply_plan.ts";
 import {
   address,
   at,
@@ -179,10 +179,10 @@ Deno.test("Unreachable is as good as expired: a prepared takeover needs one tick
   assert.ok(writes(plan).includes("patch Lease/a"));
 });
 
-Deno.test("a holder whose Lease is gone is fenced by a new Lease", () => {
+Deno.test("a holder whose Lease is gone is fenced by a new Lease, and may have renewed it until then: 4 s are waited for", () => {
   const before = edit(holding(), { leases: { a: null } });
-  const plan = decide(before);
-  assert.equal(gatewayPlan(plan).phase, "Active");
+  const { plan, state } = tick(before);
+  assert.equal(gatewayPlan(plan).phase, "Preparing");
   assert.deepEqual(bodyOf(plan, "Lease", "a"), {
     apiVersion: "coordination.k8s.io/v1",
     kind: "Lease",
@@ -192,7 +192,19 @@ Deno.test("a holder whose Lease is gone is fenced by a new Lease", () => {
       annotations: { [FENCE_ANNOTATION]: '{"uid-gw":2}' },
     },
   });
-  assert.deepEqual(leaseOf(applyPlan(before, plan), "a").fence, { "uid-gw": 2 });
+  assert.deepEqual(leaseOf(state, "a").fence, { "uid-gw": 2 });
+  assert.equal(gatewayPlan(decide(later(state, 3))).phase, "Preparing");
+  const due = decide(later(state, 4));
+  assert.equal(gatewayPlan(due).phase, "Active");
+  assert.equal(writes(due).includes("patch Lease/a"), false);
+});
+
+Deno.test("a Lease that its agent never wrote, and that somebody else made, is fenced at once", () => {
+  const made: Lease = { name: "a", resourceVersion: "1", fence: {} };
+  const before = edit(holding(), { leases: { a: null } });
+  const { plan, state } = tick({ ...before, leases: [...before.leases, made] });
+  assert.deepEqual(leaseOf(state, "a").fence, { "uid-gw": 2 });
+  assert.equal(gatewayPlan(plan).phase, "Preparing");
 });
 
 Deno.test("a fence keeps the fences of other gateways and drops those of gateways that are gone", () => {
@@ -229,7 +241,8 @@ Deno.test("gateways that lose one node at once fence it by one and the same writ
     assert.deepEqual(fences[0]?.body, fences[1]?.body);
     const after = applyPlan(before, plan);
     assert.deepEqual(leaseOf(after, "a").fence, { "uid-gw": 2, "uid-other": 2 });
-    assert.deepEqual(after.gateways.map(({ status }) => status.phase), ["Active", "Active"]);
+    const phase = action === "create" ? "Preparing" : "Active";
+    assert.deepEqual(after.gateways.map(({ status }) => status.phase), [phase, phase]);
   }
 });
 
@@ -379,6 +392,18 @@ Deno.test("a fence of an older term does not count for a newer move", () => {
   const plan = decide(before);
   assert.equal(gatewayPlan(plan).phase, "Preparing");
   assert.match(JSON.stringify(bodyOf(plan, "Lease", "a")), /\\"uid-gw\\":2/);
+});
+
+Deno.test("a holder that lost the address but has heard of the term is not waited for", () => {
+  const { state } = moving();
+  const said = (heard: Readonly<Record<string, number>>) =>
+    edit(later(obey(state), 1), { leases: { a: { report: report({ addresses: [], heard }) } } });
+  assert.equal(gatewayPlan(decide(said({}))).phase, "Preparing");
+  assert.equal(gatewayPlan(decide(said({ "uid-gw": 1 }))).phase, "Preparing");
+  assert.equal(gatewayPlan(decide(said({ "uid-before": 2 }))).phase, "Preparing");
+  const plan = decide(said({ "uid-gw": 2 }));
+  assert.equal(gatewayPlan(plan).phase, "Active");
+  assert.equal(writes(plan).includes("patch Lease/a"), false);
 });
 
 Deno.test("silence in an older term is waited for, then fenced: a later claim may have overtaken it", () => {
@@ -675,4 +700,23 @@ Deno.test("the Ready condition says what a handover waits for", () => {
   assert.deepEqual([ready.status, ready.reason], ["False", "Preparing"]);
   assert.match(ready.message, /^Handover to b is under way: a still speaks for the virtual IP$/);
   assert.equal(gatewayPlan(plan).activeNodeName, "b");
+});
+
+Deno.test("a holder that was fenced for a move that was not made speaks again, in a term of its own", () => {
+  // Two gateways leave a in one plan, and the one fence is written; the status of one of them was changed meanwhile.
+  const two = running({
+    ...vipCluster(["a", "b"]),
+    gateways: [gateway("gw", { vip: VIP }), gateway("other", { vip: "172.18.18.243" })],
+  });
+  const stale = lastRenewed(two, { a: 4 });
+  const touched = edit(stale, { gateways: { gw: { resourceVersion: "touched" } } });
+  const fenced = applyWhatFits(touched, decide(stale));
+  assert.deepEqual(leaseOf(fenced, "a").fence, { "uid-gw": 2, "uid-other": 2 });
+  const status = ({ gateways }: Snapshot) => found(gateways[0], "gw").status;
+  assert.equal(status(fenced).term, 1);
+  // a goes on in that moment.
+  let state = obey(fenced);
+  for (let second = 0; second < 10; second++) state = later(obey(tick(state).state), 1);
+  assert.deepEqual([status(state).phase, status(state).activeNodeName], ["Active", "a"]);
+  assert.equal(speakers(state).length, 2, "one for each gateway");
 });

@@ -170,3 +170,76 @@ Deno.test("a renewal that was overtaken by a later one does not pass for silence
   await world.pass(15);
   assertHeld(world, "c");
 });
+
+Deno.test("a node that holds a gateway in primary-IP mode speaks for no VIP before a term has begun with it", async () => {
+  const world = await holding({
+    gateways: { gw: { vip: VIP }, other: { vip: OTHER_VIP, pin: "b" } },
+  });
+  world.setPrimaryIP("other");
+  await world.until(() => world.gateway("other")?.status.egressIP === undefined);
+  await world.pass(2);
+  // By mistake, the VIP that a speaks for.
+  world.setVIP(VIP, "other");
+  await world.pass(5);
+  assertHeld(world, "a");
+  world.setVIP(OTHER_VIP, "other");
+  await world.pass(5);
+  assertHeld(world, "a");
+  assert.deepEqual(world.speakers(OTHER_VIP), ["b"]);
+});
+
+Deno.test("a node whose claim was hidden while its gateway was made anew does not go on beside the new holder", async () => {
+  let hidden = 0;
+  for (let delay = 20; delay < 1_500; delay += 40) {
+    const world = await holding({
+      seed: delay,
+      controllers: [{ ...CONTROLLER, everyMilliseconds: 100 }],
+    });
+    const { link } = world.machine("a");
+    world.pin("b");
+    await world.until(() => world.speakers().join() === "b");
+    await world.pass(2);
+    // A standby's silent report is held up on its way, and arrives while its successor is sought in another name.
+    link.holdWrite();
+    await world.pass(2);
+    world.pin("a");
+    await world.until(() => world.speakers().join() === "a");
+    await world.pass(2);
+    world.deafen("a");
+    world.deleteGateway();
+    world.makeGateway("gw", { vip: VIP, pin: "c" });
+    await world.time.pass(delay);
+    link.release();
+    await world.until(() => world.speakers().includes("c"), 15);
+    if (world.speakers().includes("a")) hidden++;
+    await world.until(() => world.speakers().join() === "c", 4);
+    await world.pass(3);
+    assert.deepEqual(world.speakers(), ["c"]);
+  }
+  assert.ok(hidden > 0, "the claim was never hidden, so that nothing was tried");
+});
+
+Deno.test("when the API server comes back, no gateway moves because its holder is heard last", async () => {
+  for (let seed = 0; seed < 60; seed++) {
+    const world = await holding({ seed });
+    world.setServer(false);
+    await world.pass(8 + (seed % 10) / 10);
+    world.setServer(true);
+    await world.pass(6);
+    assertHeld(world, "a");
+    assert.equal(world.gateway()?.status.term, 1, `seed ${seed}`);
+  }
+});
+
+Deno.test("a holder that dies while the API server is away is replaced when that is back", async () => {
+  const world = await holding();
+  world.setServer(false);
+  await world.pass(5);
+  world.setPower("a", false);
+  await world.pass(3);
+  world.setServer(true);
+  const took = await world.until(() => world.speakers().join() === "b");
+  assert.ok(took < 6_000, `${took} ms`);
+  await world.pass(5);
+  assertHeld(world, "b");
+});

@@ -20,15 +20,12 @@ import { virtualIPOf } from "../core/reports.ts";
 import type { Gateway, Report } from "../core/types.ts";
 import { RENEWAL_MILLISECONDS } from "../core/heartbeat.ts";
 import type { Hands, Watch } from "./hands.ts";
+import type { RenewalAnswer } from "./renewal.ts";
 
 export interface AgentOptions {
   readonly nodeName: string;
   readonly hands: Hands;
-  /** Sends a renewal and returns the fence of its answer. */
-  readonly renew: (
-    report: Report,
-    signal: AbortSignal,
-  ) => Promise<Readonly<Record<string, number>>>;
+  readonly renew: (report: Report, signal: AbortSignal) => Promise<RenewalAnswer>;
   readonly recall: () => Promise<readonly Binding[]>;
   readonly remember: (bindings: readonly Binding[]) => Promise<void>;
   /** Asked to list the gateways again, since what is known may be old. */
@@ -111,6 +108,7 @@ export class Agent {
   #lookedAt = -Infinity;
   #renewal: AgentView["renewal"];
   #fence: Readonly<Record<string, number>> = {};
+  #leaseUid: string | undefined;
   #failedAt: number | undefined;
   #renewing = false;
   #renewedAs = "";
@@ -266,7 +264,9 @@ export class Agent {
   async #act(plan: AgentPlan): Promise<boolean> {
     this.#failures = plan.failures.map(({ gateway, message }) => `${gateway}: ${message}`);
     this.#options.setPingTargets(plan.ping);
-    if (await this.#mute(plan.mute)) return true;
+    const muted = await this.#mute(plan.mute);
+    await this.#giveUp(plan.giveUp);
+    if (muted) return true;
     this.#renew(plan);
     await this.#own(plan.own);
     const bound = await this.#bind(plan.bind);
@@ -283,11 +283,14 @@ export class Agent {
     for (const ip of ips) this.#announcing.get(ip)?.abort();
     await this.#options.hands.mute(ips);
     for (const ip of ips) this.#silenced(ip);
-    const given = this.#bindings.map((binding) =>
-      ips.includes(binding.ip) ? withoutClaim(binding) : binding
-    );
-    await this.#setBindings(given);
     return true;
+  }
+
+  async #giveUp(given: readonly Binding[]): Promise<void> {
+    if (given.length === 0) return;
+    await this.#setBindings(
+      this.#bindings.map((binding) => given.includes(binding) ? withoutClaim(binding) : binding),
+    );
   }
 
   #silenced(ip: string): void {
@@ -371,7 +374,7 @@ export class Agent {
     this.#renewing = true;
     this.#triedAt = sentAt;
     this.#options.renew(report, this.#stop.signal).then(
-      (fence) => this.#renewed({ sentAt, claims, fence, text }),
+      (answer) => this.#renewed({ sentAt, claims, answer, text }),
       (error: unknown) => {
         this.#counts.failedRenewals++;
         if (this.#failedAt === undefined) {
@@ -386,10 +389,10 @@ export class Agent {
   }
 
   #renewed(
-    { sentAt, claims, fence, text }: {
+    { sentAt, claims, answer: { fence, leaseUid }, text }: {
       sentAt: number;
       claims: Readonly<Record<string, number>>;
-      fence: Readonly<Record<string, number>>;
+      answer: RenewalAnswer;
       text: string;
     },
   ): void {
@@ -397,9 +400,11 @@ export class Agent {
     this.#renewal = { sentAt, claims };
     this.#fence = fence;
     this.#renewedAs = text;
-    const behind = this.#gateways?.some(({ uid, status }) =>
-      (fence[uid] ?? 0) > (status.term ?? 0)
-    );
+    // A fence that an earlier Lease carried went with it, and may have forbidden what these gateways allow.
+    if (leaseUid !== this.#leaseUid) this.#gateways = undefined;
+    this.#leaseUid = leaseUid;
+    const behind = this.#gateways === undefined ||
+      this.#gateways.some(({ uid, status }) => (fence[uid] ?? 0) > (status.term ?? 0));
     if (this.#failedAt !== undefined || behind) this.#options.relist();
     if (this.#failedAt !== undefined) this.#tell({ event: "Connected" });
     this.#failedAt = undefined;

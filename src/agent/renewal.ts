@@ -14,19 +14,29 @@ const RENEWAL_TIMEOUT_MILLISECONDS = 1_200;
 const LEASE_DURATION_SECONDS = 4;
 
 const answer = v.object({
-  metadata: v.object({ annotations: v.optional(v.record(v.string(), v.string()), {}) }),
+  metadata: v.object({
+    uid: v.string(),
+    annotations: v.optional(v.record(v.string(), v.string()), {}),
+  }),
 });
+
+/** What the API server says to a renewal. */
+export interface RenewalAnswer {
+  /** Gateway uid -> term below which this agent must be silent. */
+  readonly fence: Readonly<Record<string, number>>;
+  /** The Lease's uid: one that was deleted and made anew has another, and has lost its fence. */
+  readonly leaseUid: string;
+}
 
 /**
  * Renews the Lease named as the node.
  *
- * @returns the fence: gateway uid -> term below which this agent must be silent
  * @throws what `KubeClient.request` throws
  */
 export async function renew(
   client: KubeClient,
   options: { readonly nodeName: string; readonly report: Report; readonly signal: AbortSignal },
-): Promise<Readonly<Record<string, number>>> {
+): Promise<RenewalAnswer> {
   const { nodeName, report, signal } = options;
   const { body } = await apply(client, `${PATHS.Lease}/${encodeURIComponent(nodeName)}`, {
     fieldManager: AGENT_MANAGER,
@@ -47,5 +57,6 @@ export async function renew(
       },
     },
   });
-  return readFence(v.parse(answer, body).metadata.annotations[FENCE_ANNOTATION]);
+  const { metadata: { uid, annotations } } = v.parse(answer, body);
+  return { fence: readFence(annotations[FENCE_ANNOTATION]), leaseUid: uid };
 }

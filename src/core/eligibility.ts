@@ -247,7 +247,7 @@ function addressConflict(examination: Examination): Reason | null {
     failed.gateway === gateway.name && failed.reason === "AddressConflict"
   );
   if (failure !== undefined) return reason("AddressConflict", failure.message);
-  const mac = foreignMAC(reportedAddress(subject.lease, gateway), facts);
+  const mac = foreignMAC(subject.node.name, { gateway, facts });
   return mac === undefined ? null : reason(
     "AddressConflict",
     `Another host (${mac}) answers for ${ip}; take the address from that host`,

@@ -63,8 +63,11 @@ function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
       type,
       status: "True",
       reason: "HeartbeatsIgnored",
-      message:
-        "More than half of all heartbeats are stale at once; only the nodes' Ready conditions are believed",
+      message: `${
+        facts.snapshot.recovering
+          ? "The API server was away, and agents are not yet heard again"
+          : "More than half of all heartbeats are stale at once"
+      }; only the nodes' Ready conditions are believed`,
     };
   }
   const excluded = candidates.filter(({ eligible }) => !eligible);

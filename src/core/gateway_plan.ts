@@ -9,6 +9,7 @@ import type { Refusal } from "./refusals.ts";
 import { virtualIPOf } from "./reports.ts";
 import {
   boundAtOf,
+  fencesBeside,
   handover,
   lastSpeaker,
   moveStartedAt,
@@ -58,7 +59,7 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
   const election: Election = refusal?.refused
     ? { holder: undefined, decision: "None", message: refusal.message }
     : elect(gateway, { candidates, now });
-  const tenure = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now });
+  const tenure = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
   const move = moveOf(gateway, { election, tenure, candidates, facts });
   const done = move === undefined || move.state === "ready";
   const before = move === undefined ? tenure : { ...tenure, phase: "Preparing" as const };
@@ -75,7 +76,9 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
     statusBefore: finish(before, election),
     fences: [
       ...move?.fences ?? [],
-      ...after === undefined && !begins(gateway, election.holder) ? reminder(gateway, facts) : [],
+      ...after === undefined && !begins(gateway, { holder: election.holder, facts })
+        ? [...reminder(gateway, facts), ...fencesBeside(gateway, facts)]
+        : [],
     ],
     statusAfter: after === undefined ? undefined : finish(after, election),
     refusal,
@@ -89,7 +92,7 @@ function moveOf(
 ): Handover | undefined {
   const { election: { holder }, tenure, candidates, facts } = context;
   if (virtualIPOf(gateway) === undefined || holder === undefined) return undefined;
-  const changed = begins(gateway, holder);
+  const changed = begins(gateway, { holder, facts });
   if (!changed && gateway.status.phase === "Active") return undefined;
   return handover({
     gateway,

@@ -19,10 +19,12 @@ export const RENEWAL_MILLISECONDS = 1_000;
 /** The worst error of a difference of two times of whole seconds. */
 const CLOCK_GRAIN_MILLISECONDS = 1_000;
 
-/** Tells whether certainly more than `milliseconds` have passed since the agent's last renewal. */
+/**
+ * Tells whether certainly more than `milliseconds` have passed since the agent's last renewal. A Lease that its agent never
+ * wrote tells nothing of it: an earlier one may have been deleted a moment ago.
+ */
 function silentLongerThan(lease: Lease, now: Milliseconds, milliseconds: Milliseconds): boolean {
-  if (lease.renewedAt === undefined) return true;
-  return now - lease.renewedAt >= milliseconds + CLOCK_GRAIN_MILLISECONDS ||
+  return now - (lease.renewedAt ?? now) >= milliseconds + CLOCK_GRAIN_MILLISECONDS ||
     (lease.unchangedForMilliseconds ?? 0) > milliseconds;
 }
 
@@ -70,7 +72,7 @@ export function isAbandoned(
 
 /**
  * Mass-staleness guard: when at least two, and more than half, of all heartbeats are stale at once, the observer (or
- * the API server) is the likelier fault. Nodes that Kubernetes itself calls not ready, and abandoned Leases, do not
+ * the API server) is the likelier fault; so is one, just after the API server was away. Nodes that Kubernetes itself calls not ready, and abandoned Leases, do not
  * vote.
  */
 export function isObserverSuspect(
@@ -87,5 +89,6 @@ export function isObserverSuspect(
     !isAbandoned(lease, { hasAgentPod: agents.has(lease.name), now })
   );
   const stale = heartbeats.filter((lease) => isStale(lease, now, options.timeoutSeconds));
+  if (snapshot.recovering && stale.length > 0) return true;
   return stale.length >= 2 && stale.length * 2 > heartbeats.length;
 }

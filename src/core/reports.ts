@@ -1,6 +1,7 @@
 /** What agents' reports say about one gateway. */
 import { isStale } from "./heartbeat.ts";
 import type { Facts } from "./facts.ts";
+import { parseTime } from "./time.ts";
 import type { Gateway, Lease, Report, ReportedAddress, Snapshot } from "./types.ts";
 
 /** The VIP of a gateway in VirtualIPAddress mode, else undefined. */
@@ -37,13 +38,27 @@ export function claimsSpeech(lease: Lease, ip: string | undefined): boolean {
   return lease.report?.addresses.some((address) => address.ip === ip && address.speaking) ?? false;
 }
 
+/** Agents look on the wire each 10 s; by then what they heard of a holder before is forgotten. */
+const HEARD_MILLISECONDS = 20_000;
+
 /**
- * The MAC address of a foreign host that answered for the VIP, as this agent saw it. A MAC address that some agent
- * reports as its own is no foreigner: a waiting standby hears the holder.
+ * The MAC address of a foreign host that answered for the VIP, as the agent of a node saw it. A MAC address that some
+ * agent reports as its own is no foreigner: a waiting standby hears the holder. Nor is one that may have been the holder's,
+ * of which nothing is known now: its Lease was deleted, or its interface was taken out.
  */
-export function foreignMAC(address: ReportedAddress | undefined, facts: Facts): string | undefined {
-  const mac = address?.conflict?.toLowerCase();
+export function foreignMAC(
+  node: string,
+  { gateway, facts }: { readonly gateway: Gateway; readonly facts: Facts },
+): string | undefined {
+  const mac = reportedAddress(facts.leases.get(node), gateway)?.conflict?.toLowerCase();
   if (mac === undefined) return undefined;
+  const { activeNodeName, lastFailover } = gateway.status;
+  const since = parseTime(lastFailover?.startTime) ?? 0;
+  const before = facts.snapshot.now - since < HEARD_MILLISECONDS ? lastFailover?.from : undefined;
+  for (const holder of [activeNodeName, before]) {
+    if (holder === undefined || holder === node) continue;
+    if (reportedAddress(facts.leases.get(holder), gateway) === undefined) return undefined;
+  }
   for (const lease of facts.leases.values()) {
     if (lease.report?.interfaces.some((link) => link.mac?.toLowerCase() === mac)) return undefined;
   }

@@ -12,6 +12,7 @@
  */
 import { isSpeechExpired } from "./heartbeat.ts";
 import { claimsSpeech, foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
+import { sortedByName } from "./order.ts";
 import { parseTime } from "./time.ts";
 import type { Facts } from "./facts.ts";
 import type { Candidate, Gateway, Lease, Milliseconds } from "./types.ts";
@@ -84,7 +85,7 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
   if (address === undefined || report === undefined) {
     return `${to} has not yet reported the virtual IP as bound`;
   }
-  const mac = foreignMAC(address, facts);
+  const mac = foreignMAC(to, { gateway, facts });
   if (mac !== undefined) return `${to} sees another host (${mac}) that answers for the virtual IP`;
   // A node that was told neither to stand by nor to hold may be about to remove the address.
   const { standbyNodeNames, activeNodeName, lastFailover } = gateway.status;
@@ -94,13 +95,20 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
 
 /** The last node that was allowed to speak, and every node whose Lease says that it speaks. */
 function nodesThatMaySpeak({ gateway, from, to }: Move, facts: Facts): readonly string[] {
-  const ip = virtualIPOf(gateway);
-  const claiming = [...facts.leases.values()].filter((lease) => claimsSpeech(lease, ip)).map((
-    { name },
-  ) => name);
+  const claiming = claimants(gateway, facts).map(({ name }) => name);
   return [...new Set([...(from === undefined ? [] : [from]), ...claiming])].filter((node) =>
     node !== to
   ).sort();
+}
+
+/** Leases whose last report claims the gateway's VIP, by name. */
+function claimants(gateway: Gateway, facts: Facts): readonly Lease[] {
+  const ip = virtualIPOf(gateway);
+  return sortedByName([...facts.leases.values()].filter((lease) => claimsSpeech(lease, ip)));
+}
+
+function isFenced(lease: Lease, terms: Fence["terms"]): boolean {
+  return Object.entries(terms).every(([uid, least]) => (lease.fence[uid] ?? 0) >= least);
 }
 
 interface Release {
@@ -118,7 +126,8 @@ function release(
   const lease = facts.leases.get(node);
   const terms = { ...foreignClaims(lease, gateway), [gateway.uid]: term };
   const fence: Fence = { node, terms, ...(lease === undefined ? {} : { lease }) };
-  if (lease === undefined) return { fence };
+  // Somebody deleted its Lease, and it may have been renewed a moment before.
+  if (lease === undefined) return { fence, message: `${node} has no Lease` };
 
   const claims = claimsSpeech(lease, virtualIPOf(gateway)) || lease.reportError !== undefined;
   if (!claims && hasRead(lease, { gateway, term })) return {};
@@ -127,7 +136,7 @@ function release(
     candidates.some((candidate) =>
       candidate.node === node && candidate.reasons.some(({ type }) => type === "Unreachable")
     );
-  const fenced = Object.entries(terms).every(([uid, least]) => (lease.fence[uid] ?? 0) >= least);
+  const fenced = isFenced(lease, terms);
   if (gone) return fenced ? {} : { fence };
   // Silence in an older term proves nothing: that renewal may have been held up on its way and overtaken by a claim.
   if (fenced) {
@@ -139,7 +148,7 @@ function release(
   const state = claims ? "still speaks for the virtual IP" : `has not yet answered term ${term}`;
   return {
     message: `${node} ${state}`,
-    ...(now - startedAt >= YIELD_MILLISECONDS ? { fence } : {}),
+    ...(now - startedAt >= YIELD_MILLISECONDS || lease.renewedAt === undefined ? { fence } : {}),
   };
 }
 
@@ -156,19 +165,36 @@ export function reminder(gateway: Gateway, facts: Facts): readonly Fence[] {
   const report = freshReport(lease, { gateway, snapshot: facts.snapshot });
   if (node === undefined || lease === undefined || report === undefined) return [];
   if (now - began < HEAR_MILLISECONDS || (lease.fence[gateway.uid] ?? 0) >= term) return [];
-  const known = reportedAddress(lease, gateway)?.term ?? 0;
-  return known >= term ? [] : [{ node, lease, terms: { [gateway.uid]: term } }];
+  const knows = hasRead(lease, { gateway, term });
+  return knows ? [] : [{ node, lease, terms: { [gateway.uid]: term } }];
 }
 
-/** Tells whether a report is of an agent that has read the gateway's term, whichever VIP of the gateway it has bound. */
+/**
+ * Fences for nodes that claim the VIP which another node serves with. There are none, but for a claim that was hidden from
+ * the handover: in an older gateway's name, by a renewal that was held up on its way and arrived after it.
+ */
+export function fencesBeside(gateway: Gateway, facts: Facts): readonly Fence[] {
+  const { activeNodeName, phase, term = 0 } = gateway.status;
+  if (phase !== "Active" || activeNodeName === undefined) return [];
+  return claimants(gateway, facts).filter(({ name }) => name !== activeNodeName).flatMap(
+    (lease) => {
+      const terms = { ...foreignClaims(lease, gateway), [gateway.uid]: term };
+      return isFenced(lease, terms) ? [] : [{ node: lease.name, lease, terms }];
+    },
+  );
+}
+
+/** Tells whether a report is of an agent that has read the gateway's term, whichever VIP of it, or none, is bound there. */
 function hasRead(
   lease: Lease,
   { gateway, term }: { readonly gateway: Gateway; readonly term: number },
 ): boolean {
-  return lease.report?.addresses.some((address) =>
-    address.gateway === gateway.name && address.term >= term &&
-    (address.uid === undefined || address.uid === gateway.uid)
-  ) ?? false;
+  const { addresses = [], heard = {} } = lease.report ?? {};
+  return (heard[gateway.uid] ?? 0) >= term ||
+    addresses.some((address) =>
+      address.gateway === gateway.name && address.term >= term &&
+      (address.uid === undefined || address.uid === gateway.uid)
+    );
 }
 
 /**

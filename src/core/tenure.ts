@@ -1,5 +1,6 @@
 /** Who holds a gateway, since which term: the part of the status that fencing rests on. */
 import type { Election } from "./elect.ts";
+import type { Facts } from "./facts.ts";
 import { virtualIPOf } from "./reports.ts";
 import { lastSpeaker } from "./takeover.ts";
 import { rfc3339Milliseconds } from "./time.ts";
@@ -15,11 +16,11 @@ export interface Tenure {
 /** The tenure after an election: the stored one, or the next term's. */
 export function tenureOf(
   gateway: Gateway,
-  { election, clock }: { election: Election; clock: Milliseconds },
+  { election, clock, facts }: { election: Election; clock: Milliseconds; facts: Facts },
 ): Tenure {
   const { term = 0, lastFailover } = gateway.status;
   const { holder } = election;
-  if (!begins(gateway, holder)) {
+  if (!begins(gateway, { holder, facts })) {
     const phase = holder === undefined ? "Idle" : gateway.status.phase ?? "Idle";
     return { holder, term, phase, lastFailover };
   }
@@ -39,17 +40,28 @@ export function tenureOf(
   };
 }
 
-/** Tells whether a new term begins: another holder, another virtual IP, or a status that is not of our making. */
-export function begins(gateway: Gateway, holder: string | undefined): boolean {
-  const { activeNodeName, egressIP, phase } = gateway.status;
+/**
+ * Tells whether a new term begins: another holder, another virtual IP, a status that is not of our making, or a holder that
+ * must be silent in its own term.
+ */
+export function begins(
+  gateway: Gateway,
+  { holder, facts }: { readonly holder: string | undefined; readonly facts: Facts },
+): boolean {
+  const { activeNodeName, egressIP, phase, term = 0 } = gateway.status;
   if (holder !== activeNodeName) return true;
-  return holder !== undefined && (phase === undefined || egressIP !== virtualIPOf(gateway));
+  if (holder === undefined) return false;
+  // Nodes are fenced for all gateways that leave them in one plan, and the status of one may have been changed meanwhile.
+  const fence = facts.leases.get(holder)?.fence[gateway.uid] ?? 0;
+  return phase === undefined || egressIP !== virtualIPOf(gateway) ||
+    (egressIP !== undefined && fence > term);
 }
 
 /** Why a term begins though the holder stays. */
 function whyAnew(gateway: Gateway): string {
   const { phase, egressIP = "the node's own" } = gateway.status;
-  return phase === undefined
-    ? "The holder is taken over from a status without phase"
+  if (phase === undefined) return "The holder is taken over from a status without phase";
+  return egressIP === virtualIPOf(gateway)
+    ? "The holder was told to be silent for a move that was not made"
     : `The source address changed from ${egressIP} to ${virtualIPOf(gateway) ?? "the node's own"}`;
 }

@@ -56,6 +56,11 @@ export interface Report {
   readonly failures: readonly ReportedFailure[];
   /** Nodes whose addresses missed three pings in a row. */
   readonly unreachable: readonly string[];
+  /**
+   * Gateway uid -> the term that the agent has read, of gateways that name its node as their holder or the one before and
+   * for which it has no address to report: it will not speak for them in an older term.
+   */
+  readonly heard: Readonly<Record<string, number>>;
   /** The agent got SIGTERM and wants its gateways moved away. */
   readonly leaving: boolean;
 }
@@ -295,6 +300,8 @@ export interface InvalidObject {
 export interface Snapshot {
   /** The API server's clock, whole seconds. */
   readonly now: Milliseconds;
+  /** An API server that nobody could reach for some time has just come back: agents may not have renewed yet. */
+  readonly recovering?: boolean;
   /** The best estimate of that clock to the millisecond; only for durations that are shown. Default: `now`. */
   readonly clock?: Milliseconds;
   readonly nodes: readonly Node[];

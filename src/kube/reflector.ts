@@ -66,6 +66,7 @@ export class Reflector<T> {
       signal,
       ...(listMilliseconds === undefined ? {} : { timeoutMilliseconds: listMilliseconds }),
     });
+    signal.throwIfAborted();
     const previous = this.#objects;
     this.#objects = new Map();
     for (const item of listing.items) {
@@ -81,6 +82,8 @@ export class Reflector<T> {
         signal,
       });
       for await (const { type, object } of events) {
+        // What was received before somebody asked for a new list must not pass for it.
+        signal.throwIfAborted();
         resourceVersion = resourceVersionOf(object) ?? resourceVersion;
         if (type === "BOOKMARK") continue;
         const decoded = decode(object);

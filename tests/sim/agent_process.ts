@@ -37,11 +37,13 @@ export class AgentProcess {
   #targets: readonly string[] = [];
   #gateways: readonly Gateway[] = [];
   #before: { readonly gateways: readonly Gateway[]; readonly until: number } | undefined;
+  readonly startedAt: number;
   ended = false;
 
   constructor(machine: Machine, world: AgentWorld) {
     const { time } = world;
     this.machine = machine;
+    this.startedAt = time.now;
     this.#world = world;
     this.process = new Process(time, `agent ${machine.name}`);
     const client = simulatedClient({ ...world, link: machine.link, process: this.process });
@@ -83,6 +85,11 @@ export class AgentProcess {
   get gateways(): readonly Gateway[] {
     const isNew = (this.#before?.until ?? -Infinity) > this.#world.time.now - COMMAND_MILLISECONDS;
     return [...this.#gateways, ...isNew ? this.#before?.gateways ?? [] : []];
+  }
+
+  /** Milliseconds since it sent the last renewal that was answered. */
+  get renewedAgo(): number | undefined {
+    return this.#agent.status().renewedAgoMilliseconds;
   }
 
   /** Just started, it has read no gateways yet. */

@@ -9,10 +9,15 @@ import type { Machine } from "./machine.ts";
 import type { World } from "./world.ts";
 
 /**
- * How long a node that cannot reach the API server may go on beside a new holder. It looks on the wire each second (its
- * loop may be asleep for one more), a look takes up to 0.4 s, and what it last let its kernel say ends after 3 s.
+ * How long a node that is cut off from the API server may go on beside a new holder: its agent looks on the wire each
+ * second, and then needs a moment. One that is stopped in between goes on for what it last let its kernel say: 3 s from
+ * the beginning of a look that showed nobody.
  */
-const OVERLAP_MILLISECONDS = 3_000;
+const OVERLAP_MILLISECONDS = 2_500;
+const STOPPED_OVERLAP_MILLISECONDS = SPEECH_MILLISECONDS;
+
+/** The kernel counts from the moment it is told, which may be so much after the agent counted. */
+const GRANT_MILLISECONDS = 110;
 
 /** A node that was stopped in the middle of a command to its kernel finishes it before it can notice. */
 const THAW_MILLISECONDS = 30;
@@ -32,8 +37,12 @@ export class Invariants {
   /** `uid term` -> who holds it with which VIP. */
   readonly #holders = new Map<string, string>();
 
-  /** `node VIP` -> when a Lease last said that it speaks. */
+  /** `node VIP term` -> when a Lease last said that it speaks. */
   readonly #claims = new Map<string, number>();
+  /** Node -> until when its kernel may speak by what the API server last answered its agent. */
+  readonly #granted = new Map<string, number>();
+  /** `node VIP` whose speech rests on a look on the wire. */
+  readonly #alone = new Set<string>();
 
   constructor(world: World) {
     this.#world = world;
@@ -49,7 +58,10 @@ export class Invariants {
   check(): void {
     const { machines, time } = this.#world;
     const vips = new Set(machines.flatMap(({ bound }) => bound));
-    for (const machine of machines) this.#noteUnable(machine);
+    for (const machine of machines) {
+      this.#noteUnable(machine);
+      this.#noteGrant(machine);
+    }
     const seen = new Set<string>();
     for (const vip of vips) {
       const speakers = machines.filter((machine) => machine.maySpeak(vip));
@@ -60,9 +72,11 @@ export class Invariants {
       this.#overlaps.set(key, begin);
       const overlap = time.now - begin;
       this.longestOverlap = Math.max(this.longestOverlap, overlap);
-      const reaching = speakers.filter((machine) => !this.#isExcused(machine));
-      if (reaching.length > 1) this.complain(`two speak for ${key}`);
-      if (overlap > OVERLAP_MILLISECONDS) this.complain(`two speak for ${key} for ${overlap} ms`);
+      const entitled = speakers.filter((machine) => !this.#alone.has(`${machine.name} ${vip}`));
+      if (entitled.length > 1) this.complain(`two speak for ${key}`);
+      const stopped = speakers.some((machine) => !this.#hasRun(machine, begin));
+      const limit = stopped ? STOPPED_OVERLAP_MILLISECONDS : OVERLAP_MILLISECONDS;
+      if (overlap > limit) this.complain(`two speak for ${key} for ${overlap} ms`);
     }
     for (const key of this.#overlaps.keys()) if (!seen.has(key)) this.#overlaps.delete(key);
   }
@@ -79,7 +93,9 @@ export class Invariants {
     if (gateway === undefined) {
       return this.complain(`${machine.name} speaks for ${vip} without a duty`);
     }
-    const claimed = this.#claims.get(`${machine.name} ${vip}`) ?? -Infinity;
+    // Not now, for an older renewal may have overtaken the claim; but a permission is no older than its claim.
+    const key = `${machine.name} ${vip} ${gateway.status.term}`;
+    const claimed = this.#claims.get(key) ?? -Infinity;
     if (this.#world.time.now - claimed > SPEECH_MILLISECONDS) {
       this.complain(`${machine.name} speaks for ${vip} before its Lease said so`);
     }
@@ -87,8 +103,9 @@ export class Invariants {
     if (this.#world.gateway(gateway.name)?.uid !== gateway.uid) return;
     for (const policy of this.policiesOf(gateway.name)) {
       const way = `${nodeOf(policy)} with ${egressIPOf(policy)}`;
-      // In a gateway that nobody holds any more, a word too much reaches nobody.
-      if (way !== `${machine.name} with ${vip}` && nodeOf(policy) !== undefined) {
+      // In a gateway that nobody holds any more, or that needs no VIP now, a word too much reaches nobody.
+      const counts = nodeOf(policy) !== undefined && egressIPOf(policy) !== undefined;
+      if (way !== `${machine.name} with ${vip}` && counts) {
         const { term } = gateway.status;
         this.complain(`${machine.name} speaks for ${vip} in term ${term}, policies name ${way}`);
       }
@@ -108,8 +125,8 @@ export class Invariants {
   }
 
   #noteClaims(node: string): void {
-    for (const { ip, speaking } of this.#world.lease(node)?.report?.addresses ?? []) {
-      if (speaking) this.#claims.set(`${node} ${ip}`, this.#world.time.now);
+    for (const { ip, speaking, term } of this.#world.lease(node)?.report?.addresses ?? []) {
+      if (speaking) this.#claims.set(`${node} ${ip} ${term}`, this.#world.time.now);
     }
   }
 
@@ -153,7 +170,12 @@ export class Invariants {
     const node = nodeOf(policy);
     const machine = this.#world.machines.find((other) => other.name === node);
     const vip = egressIPOf(policy);
-    if (machine?.powered && typeof vip === "string" && machine.lastBound(vip) === undefined) {
+    // One that was just switched on may be known by what it said before.
+    const speaksUp = this.#world.agents.get(node ?? "")?.renewedAgo !== undefined;
+    if (
+      machine?.powered && speaksUp && typeof vip === "string" &&
+      machine.lastBound(vip) === undefined
+    ) {
       this.complain(`policy ${name} names ${node}, where ${vip} was never bound`);
     }
     const owner = this.#world.server.get(PATHS.EgressGatewayPolicy, name);
@@ -178,6 +200,27 @@ export class Invariants {
     const process = this.#world.agents.get(machine.name)?.process;
     return machine.link.isImpaired ||
       (process !== undefined && this.#world.time.now - process.thawedAt < THAW_MILLISECONDS);
+  }
+
+  /** An agent lets its kernel speak: as an answer of the API server allows, or alone, after a look on the wire. */
+  onPermission({ name }: Machine, vip: string, until: number): void {
+    const granted = this.#granted.get(name) ?? -Infinity;
+    if (until > granted + GRANT_MILLISECONDS) this.#alone.add(`${name} ${vip}`);
+    else this.#alone.delete(`${name} ${vip}`);
+  }
+
+  #noteGrant({ name }: Machine): void {
+    const ago = this.#world.agents.get(name)?.renewedAgo;
+    if (ago === undefined) return;
+    const until = this.#world.time.now - ago + SPEECH_MILLISECONDS;
+    this.#granted.set(name, Math.max(until, this.#granted.get(name) ?? -Infinity));
+  }
+
+  /** Tells whether a node's agent ran, without a stop, since a moment. */
+  #hasRun({ name }: Machine, since: number): boolean {
+    const agent = this.#world.agents.get(name);
+    return agent?.process.state === "runs" && !agent.isBlind && agent.startedAt < since &&
+      agent.process.thawedAt < since;
   }
 
   #noteUnable(machine: Machine): void {

@@ -8,6 +8,9 @@ import type { Process, VirtualTime } from "./virtual_time.ts";
 const INTERFACE = "eth0";
 const PREFIX_LENGTH = 24;
 
+/** An agent has looked at its interfaces again, and has done what follows from it. */
+const LOOK_MILLISECONDS = 1_200;
+
 /** How long a probe waits for another owner. */
 const PROBE_MILLISECONDS = 400;
 
@@ -25,6 +28,10 @@ export class Machine {
   /** Binding fails, as when the interface is broken. */
   cannotBind = false;
   onSpeech: (ip: string) => void = () => {};
+  /** Told until when the kernel may speak. */
+  onPermission: (ip: string, until: number) => void = () => {};
+  #hasInterface = true;
+  #interfaceLostAt = -Infinity;
   readonly #time: VirtualTime;
   readonly #addresses = new Map<string, { readonly byAgent: boolean }>();
   readonly #boundAt = new Map<string, number>();
@@ -67,9 +74,18 @@ export class Machine {
     this.#addresses.set(ip, { byAgent: false });
   }
 
+  /** The interface is taken out, with its addresses, or put in again; what nftables was told stays. */
+  setInterface(present: boolean): void {
+    this.#hasInterface = present;
+    if (present) return;
+    this.#interfaceLostAt = this.#time.now;
+    this.#addresses.clear();
+  }
+
   /** Power off and on: what the kernel and the tmpfs held is gone. */
   setPower(on: boolean): void {
     this.powered = on;
+    this.#hasInterface = true;
     if (on) return;
     this.memory = [];
     this.#addresses.clear();
@@ -93,7 +109,7 @@ export class Machine {
     };
     return {
       interfaces: () => act(() => this.#interfaces()),
-      defaultRouteInterface: () => act(() => INTERFACE),
+      defaultRouteInterface: () => act(() => this.#hasInterface ? INTERFACE : undefined),
       bind: ({ ip }) => act(() => this.#bind(ip)),
       unbind: ({ ip }) =>
         act(() => {
@@ -118,12 +134,16 @@ export class Machine {
             .map(([ip, until]) => ({ ip, milliseconds: Math.floor(until - this.#time.now) }))
         ),
       announce: (ip) => {
+        if (!this.#hasInterface) return Promise.reject(new Error(`There is no ${INTERFACE}`));
         // A program of its own once it was started: it is not stopped with the agent.
-        if (!this.maySpeak(ip)) complain(`${this.name} announces ${ip} while it must be silent`);
+        if (!this.maySpeak(ip) && this.#mustKnow) {
+          complain(`${this.name} announces ${ip} while it must be silent`);
+        }
         return work();
       },
       probe: async (ip) => {
         await work();
+        if (!this.#hasInterface) throw new Error(`Cannot probe ${ip}: there is no ${INTERFACE}`);
         const owner = machines.find((other) => other !== this && other.maySpeak(ip));
         await process.sleep(owner === undefined ? PROBE_MILLISECONDS : this.#time.between(0.2, 3));
         return owner?.mac;
@@ -132,6 +152,7 @@ export class Machine {
   }
 
   #interfaces(): readonly HostInterface[] {
+    if (!this.#hasInterface) return [];
     const vips = [...this.#addresses].map(([ip, { byAgent }]) => ({
       ip,
       prefixLength: PREFIX_LENGTH,
@@ -146,8 +167,15 @@ export class Machine {
     }];
   }
 
+  /** Agents look at their interfaces each second; by then this one knows what became of its addresses. */
+  get #mustKnow(): boolean {
+    return this.#time.now - this.#interfaceLostAt > LOOK_MILLISECONDS;
+  }
+
   #bind(ip: string): void {
-    if (this.cannotBind) throw new Error(`Cannot bind ${ip}: the simulated interface is broken`);
+    if (this.cannotBind || !this.#hasInterface) {
+      throw new Error(`Cannot bind ${ip}: the simulated interface is broken`);
+    }
     if (!this.#addresses.has(ip)) this.#addresses.set(ip, { byAgent: true });
     this.#boundAt.set(ip, this.#time.now);
   }
@@ -159,8 +187,11 @@ export class Machine {
     if (this.#owned?.has(ip) !== true) throw new Error(`Cannot speak for ${ip}: it is not owned`);
     if (milliseconds < 1) throw new RangeError(`Cannot speak for ${milliseconds} ms`);
     const begins = !this.maySpeak(ip);
-    this.#speaking.set(ip, this.#time.now + milliseconds);
-    if (!this.#addresses.has(ip)) complain(`${this.name} speaks for ${ip}, which is not bound`);
-    else if (begins) this.onSpeech(ip);
+    const until = this.#time.now + milliseconds;
+    this.#speaking.set(ip, until);
+    this.onPermission(ip, until);
+    if (this.#addresses.has(ip)) {
+      if (begins) this.onSpeech(ip);
+    } else if (this.#mustKnow) complain(`${this.name} speaks for ${ip}, which is not bound`);
   }
 }

@@ -1,5 +1,6 @@
 /** Runs a schedule, mends everything, and says what was wrong. */
 import { TERM_ANNOTATION } from "../../src/core/names.ts";
+import { byText } from "../../src/core/order.ts";
 import { virtualIPOf } from "../../src/core/reports.ts";
 import type { Gateway } from "../../src/core/types.ts";
 import { nodeOf } from "./invariants.ts";
@@ -35,11 +36,21 @@ export async function runSchedule(schedule: Schedule): Promise<Outcome> {
   return { world, problems: [...world.invariants.violations, ...unsettled, ...quiet] };
 }
 
+/** Refused: an older gateway has the VIP. */
+function isRefused(gateway: Gateway, world: World): boolean {
+  const rivals = world.gateways().filter((other) => virtualIPOf(other) === virtualIPOf(gateway));
+  const [oldest] = rivals.sort((a, b) => a.createdAt - b.createdAt || byText(a.name, b.name));
+  return oldest?.uid !== gateway.uid;
+}
+
 /** A gateway that somebody could hold is held, and everything follows from its status. */
 export function whatIsWrong(gateway: Gateway, world: World): readonly string[] {
   const { name, status } = gateway;
   const vip = virtualIPOf(gateway);
-  if (vip === undefined || !status.candidates?.some(({ eligible }) => eligible)) return [];
+  if (
+    vip === undefined || isRefused(gateway, world) ||
+    !status.candidates?.some(({ eligible }) => eligible)
+  ) return [];
   const holder = status.activeNodeName;
   const speakers = world.speakers(vip);
   const bound = world.bound(vip);

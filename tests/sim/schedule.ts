@@ -21,8 +21,22 @@ type Action =
     readonly which: "both" | "requests" | "answers";
     readonly for: number;
   }
+  | {
+    readonly do: "loseInterface" | "reboot" | "forget";
+    readonly node: Target;
+    readonly for: number;
+  }
+  | { readonly do: "deleteLease"; readonly node: Target }
+  | { readonly do: "removeNode"; readonly node: Target; readonly for: number }
+  | { readonly do: "swapVIPs" | "touch" | "touchOther" }
+  | { readonly do: "primaryIP" | "unbound"; readonly for: number }
   | { readonly do: "apiDown"; readonly for: number }
-  | { readonly do: "recreate"; readonly pin: number | null; readonly for: number }
+  | {
+    readonly do: "recreate";
+    readonly pin: number | null;
+    readonly sameVIP: boolean;
+    readonly for: number;
+  }
   | { readonly do: "changeVIP" }
   | {
     readonly do: "freezeController" | "killController" | "lateController";
@@ -108,12 +122,25 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       for: fc.oneof(shortly, long),
     }),
   },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: named("loseInterface", "reboot", "forget"),
+      node: target,
+      for: fc.oneof(shortly, long),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: named("deleteLease"), node: target }) },
+  { weight: 1, arbitrary: fc.record({ do: named("removeNode"), node: target, for: long }) },
+  { weight: 3, arbitrary: fc.record({ do: named("swapVIPs", "touch", "touchOther") }) },
+  { weight: 2, arbitrary: fc.record({ do: named("primaryIP", "unbound"), for: long }) },
   { weight: 1, arbitrary: fc.record({ do: named("apiDown"), for: fc.oneof(shortly, long) }) },
   {
     weight: 2,
     arbitrary: fc.record({
       do: named("recreate"),
       pin: fc.option(fc.nat(3)),
+      sameVIP: fc.boolean(),
       for: fc.integer({ min: 1, max: 2_000 }),
     }),
   },
@@ -177,13 +204,26 @@ export function perform(world: World, action: Action): void {
       world.setServer(false);
       return later(() => world.setServer(true));
     case "changeVIP":
-      return world.setVIP(`172.18.18.${100 + Math.floor(world.time.random() * 100)}`);
+      return world.setVIP(anyVIP(world));
+    case "swapVIPs":
+      return world.gateway("other") === undefined ? undefined : world.swapVIPs();
+    case "touch":
+      return world.touch();
+    case "touchOther":
+      return world.touch("other");
+    case "primaryIP":
+      world.setPrimaryIP();
+      return later(() => world.setVIP(world.time.random() < 0.5 ? VIP : anyVIP(world)));
+    case "unbound":
+      world.setStandby("Unbound");
+      return later(() => world.setStandby("Bound"));
     case "recreate":
       world.deleteGateway();
       return later(() => {
         if (world.gateway() !== undefined) return;
         const pin = action.pin === null ? undefined : nameOf(world, action.pin);
-        world.makeGateway("gw", { vip: VIP, ...(pin === undefined ? {} : { pin }) });
+        const vip = action.sameVIP ? VIP : anyVIP(world);
+        world.makeGateway("gw", { vip, ...(pin === undefined ? {} : { pin }) });
       });
     case "freezeController":
     case "killController":
@@ -196,6 +236,10 @@ export function perform(world: World, action: Action): void {
       if (node !== undefined) troubleNode(world, { node, action, later });
     }
   }
+}
+
+function anyVIP({ time }: World): string {
+  return `172.18.18.${100 + Math.floor(time.random() * 100)}`;
 }
 
 function troubleController(
@@ -249,6 +293,20 @@ function troubleNode(
     case "powerOff":
       world.setPower(node, false);
       return later(() => world.setPower(node, true));
+    case "reboot":
+      return world.reboot(node, action.for / 1_000);
+    case "forget":
+      world.killAgent(node);
+      machine.memory = [];
+      return later(() => world.startAgent(node));
+    case "loseInterface":
+      machine.setInterface(false);
+      return later(() => machine.setInterface(true));
+    case "deleteLease":
+      return world.deleteLease(node);
+    case "removeNode":
+      world.removeNode(node);
+      return later(() => world.restoreNode(node));
     case "deafen":
       return world.deafen(node);
     case "lag":

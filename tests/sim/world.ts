@@ -8,7 +8,8 @@ import type { Gateway, Lease } from "../../src/core/types.ts";
 import { decodeGateway, decodeLease } from "../../src/kube/decoders/kinds.ts";
 import { PATHS } from "../../src/kube/resources.ts";
 import { AgentProcess } from "./agent_process.ts";
-import { ApiServer } from "./api_server.ts";
+import { virtualIPOf } from "../../src/core/reports.ts";
+import { ApiServer, object_ } from "./api_server.ts";
 import type { Stream } from "./client.ts";
 import { ControllerProcess } from "./controller_process.ts";
 import type { ControllerOptions } from "./controller_process.ts";
@@ -69,6 +70,7 @@ export class World {
     for (const machine of this.machines) {
       const { name, ip } = machine;
       machine.onSpeech = (vip) => this.invariants.onSpeech(machine, vip);
+      machine.onPermission = (vip, until) => this.invariants.onPermission(machine, vip, until);
       this.server.put(PATHS.Node, name, nodeObject(name, { ip, time }));
       const cilium = { node: name, namespace: "kube-system", ready: true, time };
       this.server.put(CILIUM_PODS, `cilium-${name}`, podObject(`cilium-${name}`, cilium));
@@ -203,6 +205,12 @@ export class World {
     for (const agent of this.agents.values()) agent.noteReachability();
   }
 
+  /** A node is switched off and on again within moments: its kernel knows nothing, its agent starts at once. */
+  reboot(node: string, seconds: number): void {
+    this.setPower(node, false);
+    this.time.after(seconds * 1_000, () => this.setPower(node, true));
+  }
+
   /** The node's condition Ready. */
   setReady(node: string, status: "True" | "Unknown"): void {
     const conditions = [{ type: "Ready", status, lastTransitionTime: this.server.timestamp }];
@@ -232,6 +240,26 @@ export class World {
     });
   }
 
+  /** The Node object is deleted, with its pods, and comes again under another uid. */
+  removeNode(node: string): void {
+    this.server.put(PATHS.Node, node, undefined);
+  }
+
+  restoreNode(node: string): void {
+    const { ip } = this.machine(node);
+    const uid = `uid-${node}-${this.time.events}`;
+    const object = nodeObject(node, { ip, time: this.server.timestamp });
+    this.server.put(PATHS.Node, node, {
+      ...object,
+      metadata: { ...object_(object["metadata"]), uid },
+    });
+  }
+
+  /** A person, or a job that cleans up, deletes an agent's Lease. */
+  deleteLease(node: string): void {
+    if (this.lease(node) !== undefined) this.server.put(PATHS.Lease, node, undefined);
+  }
+
   pin(node: string | null, gateway = "gw"): void {
     this.server.edit(PATHS.EgressGateway, gateway, {
       metadata: { annotations: { [PIN_ANNOTATION]: node } },
@@ -240,7 +268,50 @@ export class World {
 
   setVIP(vip: string, gateway = "gw"): void {
     this.server.edit(PATHS.EgressGateway, gateway, {
-      spec: { sourceIP: { virtualIPAddress: { ip: vip } } },
+      spec: {
+        sourceIP: {
+          mode: "VirtualIPAddress",
+          virtualIPAddress: { ip: vip, interfaces: ["eth0"] },
+          primaryIPFromEgressGatewayNodeInterface: null,
+        },
+      },
+    });
+  }
+
+  /** The VIPs of two gateways change places, one write after the other. */
+  swapVIPs(one = "gw", two = "other"): void {
+    const [first, second] = [one, two].map((name) => {
+      const gateway = this.gateway(name);
+      return gateway && virtualIPOf(gateway);
+    });
+    if (second !== undefined) this.setVIP(second, one);
+    if (first !== undefined) this.setVIP(first, two);
+  }
+
+  /** Traffic leaves by each node's own address from now on; `setVIP` goes back. */
+  setPrimaryIP(gateway = "gw"): void {
+    const mode = "PrimaryIPFromEgressGatewayNodeInterface";
+    this.server.edit(PATHS.EgressGateway, gateway, {
+      spec: {
+        sourceIP: {
+          mode,
+          virtualIPAddress: null,
+          primaryIPFromEgressGatewayNodeInterface: { interfaceName: "eth0" },
+        },
+      },
+    });
+  }
+
+  setStandby(standby: "Bound" | "Unbound", gateway = "gw"): void {
+    this.server.edit(PATHS.EgressGateway, gateway, {
+      spec: { sourceIP: { virtualIPAddress: { standby } } },
+    });
+  }
+
+  /** Somebody writes something to a gateway that nobody decides from: its version is another now. */
+  touch(gateway = "gw"): void {
+    this.server.edit(PATHS.EgressGateway, gateway, {
+      metadata: { annotations: { touched: String(this.time.events) } },
     });
   }
 
@@ -260,6 +331,8 @@ export class World {
     for (const machine of this.machines) {
       if (!machine.powered) this.setReady(machine.name, "Unknown");
       machine.cannotBind = false;
+      machine.setInterface(true);
+      if (this.server.get(PATHS.Node, machine.name) === undefined) this.restoreNode(machine.name);
       machine.link.late = 0;
       machine.link.watchLag = 0;
       machine.link.heal();

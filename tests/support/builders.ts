@@ -93,6 +93,7 @@ export function report(options: Partial<Report> = {}): Report {
     addresses: [],
     failures: [],
     unreachable: [],
+    heard: {},
     leaving: false,
     ...options,
   };

@@ -69,7 +69,7 @@ class StandIn {
 
   async #renew(gateways: readonly Gateway[]): Promise<void> {
     this.#addresses = gateways.flatMap((gateway) => this.#duty(gateway));
-    this.#fence = await renew(this.#client, {
+    ({ fence: this.#fence } = await renew(this.#client, {
       ...this.#options,
       report: {
         interfaces: [{ name: "eth1", up: true }],
@@ -77,9 +77,10 @@ class StandIn {
         addresses: this.#addresses,
         failures: [],
         unreachable: [],
+        heard: {},
         leaving: false,
       },
-    });
+    }));
   }
 
   #duty({ name, uid, spec, status }: Gateway): readonly ReportedAddress[] {

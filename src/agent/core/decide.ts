@@ -47,7 +47,8 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
   const leave = view.leavingAt !== undefined && mayLeave(view, pace);
   const unbind = view.bindings.filter((binding) => isToGo(binding, { wanted, view, leave }));
   const stay = view.bindings.filter((binding) => !unbind.includes(binding));
-  const speak = stay.flatMap((binding) => {
+  const there = stay.filter((binding) => isInKernel(binding, view));
+  const speak = there.flatMap((binding) => {
     const until = speechUntil(binding, view);
     return until === undefined ? [] : [{ binding, until }];
   });
@@ -55,14 +56,17 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
   const claims = Object.fromEntries(stay.flatMap((binding) => claimOf(binding, view)));
   return {
     mute: [...view.speaking.keys()].filter((ip) =>
-      !stay.some((binding) => binding.ip === ip && hasDuty(binding, view))
+      !there.some((binding) => binding.ip === ip && hasDuty(binding, view))
     ).sort(byText),
+    giveUp: view.bindings.filter((binding) =>
+      binding.claimedTerm !== undefined && !hasDuty(binding, view)
+    ),
     own: ownedIPs(view, bind),
     bind,
     unbind,
     speak: speak.map(({ binding, until }) => ({ ip: binding.ip, until })),
     announce: due.map(({ binding }) => ({ ip: binding.ip, interfaces: binding.speakOn })),
-    probe: stay.filter((binding) => isProbeDue(binding, { view, pace }))
+    probe: there.filter((binding) => isProbeDue(binding, { view, pace }))
       .map(({ ip, speakOn }) => ({ ip, interfaces: speakOn })),
     report: view.gateways === undefined ? undefined : reportOf(view, { stay, failures }),
     claims,
@@ -206,6 +210,7 @@ function reportOf(
   },
 ): Report {
   const { stay, failures } = context;
+  const addresses = stay.flatMap((binding) => reportedBinding(binding, view));
   const ours = new Set(view.bindings.map(({ ip }) => ip));
   return {
     interfaces: view.interfaces.filter(({ name }) => name !== "lo").map((
@@ -218,15 +223,33 @@ function reportOf(
         .map(({ ip, prefixLength }) => `${ip}/${prefixLength}`),
     })),
     ...(view.cilium === undefined ? {} : { cilium: view.cilium }),
-    addresses: stay.flatMap((binding) => reportedBinding(binding, view)),
+    addresses,
     failures,
     unreachable: Object.entries(pingTargets(view))
       .filter(([, addresses]) =>
         addresses.length > 0 && addresses.every((ip) => view.unreachable.has(ip))
       )
       .map(([node]) => node).sort(byText),
+    heard: heardTerms(view, addresses),
     leaving: view.leavingAt !== undefined,
   };
+}
+
+/** The node of a gateway's VIP says that it knows the term also when it has lost the address, or never had it. */
+function heardTerms(
+  { gateways = [], nodeName }: AgentView,
+  addresses: readonly ReportedAddress[],
+): Readonly<Record<string, number>> {
+  const told = gateways.filter((gateway) => {
+    const { activeNodeName, lastFailover } = gateway.status;
+    return virtualIPOf(gateway) !== undefined &&
+      [activeNodeName, lastFailover?.from].includes(nodeName) &&
+      !addresses.some(({ uid }) => uid === gateway.uid);
+  });
+  return Object.fromEntries(
+    told.map(({ uid, status }) => [uid, status.term ?? 0] as const)
+      .sort(([a], [b]) => byText(a, b)),
+  );
 }
 
 /**

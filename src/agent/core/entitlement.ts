@@ -11,7 +11,6 @@
  *     showed no other owner: agents fail static.
  */
 import { SPEECH_MILLISECONDS } from "../../core/heartbeat.ts";
-import { virtualIPOf } from "../../core/reports.ts";
 import type { Gateway } from "../../core/types.ts";
 import type { AgentView, Binding } from "./view.ts";
 
@@ -60,7 +59,7 @@ function namedTerm(
   { gateway, view }: { readonly gateway: Gateway; readonly view: AgentView },
 ): number | undefined {
   // The VIP of the term is that of the status; the one in spec may be newer, and its term has then not begun.
-  const { activeNodeName, term = 0, egressIP = virtualIPOf(gateway) } = gateway.status;
+  const { activeNodeName, term = 0, egressIP } = gateway.status;
   if (egressIP !== binding.ip || activeNodeName !== view.nodeName || term <= 0) return undefined;
   return (view.fence[gateway.uid] ?? 0) > term ? undefined : term;
 }

@@ -97,6 +97,8 @@ export interface AgentView {
 export interface AgentPlan {
   /** VIPs to silence now. */
   readonly mute: readonly string[];
+  /** Claims that no longer stand: without the API server nothing may be spoken for on their strength. */
+  readonly giveUp: readonly Binding[];
   /** VIPs that the fence must cover before anything is bound; empty: no fence is needed. */
   readonly own: readonly string[];
   readonly bind: readonly (Placement & {

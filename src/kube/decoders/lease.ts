@@ -44,6 +44,8 @@ const report = v.pipe(
       [],
     ),
     unreachable: v.optional(v.array(v.string()), []),
+    // Agents of before do not say it.
+    heard: v.optional(v.record(v.string(), v.number()), {}),
     leaving: v.optional(v.boolean(), false),
   }),
   v.transform(({ interfaces, cilium, addresses, ...rest }): Report =>
