@@ -18,7 +18,7 @@ Deno.test("an agent that cannot look on the wire tries again at its own pace", a
         throw new Error("Cannot run 'arping': the interface is down");
       },
     },
-    renew: () => Promise.resolve({ fence: {}, leaseUid: "uid-lease" }),
+    renew: () => Promise.resolve({ fence: {}, serverTime: undefined, leaseUid: "uid-lease" }),
     recall: () => Promise.resolve([]),
     remember: () => Promise.resolve(),
     relist: () => agent.setGateways(gateways),

@@ -16,7 +16,9 @@ import type {
   HostInterface,
   Probe,
 } from "./core/view.ts";
+import { PAUSE_MILLISECONDS } from "./core/view.ts";
 import { virtualIPOf } from "../core/reports.ts";
+import { rfc3339 } from "../core/time.ts";
 import type { Gateway, Report } from "../core/types.ts";
 import { RENEWAL_MILLISECONDS } from "../core/heartbeat.ts";
 import type { Hands, Watch } from "./hands.ts";
@@ -389,7 +391,7 @@ export class Agent {
   }
 
   #renewed(
-    { sentAt, claims, answer: { fence, leaseUid }, text }: {
+    { sentAt, claims, answer: { fence, leaseUid, serverTime }, text }: {
       sentAt: number;
       claims: Readonly<Record<string, number>>;
       answer: RenewalAnswer;
@@ -397,7 +399,13 @@ export class Agent {
     },
   ): void {
     this.#counts.renewals++;
-    this.#renewal = { sentAt, claims };
+    const before = this.#renewal;
+    const since = before !== undefined && sentAt - before.sentAt <= PAUSE_MILLISECONDS
+      ? before.since
+      : serverTime === undefined
+      ? undefined
+      : rfc3339(serverTime);
+    this.#renewal = { sentAt, claims, since };
     this.#fence = fence;
     this.#renewedAs = text;
     // A fence that an earlier Lease carried went with it, and may have forbidden what these gateways allow.

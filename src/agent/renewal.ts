@@ -1,7 +1,7 @@
 /** The heartbeat: one server-side apply of the agent's Lease, whose answer brings the fence. */
 import * as v from "valibot";
 import { AGENT_MANAGER, FENCE_ANNOTATION, NAMESPACE, REPORT_ANNOTATION } from "../core/names.ts";
-import type { Report } from "../core/types.ts";
+import type { Milliseconds, Report } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { readFence } from "../kube/decoders/lease.ts";
 import { apply } from "../kube/patch.ts";
@@ -24,6 +24,8 @@ const answer = v.object({
 export interface RenewalAnswer {
   /** Gateway uid -> term below which this agent must be silent. */
   readonly fence: Readonly<Record<string, number>>;
+  /** The API server's clock; undefined where a proxy took its Date away. */
+  readonly serverTime: Milliseconds | undefined;
   /** The Lease's uid: one that was deleted and made anew has another, and has lost its fence. */
   readonly leaseUid: string;
 }
@@ -38,7 +40,8 @@ export async function renew(
   options: { readonly nodeName: string; readonly report: Report; readonly signal: AbortSignal },
 ): Promise<RenewalAnswer> {
   const { nodeName, report, signal } = options;
-  const { body } = await apply(client, `${PATHS.Lease}/${encodeURIComponent(nodeName)}`, {
+  const path = `${PATHS.Lease}/${encodeURIComponent(nodeName)}`;
+  const { body, serverTime } = await apply(client, path, {
     fieldManager: AGENT_MANAGER,
     signal,
     timeoutMilliseconds: RENEWAL_TIMEOUT_MILLISECONDS,
@@ -58,5 +61,9 @@ export async function renew(
     },
   });
   const { metadata: { uid, annotations } } = v.parse(answer, body);
-  return { fence: readFence(annotations[FENCE_ANNOTATION]), leaseUid: uid };
+  return {
+    fence: readFence(annotations[FENCE_ANNOTATION]),
+    serverTime: Number.isNaN(serverTime) ? undefined : serverTime,
+    leaseUid: uid,
+  };
 }

@@ -63,11 +63,8 @@ function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
       type,
       status: "True",
       reason: "HeartbeatsIgnored",
-      message: `${
-        facts.snapshot.recovering
-          ? "The API server was away, and agents are not yet heard again"
-          : "More than half of all heartbeats are stale at once"
-      }; only the nodes' Ready conditions are believed`,
+      message:
+        "Too many heartbeats are stale at once, or all others have only just begun, as when the API server was away; only the nodes' Ready conditions are believed",
     };
   }
   const excluded = candidates.filter(({ eligible }) => !eligible);

@@ -5,7 +5,8 @@
  * `n` seconds means that between `n - 1` and `n + 1` seconds have really passed. A resident observer that has seen the
  * Lease unchanged for some time knows a finer lower bound; either proof is enough.
  */
-import type { Lease, Milliseconds, Snapshot } from "./types.ts";
+import { parseTime } from "./time.ts";
+import type { Lease, Milliseconds, Report, Snapshot } from "./types.ts";
 
 /**
  * How long an agent may speak for a VIP after it sent a renewal that the API server answered; the kernel enforces it
@@ -71,9 +72,11 @@ export function isAbandoned(
 }
 
 /**
- * Mass-staleness guard: when at least two, and more than half, of all heartbeats are stale at once, the observer (or
- * the API server) is the likelier fault; so is one, just after the API server was away. Nodes that Kubernetes itself calls not ready, and abandoned Leases, do not
- * vote.
+ * Tells whether stale heartbeats are to be doubted, since the observer or the API server is the likelier fault:
+ *  - at least two, and more than half, of all are stale at once; or
+ *  - those that are fresh have only just begun. Agents are not heard all at once when an API server comes back, so one is
+ *    stale only beside another that has been heard for as long as it was silent.
+ * Nodes that Kubernetes itself calls not ready, and abandoned Leases, do not vote.
  */
 export function isObserverSuspect(
   snapshot: Snapshot,
@@ -89,6 +92,15 @@ export function isObserverSuspect(
     !isAbandoned(lease, { hasAgentPod: agents.has(lease.name), now })
   );
   const stale = heartbeats.filter((lease) => isStale(lease, now, options.timeoutSeconds));
-  if (snapshot.recovering && stale.length > 0) return true;
-  return stale.length >= 2 && stale.length * 2 > heartbeats.length;
+  const fresh = heartbeats.filter((lease) => !stale.includes(lease));
+  const witnessed = fresh.length === 0 ||
+    fresh.some(({ report }) => renewedFor(report, now) >= options.timeoutSeconds * 1_000);
+  return (stale.length >= 2 && stale.length * 2 > heartbeats.length) ||
+    (stale.length > 0 && !witnessed);
+}
+
+/** For how long an agent's renewals have been answered without a pause. */
+function renewedFor(report: Report | undefined, now: Milliseconds): Milliseconds {
+  const since = report?.renewingSince;
+  return since === null ? 0 : now - (parseTime(since) ?? -Infinity);
 }

@@ -63,6 +63,11 @@ export interface Report {
   readonly heard: Readonly<Record<string, number>>;
   /** The agent got SIGTERM and wants its gateways moved away. */
   readonly leaving: boolean;
+  /**
+   * RFC 3339 by the API server's clock: since when its renewals have been answered without a pause. Null: they begin just
+   * now, for the first time or again. Absent: an agent of before, which does not say.
+   */
+  readonly renewingSince?: string | null;
 }
 
 export interface ReportedInterface {
@@ -300,8 +305,6 @@ export interface InvalidObject {
 export interface Snapshot {
   /** The API server's clock, whole seconds. */
   readonly now: Milliseconds;
-  /** An API server that nobody could reach for some time has just come back: agents may not have renewed yet. */
-  readonly recovering?: boolean;
   /** The best estimate of that clock to the millisecond; only for durations that are shown. Default: `now`. */
   readonly clock?: Milliseconds;
   readonly nodes: readonly Node[];

@@ -96,7 +96,8 @@ export function createMetrics({ now = Date.now }: MetricsOptions = {}): Metrics 
   });
   const heartbeatsIgnored = new Gauge({
     name: "sallyport_heartbeats_ignored",
-    help: "1 while heartbeats are ignored because most are stale at once",
+    help:
+      "1 while heartbeats are ignored: most are stale at once, or the fresh ones have only just begun",
     registers,
   });
   const requests = new Counter({

@@ -77,7 +77,10 @@ export function statusPage(view: StatusView): Html {
     <strong class="bad" id="lost">No answer, trying again</strong>
     </header>
     ${view.heartbeatsIgnored
-      ? html`<section class="busy">Heartbeats are ignored, since most are stale at once</section>`
+      ? html`
+        <section
+          class="busy">Heartbeats are ignored: too many are stale at once, or the fresh ones have only just begun</section>
+      `
       : ""}
     ${view.warnings.length > 0
       ? html`<section>${view.warnings.map((text) => html`<p class="busy">${text}</p>`)}</section>`

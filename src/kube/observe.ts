@@ -38,21 +38,8 @@ export const CILIUM_PODS = { namespace: "kube-system", labelSelector: "k8s-app=c
  * @throws what `list` throws; a partial observation is an error, nothing may be decided from it
  */
 export async function observe(client: KubeClient, options: ObserveOptions = {}): Promise<Snapshot> {
+  const { cilium = CILIUM_PODS, witness, clock, signal } = options;
   const sent = performance.now();
-  try {
-    return await read(client, { ...options, sent });
-  } catch (error) {
-    options.witness?.noteFailure(sent);
-    throw error;
-  }
-}
-
-async function read(
-  client: KubeClient,
-  { cilium = CILIUM_PODS, witness, clock, signal, sent }: ObserveOptions & {
-    readonly sent: number;
-  },
-): Promise<Snapshot> {
   const cilia = { labelSelector: cilium.labelSelector, signal };
   const agents = { labelSelector: `app.kubernetes.io/name=${AGENT_APP}`, signal };
   const [nodes, ciliumPods, agentPods, leases, ciliumPolicies] = await Promise.all([
@@ -73,7 +60,6 @@ async function read(
   const readLeases = readable(leases.items, invalid);
   return {
     now: leases.serverTime,
-    ...(witness?.isRecovering(sent) ? { recovering: true } : {}),
     ...(clock === undefined ? {} : { clock: Math.max(leases.serverTime, clock.at(received)) }),
     nodes: readable(nodes.items, invalid),
     ciliumPods: readable(ciliumPods.items, invalid),

@@ -16,6 +16,7 @@ import {
 } from "./entitlement.ts";
 import { placementOf } from "./placement.ts";
 import type { Placed } from "./placement.ts";
+import { PAUSE_MILLISECONDS } from "./view.ts";
 import type { AgentPlan, AgentView, Binding, Placement } from "./view.ts";
 
 /** How the agent paces itself; every value can be configured. */
@@ -232,7 +233,16 @@ function reportOf(
       .map(([node]) => node).sort(byText),
     heard: heardTerms(view, addresses),
     leaving: view.leavingAt !== undefined,
+    ...renewingSince(view),
   };
+}
+
+/** Said in advance: a renewal that ends a pause must not pass for one of those before it. */
+function renewingSince({ renewal, now }: AgentView): Pick<Report, "renewingSince"> {
+  if (renewal === undefined || now - renewal.sentAt > PAUSE_MILLISECONDS) {
+    return { renewingSince: null };
+  }
+  return renewal.since === undefined ? {} : { renewingSince: renewal.since };
 }
 
 /** The node of a gateway's VIP says that it knows the term also when it has lost the address, or never had it. */

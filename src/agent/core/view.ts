@@ -63,6 +63,18 @@ export interface BindFailure {
   readonly at: number;
 }
 
+/** A renewal that the API server answered. */
+export interface Renewal {
+  readonly sentAt: number;
+  /** The VIPs (by uid) and terms that it claimed. */
+  readonly claims: Readonly<Record<string, number>>;
+  /** RFC 3339 by the API server's clock: the first of the renewals that were answered without a pause up to this one. */
+  readonly since: string | undefined;
+}
+
+/** Longer than this between two renewals that were answered is a pause: one that fails or is late is none. */
+export const PAUSE_MILLISECONDS = 2_500;
+
 export interface AgentView {
   readonly nodeName: string;
   readonly now: number;
@@ -75,10 +87,8 @@ export interface AgentView {
   readonly bindings: readonly Binding[];
   /** VIPs that the kernel now lets us speak for, until when. */
   readonly speaking: ReadonlyMap<string, number>;
-  /** The last renewal that the API server answered: when it was sent, and the VIPs (by uid) and terms it claimed. */
-  readonly renewal:
-    | { readonly sentAt: number; readonly claims: Readonly<Record<string, number>> }
-    | undefined;
+  /** The last renewal that the API server answered. */
+  readonly renewal: Renewal | undefined;
   /** The first renewal that failed since the last one that was answered: when it was sent. */
   readonly failedAt: number | undefined;
   /** By VIP. */

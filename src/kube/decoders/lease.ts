@@ -47,6 +47,7 @@ const report = v.pipe(
     // Agents of before do not say it.
     heard: v.optional(v.record(v.string(), v.number()), {}),
     leaving: v.optional(v.boolean(), false),
+    renewingSince: v.optional(v.nullable(v.string())),
   }),
   v.transform(({ interfaces, cilium, addresses, ...rest }): Report =>
     compact({
