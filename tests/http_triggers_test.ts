@@ -31,8 +31,6 @@ function test(name: string, body: (world: World) => Promise<void>): void {
       ...client,
       request: (request) =>
         broken ? Promise.reject(new Error("Cannot reach it")) : client.request(request),
-      list: (path, options) =>
-        broken ? Promise.reject(new Error("Cannot reach it")) : client.list(path, options),
     }, {
       hostname: "127.0.0.1",
       port: 0,
