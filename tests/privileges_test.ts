@@ -529,6 +529,20 @@ test("an agent writes its own node's Lease, its report in it, and nothing else",
       body: { status: { activeNodeName: "own" } },
       answer: NO_RIGHT,
     },
+    {
+      what: "label its own node",
+      method: "PATCH",
+      path: "/api/v1/nodes/own",
+      contentType: MERGE,
+      body: { metadata: { labels: { [MEMBER_LABEL]: "" } } },
+      answer: NO_RIGHT,
+    },
+    {
+      what: "execute in its own pod",
+      method: "POST",
+      path: `/api/v1/namespaces/${NAMESPACE}/pods/${AGENT_APP}-own/exec?command=id&stdout=true`,
+      answer: NO_RIGHT,
+    },
   ]);
 });
 

@@ -30,7 +30,7 @@ const FRESH_MILLISECONDS = 14_000;
 /**
  * Starts ticking and listening.
  *
- * @throws where it is not safe to listen, or not possible
+ * @throws ConfigError where it is not safe to listen; Error where it is not possible
  */
 export async function startController(
   client: KubeClient,
