@@ -3,6 +3,18 @@
 const GUIDE = new URL("../../docs/install.md", import.meta.url);
 
 /**
+ * The lines that the guide gives under a heading to be typed.
+ *
+ * @throws Error when there is no such heading, or nothing to type
+ */
+export async function linesOf(heading: string): Promise<string> {
+  const [, section = ""] = (await Deno.readTextFile(GUIDE)).split(`\n## ${heading}\n`);
+  const [, lines] = /^```sh\n(.*?)^```$/ms.exec(section.split("\n## ")[0] ?? "") ?? [];
+  if (lines === undefined) throw new Error(`Cannot find lines of '${heading}' in docs/install.md`);
+  return lines;
+}
+
+/**
  * The YAML that the guide gives for a setting.
  *
  * @param title the bold words that its entry begins with
