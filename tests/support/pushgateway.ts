@@ -1,8 +1,7 @@
 /** A real Prometheus Pushgateway, built from its Go module by `tests/pushgateway`. */
 import { fileURLToPath } from "node:url";
-import { goBuild } from "../e2e/go_build.ts";
 import { cached, cachePath, digest, exists } from "./cache.ts";
-import { hasGo, say } from "./control_plane_binary.ts";
+import { goBuild, hasGo, say } from "./go_build.ts";
 import { spawnGuarded } from "./guarded_process.ts";
 import { eventually } from "./raw_api.ts";
 
