@@ -16,6 +16,7 @@ await runProgram(async ({ environment, logger, signal }) => {
     hostname: environment.SALLYPORT_HOSTNAME,
     port: environment.SALLYPORT_PORT,
     tokenFile: environment.SALLYPORT_TOKEN_FILE,
+    everyMilliseconds: environment.SALLYPORT_EVERY,
     cilium: ciliumPods(environment),
     metrics,
     onTick: (result) => logTick(logger, result),

@@ -1,5 +1,6 @@
 /**
  * The resident controller: ticks each second, faster while a move is under way, and at once when an agent reports news.
+ * Told to tick on triggers alone, it goes on by itself only while what a trigger began is not done.
  *
  * It keeps nothing that a tick needs. What it remembers (how long Leases were seen unchanged, the server's clock to the
  * millisecond, the last result for the status page) only makes it faster or better to look at.
@@ -21,11 +22,11 @@ import type { TickResult } from "./tick.ts";
 
 export interface ControllerOptions {
   readonly cilium?: ObserveOptions["cilium"];
-  /** Between ticks while nothing happens. Default 1 s. */
+  /** Between ticks while nothing happens; Infinity: none, after a first one. Default 1 s. */
   readonly everyMilliseconds?: number;
   /** Between ticks while a move is under way or a holder has missed a heartbeat. Default 100 ms. */
   readonly hurryMilliseconds?: number;
-  /** Watch the agents' Leases for news. Default true. */
+  /** Watch the agents' Leases for news. Default true, unless ticks are left to triggers. */
   readonly hints?: boolean;
   readonly onTick?: (result: TickResult) => void;
   /** A tick that threw, and how long it took; or a watch that broke. Milliseconds. */
@@ -37,6 +38,9 @@ export interface ControllerOptions {
 /** A holder that has been silent for longer is one whose heartbeat does not count. */
 const WORRY_MILLISECONDS = 60_000;
 
+/** After a tick that failed, the next one does not wait longer. */
+const RETRY_MILLISECONDS = 1_000;
+
 export class Controller {
   readonly ticker: Ticker<TickResult>;
   readonly #client: KubeClient;
@@ -45,11 +49,16 @@ export class Controller {
   readonly #clock = new ServerClock();
   readonly #news = new Map<string, string>();
   #last: TickResult | undefined;
+  readonly #pace: Pace;
   #hint: () => void = () => {};
+  /** Between its own ticks; one that ends meanwhile was triggered. */
+  #resting = false;
 
   constructor(client: KubeClient, options: ControllerOptions) {
     this.#client = client;
     this.#options = options;
+    const { everyMilliseconds = 1_000, hurryMilliseconds = 100 } = options;
+    this.#pace = { everyMilliseconds, hurryMilliseconds };
     this.ticker = new Ticker((request) => this.#tick(request));
   }
 
@@ -60,19 +69,20 @@ export class Controller {
 
   /** Ticks until the signal aborts. */
   async run(): Promise<void> {
-    const { signal, hints = true, everyMilliseconds = 1_000, hurryMilliseconds = 100 } =
-      this.#options;
-    const pace = { everyMilliseconds, hurryMilliseconds };
+    const { everyMilliseconds } = this.#pace;
+    const { signal, hints = everyMilliseconds !== Infinity } = this.#options;
     const watching = hints ? this.#watchLeases() : undefined;
     while (!signal.aborted) {
       const hinted = new Promise<void>((resolve) => this.#hint = resolve);
-      let rest = everyMilliseconds;
+      let rest = Math.min(everyMilliseconds, RETRY_MILLISECONDS);
       try {
-        rest = restAfter(await this.ticker.trigger(), pace);
+        rest = restAfter(await this.ticker.trigger(), this.#pace);
       } catch {
         // Told to onError by the tick itself; the next one tries again.
       }
+      this.#resting = true;
       await Promise.race([hinted, sleep(rest, signal)]).catch(() => {});
+      this.#resting = false;
     }
     await watching;
   }
@@ -91,10 +101,14 @@ export class Controller {
       if (!dryRun) {
         this.#last = result;
         onTick?.(result);
+        const unfinished = restAfter(result, this.#pace) < this.#pace.everyMilliseconds;
+        if (unfinished && this.#resting) this.#hint();
       }
       return result;
     } catch (error) {
       if (!signal.aborted) onError?.(asError(error), performance.now() - begun);
+      // A pod that is not ready gets no more triggers, so it has to get over this by itself.
+      if (!dryRun && this.#resting) this.#hint();
       throw error;
     }
   }

@@ -17,3 +17,15 @@ export function parseDuration(text: string): number {
   }
   return Number(amount) * UNITS[unit as keyof typeof UNITS];
 }
+
+/**
+ * Milliseconds of the time between ticks: of a duration, or Infinity of `off`.
+ *
+ * @throws ConfigError for anything else, and for no time at all
+ */
+export function parseInterval(text: string): number {
+  if (text === "off") return Infinity;
+  const milliseconds = parseDuration(text);
+  if (milliseconds > 0) return milliseconds;
+  throw new ConfigError(`Cannot tick every '${text}': write more than nothing, or off`);
+}

@@ -1,5 +1,6 @@
 /** The settings of the functions, from environment variables. The command line has options of the same names. */
 import * as v from "valibot";
+import { parseInterval } from "./duration.ts";
 import { ConfigError } from "./kube/errors.ts";
 import { describeIssues } from "./kube/decoders/issues.ts";
 
@@ -13,12 +14,26 @@ const port = v.pipe(
 
 const flag = v.pipe(v.picklist(["true", "false"]), v.transform((text) => text === "true"));
 
+const interval = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+      return parseInterval(dataset.value);
+    } catch (error) {
+      addIssue({ message: error instanceof Error ? error.message : String(error) });
+      return NEVER;
+    }
+  }),
+);
+
 const schema = v.object({
   SALLYPORT_KUBECONFIG: v.optional(v.string()),
   SALLYPORT_CONTEXT: v.optional(v.string()),
   SALLYPORT_HOSTNAME: v.optional(v.string(), "127.0.0.1"),
   SALLYPORT_PORT: v.optional(port, "8080"),
   SALLYPORT_TOKEN_FILE: v.optional(v.string()),
+  /** How often the server ticks by itself; `off`: only when it is told to, and until what that began is done. */
+  SALLYPORT_EVERY: v.optional(interval, "1s"),
   SALLYPORT_LOG_FORMAT: v.optional(v.picklist(["json", "text"]), "json"),
   SALLYPORT_LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warning", "error"]), "info"),
   SALLYPORT_CILIUM_NAMESPACE: v.optional(v.string(), "kube-system"),

@@ -21,10 +21,9 @@ const UNSETTLED_MILLISECONDS = 100;
 const SETTLE_MILLISECONDS = 15_000;
 
 /**
- * Runs ticks.
+ * Runs ticks, until the signal aborts at the latest: what is under way is then broken off.
  *
- * @returns true when every tick succeeded
- * @throws the signal's reason
+ * @returns true when every tick succeeded that was not broken off
  */
 export async function runTicks(client: KubeClient, options: RunOptions): Promise<boolean> {
   const { forMilliseconds, everyMilliseconds, onTick, onError, signal, dryRun } = options;
@@ -43,7 +42,7 @@ export async function runTicks(client: KubeClient, options: RunOptions): Promise
       // Objects that cannot be read are a problem too, but none that a move under way has to wait for.
       failed = result.results.some((each) => each.result === "failed");
     } catch (error) {
-      signal?.throwIfAborted();
+      if (signal?.aborted) return succeeded;
       onError(error instanceof Error ? error : new Error(String(error)), passed() - begun);
       succeeded = false;
     }
@@ -52,15 +51,15 @@ export async function runTicks(client: KubeClient, options: RunOptions): Promise
       ? forMilliseconds
       : Math.max(forMilliseconds, SETTLE_MILLISECONDS);
     if (next >= end) return succeeded;
-    await sleep(Math.max(0, next - passed()), signal);
+    await sleep(Math.max(0, next - passed()), signal).catch(() => {});
+    if (signal?.aborted) return succeeded;
   }
 }
 
 /**
  * Ticks until the cluster is settled, which takes one tick, or as long as a move.
  *
- * @returns false when a write or a tick failed, or when the move took too long
- * @throws the signal's reason
+ * @returns false when a write or a tick failed, or when the move took too long or was broken off
  */
 export async function settle(
   client: KubeClient,

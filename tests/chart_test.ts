@@ -30,6 +30,20 @@ Deno.test("the chart has the version of the project", async () => {
   assert.deepEqual([chart.version, chart.appVersion], [version, version]);
 });
 
+Deno.test("README, guide and chart ask for the same version of Kubernetes", async () => {
+  const places = [
+    ["README.md", /Needs Kubernetes (1\.\d+) /],
+    ["docs/install.md", /^- Kubernetes (1\.\d+) /m],
+    ["k8s/chart/Chart.yaml", /^kubeVersion: ">=(1\.\d+)\.0-0"$/m],
+  ] as const;
+  const named = await Promise.all(places.map(async ([file, version]) => {
+    const text = await Deno.readTextFile(new URL(`../${file}`, import.meta.url));
+    return version.exec(text)?.[1];
+  }));
+  // The first whose API server lets new CRDs use CEL's `format`: k8s.io/apiserver, pkg/cel/environment/base.go.
+  assert.deepEqual(named, ["1.32", "1.32", "1.32"]);
+});
+
 type Rendered = ReadonlyMap<string, KubeObject>;
 
 function byId(...lists: readonly (readonly KubeObject[])[]): Rendered {
@@ -102,6 +116,26 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    values: ["server.every=off"],
+    changes: { [`${SERVER_POD}.containers.0.env.3.value`]: "off" },
+  },
+  {
+    ...CRON_JOB,
+    values: ["tick.pushgateway=http://push.monitoring:9091"],
+    changes: {
+      [`${TICK_POD}.containers.0.env`]: [
+        { name: "SALLYPORT_PUSHGATEWAY", value: "http://push.monitoring:9091" },
+      ],
+      "NetworkPolicy/sallyport-system/sallyport-tick spec.egress.1": {
+        ports: [
+          { port: 9091, protocol: "TCP" },
+          { port: 53, protocol: "UDP" },
+          { port: 53, protocol: "TCP" },
+        ],
+      },
+    },
+  },
+  {
     values: ["controller.image.repository=example.com/c", "controller.image.tag=1.0"],
     changes: { [`${SERVER_POD}.containers.0.image`]: "example.com/c:1.0" },
   },
@@ -168,7 +202,7 @@ const ROWS: readonly Row[] = [
   {
     values: ["cilium.selector=app=c"],
     changes: {
-      [`${SERVER_POD}.containers.0.env.3`]: { name: "SALLYPORT_CILIUM_SELECTOR", value: "app=c" },
+      [`${SERVER_POD}.containers.0.env.4`]: { name: "SALLYPORT_CILIUM_SELECTOR", value: "app=c" },
     },
   },
   {
@@ -288,6 +322,8 @@ const REFUSED: readonly (readonly [value: string, where: string])[] = [
   ["agent.image.tga=1.0", "'tga'"],
   ["controller.image.tag=1", "/controller/image/tag"],
   ["tick.every=5", "/tick/every"],
+  ["server.every=never", "/server/every"],
+  ["tick.pushgateway=http://push.monitoring", "/tick/pushgateway"],
   ["cilium.namespace=default", "/cilium/namespace"],
   ["cilium.namespace=sallyport-system", "/cilium/namespace"],
   ["apiServerPorts[0]=https", "/apiServerPorts/0"],

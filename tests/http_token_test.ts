@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { assertSafeToListen, isLoopback } from "../src/http/listen_address.ts";
 import { bearerTokenFromFile } from "../src/http/token.ts";
 
@@ -108,4 +109,29 @@ for (const [hostname, loopback] of ADDRESSES) {
 
 Deno.test("an empty token file name is no token", () => {
   assert.throws(() => assertSafeToListen({ hostname: "0.0.0.0", tokenFile: "" }));
+});
+
+Deno.test("a server on a public address without a token ends at once, as badly configured", async () => {
+  const kubeconfig = await Deno.makeTempFile();
+  await Deno.writeTextFile(
+    kubeconfig,
+    JSON.stringify({
+      "current-context": "none",
+      contexts: [{ name: "none", context: { cluster: "none", user: "none" } }],
+      clusters: [{ name: "none", cluster: { server: "http://127.0.0.1:9" } }],
+      users: [{ name: "none", user: {} }],
+    }),
+  );
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-check",
+      fileURLToPath(new URL("../functions/server.ts", import.meta.url)),
+    ],
+    env: { SALLYPORT_KUBECONFIG: kubeconfig, SALLYPORT_HOSTNAME: "0.0.0.0", SALLYPORT_PORT: "0" },
+  }).output();
+  await Deno.remove(kubeconfig);
+  assert.equal(code, 2);
+  assert.match(new TextDecoder().decode(stderr), /refuses to start on a public address/);
 });

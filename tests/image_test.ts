@@ -6,7 +6,8 @@ import { parseDockerfile } from "./kubelet/dockerfile.ts";
 import { readDockerfile, TARGETS } from "./kubelet/images.ts";
 import { render } from "./support/kustomize.ts";
 import { kustomize } from "./support/kustomize.ts";
-import { testWith } from "./support/needs.ts";
+import { run } from "./kubelet/run.ts";
+import { programs, testWith } from "./support/needs.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -121,6 +122,31 @@ testWith([kustomize], "the images run as the users that the manifests name", asy
     }
   }
 });
+
+testWith(
+  [programs("dpkg-query", "ldd")],
+  "an image names the Debian packages of its files, and has their licences",
+  async () => {
+    const root = await Deno.makeTempDir({ prefix: "sallyport-collect-" });
+    try {
+      await run([`${ROOT}k8s/image/collect.sh`, root, "grep"]);
+      const entries = await Array.fromAsync(Deno.readDir(`${root}/var/lib/dpkg/status.d`));
+      const names = entries.map(({ name }) => name);
+      for (const name of ["grep", "libc6"]) {
+        assert.ok(names.includes(name), name);
+        const entry = await Deno.readTextFile(`${root}/var/lib/dpkg/status.d/${name}`);
+        assert.match(entry, new RegExp(`^Package: ${name}$`, "m"));
+        assert.match(entry, /^Version: \S+$/m);
+        assert.match(
+          await Deno.readTextFile(`${root}/usr/share/doc/${name}/copyright`),
+          /General Public License/,
+        );
+      }
+    } finally {
+      await Deno.remove(root, { recursive: true });
+    }
+  },
+);
 
 interface User {
   readonly runAsUser?: number;

@@ -104,7 +104,7 @@ async function install(plane: ControlPlane): Promise<World> {
   const sink = `http://127.0.0.1:${port}`;
   await eventually("the function listens", async () => {
     alive(started);
-    return await fetch(`${sink}/healthz`).then(async (response) => {
+    return await fetch(sink + container.readinessProbe.httpGet.path).then(async (response) => {
       await response.text();
       return response.ok;
     }, () => false);
@@ -136,14 +136,25 @@ interface PodSpec {
   readonly containers: readonly {
     readonly args: readonly string[];
     readonly env: readonly { readonly name: string; readonly value: string }[];
+    readonly readinessProbe: { readonly httpGet: { readonly path: string } };
   }[];
 }
 
-interface ApiServerSourceSpec {
+interface SourceSpec {
+  readonly sink: {
+    readonly ref: Pick<KubeObject, "apiVersion" | "kind"> & { readonly name: string };
+  };
+}
+
+interface ApiServerSourceSpec extends SourceSpec {
   readonly serviceAccountName: string;
   readonly mode: string;
   readonly namespaceSelector: {
-    readonly matchExpressions: readonly { readonly values: readonly string[] }[];
+    readonly matchExpressions: readonly {
+      readonly key: string;
+      readonly operator: string;
+      readonly values: readonly string[];
+    }[];
   };
   readonly resources: readonly {
     readonly apiVersion: string;
@@ -154,9 +165,15 @@ interface ApiServerSourceSpec {
 
 /** Source: knative.dev/eventing, pkg/reconciler/apiserversource/resources/receive_adapter.go, makeEnv. */
 async function startApiServerSource(world: World): Promise<AsyncDisposable> {
-  const { plane, objects, sink } = world;
+  const { plane, objects } = world;
   const source = find(objects, "ApiServerSource");
   const spec = source["spec"] as ApiServerSourceSpec;
+  const selector = spec.namespaceSelector.matchExpressions.map(({ key, operator, values }) =>
+    `${key} ${operator.toLowerCase()} (${values})`
+  );
+  const namespaces = await plane.api.list(
+    `/api/v1/namespaces?labelSelector=${encodeURIComponent(selector.join())}`,
+  );
   const resources = spec.resources.map(({ apiVersion, kind, selector }) => {
     const [version = "", group = ""] = apiVersion.split("/").reverse();
     return {
@@ -166,7 +183,7 @@ async function startApiServerSource(world: World): Promise<AsyncDisposable> {
     };
   });
   const config = {
-    namespaces: spec.namespaceSelector.matchExpressions.flatMap(({ values }) => values),
+    namespaces: namespaces.map(({ metadata }) => metadata.name),
     allNamespaces: false,
     resources,
     mode: spec.mode,
@@ -174,20 +191,39 @@ async function startApiServerSource(world: World): Promise<AsyncDisposable> {
   return await startAdapter((await knativeAdapterPrograms()).apiServerSource, {
     plane,
     kubeconfig: await kubeconfigOf(plane, spec.serviceAccountName),
-    env: { NAME: source.metadata.name, K_SINK: sink, K_SOURCE_CONFIG: JSON.stringify(config) },
+    env: {
+      NAME: source.metadata.name,
+      K_SINK: sinkOf(world, source),
+      K_SOURCE_CONFIG: JSON.stringify(config),
+    },
   });
+}
+
+/** Where the manifest's source sends its events. */
+function sinkOf({ objects, sink }: World, source: KubeObject): string {
+  const { ref } = (source["spec"] as SourceSpec).sink;
+  const { apiVersion, kind, metadata: { name, namespace } } = find(objects, "Service");
+  assert.deepEqual(ref, { apiVersion, kind, name });
+  assert.equal(source.metadata.namespace, namespace);
+  return sink;
 }
 
 /** Every second, since this adapter also takes schedules with seconds, instead of every minute. */
 async function startPingSource(world: World): Promise<AsyncDisposable> {
-  const { plane, objects, sink } = world;
-  const { name } = find(objects, "PingSource").metadata;
+  const { plane, objects } = world;
+  const source = find(objects, "PingSource");
+  assert.equal((source["spec"] as { readonly schedule: string }).schedule, "* * * * *");
+  const { name } = source.metadata;
   const path = `/apis/sources.knative.dev/v1/namespaces/${NAMESPACE}/pingsources/${name}`;
   const { metadata } = await plane.api.patch(path, { spec: { schedule: "* * * * * *" } });
   const happy = ["Ready", "SinkProvided", "Deployed", "OIDCIdentityCreated"];
   const conditions = happy.map((type) => ({ type, status: "True" }));
   await plane.api.patch(`${path}/status`, {
-    status: { observedGeneration: metadata.generation, conditions, sinkUri: sink },
+    status: {
+      observedGeneration: metadata.generation,
+      conditions,
+      sinkUri: sinkOf(world, source),
+    },
   });
   const configuration = ["config-logging", "config-observability"].map((config) => ({
     apiVersion: "v1",

@@ -6,7 +6,9 @@ import assert from "node:assert/strict";
 import { startAgent } from "../src/agent/run_agent.ts";
 import { AGENT_APP, NAMESPACE } from "../src/core/names.ts";
 import { CANDIDATE, KubeletCluster, kubeletNeeds, PAPER, REAL } from "./kubelet/cluster.ts";
-import type { Confinement, Memory } from "./kubelet/node.ts";
+import type { Confinement } from "./kubelet/node.ts";
+import { webhook } from "./kubelet/webhook.ts";
+import { elapsed, megabytes, World } from "./kubelet/world.ts";
 import { until } from "./lab/wait.ts";
 import { clientOf } from "./support/cluster.ts";
 import { say } from "./support/go_build.ts";
@@ -15,7 +17,6 @@ import { memoryHands } from "./support/memory_hands.ts";
 import { testWith } from "./support/needs.ts";
 import type { KubeObject } from "./support/raw_api.ts";
 
-const OURS = "/apis/network.deckhouse.io/v1alpha1";
 const VIP = "10.60.0.200";
 /** As `ip addr` shows an address that the agent bound. */
 const BOUND = new RegExp(` ${VIP}/32 .* eth1:egw$`, "m");
@@ -76,6 +77,7 @@ const VIRTUAL: KubeObject = {
 const STEPS: readonly (readonly [name: string, step: (world: World) => Promise<void>])[] = [
   ["a Job made from the CronJob elects, and exits with 0", jobFromCronJob],
   ["a pod of the CronJob's schedule moves the gateway", scheduledJob],
+  ["a webhook's POST to the Service moves the gateway, and nothing else does", webhook],
   ["the Deployment moves it back and forth", deployment],
   ["the DaemonSet's pod binds a VIP, and hands it over when it is deleted", daemonSet],
 ];
@@ -96,73 +98,6 @@ testWith(
     for (const line of world.notes) say(`  ${line}`);
   },
 );
-
-class World {
-  readonly cluster: KubeletCluster;
-  readonly notes: string[] = [];
-
-  constructor(cluster: KubeletCluster) {
-    this.cluster = cluster;
-  }
-
-  get api() {
-    return this.cluster.plane.api;
-  }
-
-  note(line: string): void {
-    this.notes.push(line);
-  }
-
-  noteMemory(what: string, { anonymousBytes, peakBytes }: Memory): void {
-    this.note(
-      `${what}: ${megabytes(anonymousBytes)} held, ${megabytes(peakBytes)} at most with files`,
-    );
-  }
-
-  /** Waits until a gateway is Active on a node; resolves with how long that took. */
-  async holds(gateway: string, node: string, timeoutMilliseconds = 30_000): Promise<number> {
-    const start = performance.now();
-    let last: unknown;
-    try {
-      await until(`gateway '${gateway}' to be Active on '${node}'`, async () => {
-        const { status } = await this.api.get<Gateway>(`${OURS}/egressgateways/${gateway}`);
-        last = status;
-        return status?.activeNodeName === node && status.phase === "Active";
-      }, { timeoutMilliseconds, everyMilliseconds: 50 });
-    } catch (error) {
-      const pods = await this.cluster.describe(NAMESPACE, "app.kubernetes.io/part-of=sallyport");
-      throw new Error(`${JSON.stringify(last)}\n${pods}`, { cause: error });
-    }
-    return Math.round(performance.now() - start);
-  }
-
-  /** Cordons a node, or undoes it. */
-  async cordon(node: string, unschedulable = true): Promise<void> {
-    await this.api.patch(`/api/v1/nodes/${node}`, { spec: { unschedulable } });
-  }
-
-  /** Waits until Cilium sends the policy's traffic to a node; the status is written a moment before. */
-  async ciliumSendsTo(node: string): Promise<void> {
-    await until(`Cilium's policy to name '${node}'`, async () => {
-      const { spec } = await this.api.get<CiliumPolicy>(
-        "/apis/cilium.io/v2/ciliumegressgatewaypolicies/web",
-      );
-      return spec.egressGateway.nodeSelector.matchLabels["kubernetes.io/hostname"] === node;
-    });
-  }
-}
-
-interface Gateway extends KubeObject {
-  readonly status?: { readonly activeNodeName?: string; readonly phase?: string };
-}
-
-interface CiliumPolicy extends KubeObject {
-  readonly spec: {
-    readonly egressGateway: {
-      readonly nodeSelector: { readonly matchLabels: Readonly<Record<string, string>> };
-    };
-  };
-}
 
 interface CronJob extends KubeObject {
   readonly spec: { readonly jobTemplate: { readonly spec: JobSpec } };
@@ -355,12 +290,4 @@ async function paperAgent(cluster: KubeletCluster): Promise<AsyncDisposable> {
       await Deno.remove(stateDirectory, { recursive: true });
     },
   };
-}
-
-function elapsed(start: number): string {
-  return `${Math.round(performance.now() - start)} ms`;
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

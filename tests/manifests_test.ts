@@ -289,7 +289,7 @@ test("the Deployment makes two controllers and the CronJob's Jobs make one", asy
 });
 
 test(
-  "Knative finds every resource that the source names, and that its adapter may watch it",
+  "Knative finds every resource that the source names, which its adapter may watch, and no more",
   async (plane) => {
     const { api } = plane;
     const objects = await applyOverlay(plane, "overlays/knative");
@@ -298,6 +298,18 @@ test(
       readonly serviceAccountName: string;
       readonly resources: readonly { readonly apiVersion: string; readonly kind: string }[];
     };
+    const may = async (resourceAttributes: object): Promise<boolean> => {
+      const user = `system:serviceaccount:${NAMESPACE}:${serviceAccountName}`;
+      const review = await api.post<{ readonly status: { readonly allowed: boolean } }>(
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+        {
+          apiVersion: "authorization.k8s.io/v1",
+          kind: "SubjectAccessReview",
+          spec: { user, resourceAttributes },
+        },
+      );
+      return review.status.allowed;
+    };
     // As runAccessCheck of knative.dev/eventing pkg/reconciler/apiserversource does it.
     for (const { apiVersion, kind } of resources) {
       const resource = knativePlural(kind);
@@ -305,24 +317,22 @@ test(
         `${apiVersion.includes("/") ? "/apis" : "/api"}/${apiVersion}`,
       );
       assert.ok(served.resources.some(({ name }) => name === resource), `${kind}: no ${resource}`);
+      const group = apiVersion.includes("/") ? apiVersion.split("/")[0] : "";
       for (const namespace of ["kube-system", NAMESPACE]) {
         for (const verb of ["get", "list", "watch"]) {
-          const group = apiVersion.includes("/") ? apiVersion.split("/")[0] : "";
-          const review = await api.post<{ readonly status: { readonly allowed: boolean } }>(
-            "/apis/authorization.k8s.io/v1/subjectaccessreviews",
-            {
-              apiVersion: "authorization.k8s.io/v1",
-              kind: "SubjectAccessReview",
-              spec: {
-                user: `system:serviceaccount:${NAMESPACE}:${serviceAccountName}`,
-                resourceAttributes: { verb, group, resource, namespace },
-              },
-            },
-          );
-          assert.ok(review.status.allowed, `${verb} ${kind} in ${namespace}`);
+          assert.ok(await may({ verb, group, resource, namespace }), `${verb} ${kind}`);
+        }
+        for (const verb of ["create", "update", "patch", "delete"]) {
+          assert.ok(!await may({ verb, group, resource, namespace }), `${verb} ${kind}`);
         }
       }
     }
+    const beyond = [
+      { verb: "list", group: "", resource: "pods", namespace: "default" },
+      { verb: "create", group: "", resource: "pods", subresource: "exec", namespace: NAMESPACE },
+      { verb: "get", group: "", resource: "secrets", namespace: NAMESPACE },
+    ];
+    for (const attributes of beyond) assert.ok(!await may(attributes), JSON.stringify(attributes));
   },
   knativeCrds,
 );

@@ -45,7 +45,29 @@ function test(name: string, fn: (plane: ControlPlane, t: Deno.TestContext) => Pr
   else {
     onControlPlane(name, async (plane, t) => {
       await plane.api.apply(await render("base"));
+      await inForce(plane);
       await fn(plane, t);
+    });
+  }
+}
+
+/** An API server enforces an admission policy, and serves a kind, some time after it was written. */
+async function inForce(plane: ControlPlane): Promise<void> {
+  const probes = [[AGENT_APP, LEASES, leaseOf("probe")], [CONTROLLER, LEASES, leaseOf("probe")], [
+    CONTROLLER,
+    CEGPS,
+    FOREIGN,
+  ]] as const;
+  for (const [account, path, body] of probes) {
+    const api = plane.api.as(await plane.serviceAccountToken(NAMESPACE, account));
+    await eventually(`${account} is held to its admission policy`, async () => {
+      const dry = await api.request({ method: "POST", path: `${path}?dryRun=All`, body });
+      return dry.status === 403;
+    });
+  }
+  for (const kind of ["egressgateways", "egressgatewaypolicies"]) {
+    await eventually(`${kind} are served`, async () => {
+      return (await plane.api.request({ path: `${OURS}/${kind}` })).status === 200;
     });
   }
 }
@@ -527,6 +549,20 @@ test("an agent writes its own node's Lease, its report in it, and nothing else",
       path: `${OURS}/egressgateways/any/status`,
       contentType: MERGE,
       body: { status: { activeNodeName: "own" } },
+      answer: NO_RIGHT,
+    },
+    {
+      what: "label its own node",
+      method: "PATCH",
+      path: "/api/v1/nodes/own",
+      contentType: MERGE,
+      body: { metadata: { labels: { [MEMBER_LABEL]: "" } } },
+      answer: NO_RIGHT,
+    },
+    {
+      what: "execute in its own pod",
+      method: "POST",
+      path: `/api/v1/namespaces/${NAMESPACE}/pods/${AGENT_APP}-own/exec?command=id&stdout=true`,
       answer: NO_RIGHT,
     },
   ]);

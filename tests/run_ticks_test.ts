@@ -113,6 +113,20 @@ test("a tick that fails ends it", async ({ client, run }) => {
   assert.deepEqual(errors, [error]);
 });
 
+test("a move that was written is told by an Event also when the program was told to stop meanwhile", async ({ client }) => {
+  const stop = new AbortController();
+  await settle({
+    ...client,
+    request: (request) => {
+      if (request.path === PATHS.Event) stop.abort();
+      return client.request(request);
+    },
+  }, { onTick: () => {}, onError: () => {}, signal: stop.signal });
+  assert.ok(stop.signal.aborted);
+  const { body } = await client.request({ method: "GET", path: PATHS.Event });
+  assert.equal((body as { readonly items: readonly unknown[] }).items.length, 1);
+});
+
 async function addNode(client: KubeClient, name: string): Promise<void> {
   const conditions = [{
     type: "Ready",

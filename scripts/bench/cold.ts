@@ -2,7 +2,7 @@
  * Cold starts: time and peak memory of each function's bundle from its process's start until it is of use, at three
  * nodes. Prints a table and keeps it in docs/benchmarks.md.
  *
- * `npm run bench cold [-- --runs=N] [--print]`; `--print` leaves the page alone.
+ * `npm run bench:cold [-- --runs=N --print]`; `--print` leaves the page alone.
  */
 import { parseArgs } from "node:util";
 import { NAMESPACE } from "../../src/core/names.ts";
@@ -147,7 +147,7 @@ try {
   await client.close();
   const head = ["runtime", "function", "until", "loads", ...COST_HEADS, "target"];
   const text = [
-    `\`npm run bench cold\` on ${machine()}: three nodes, a real API server on the same machine, authenticated by ${pod.how}.`,
+    `\`npm run bench:cold\` on ${machine()}: three nodes, a real API server on the same machine, authenticated by ${pod.how}.`,
     `Median of ${RUNS} runs (least to most), Deno's code cache warm.`,
     "",
     markdown({ title: "Cold starts", head, rows }),

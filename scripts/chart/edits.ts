@@ -24,6 +24,11 @@ export const EDITS: readonly Edit[] = [
     path: `${IN_POD}.volumes.token.secret.secretName`,
     lines: text(".Values.tokenSecret"),
   },
+  {
+    object: DEPLOYMENT,
+    path: `${IN_POD}.containers.controller.env.SALLYPORT_EVERY.value`,
+    lines: text(".Values.server.every"),
+  },
   { object: CRON_JOB, path: "spec.schedule", lines: text(".Values.tick.schedule") },
   // [tick.js, --for, 55s, --every, 5s]
   {
@@ -49,9 +54,27 @@ export const EDITS: readonly Edit[] = [
     object: CRON_JOB,
     path: `${IN_JOB_POD}.containers.tick.env`,
     how: "add",
-    lines: optional('include "sallyport.ciliumEnvironment" $', ({ prefix, column }) => [
+    lines: optional('include "sallyport.tickEnvironment" $', ({ prefix, column }) => [
       `${prefix}{{- . | nindent ${column + 2} }}`,
     ]),
+  },
+  {
+    object: `NetworkPolicy/${SYSTEM}/sallyport-tick`,
+    path: "spec.egress.-",
+    how: "add",
+    lines: optional(".Values.tick.pushgateway", ({ column }) => {
+      const margin = " ".repeat(column);
+      // Nothing else that the pod reaches has a name.
+      return [
+        `${margin}- ports:`,
+        `${margin}    - port: {{ (urlParse .).host | splitList ":" | last }}`,
+        `${margin}      protocol: TCP`,
+        ...["UDP", "TCP"].flatMap((protocol) => [
+          `${margin}    - port: 53`,
+          `${margin}      protocol: ${protocol}`,
+        ]),
+      ];
+    }),
   },
   ...NETWORK_POLICIES.map((object): Edit => ({
     object,

@@ -1,14 +1,21 @@
 /** Values of flags; what cannot be read becomes commander's own error, which names the flag. */
 import { InvalidArgumentError } from "commander";
-import { parseDuration } from "../duration.ts";
+import { parseDuration, parseInterval } from "../duration.ts";
 
 /** Milliseconds of `55s`. */
-export function duration(text: string): number {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-  }
+export const duration = argument(parseDuration);
+
+/** Milliseconds of `1s`, Infinity of `off`. */
+export const interval = argument(parseInterval);
+
+function argument<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+    }
+  };
 }
 
 export function portNumber(text: string): number {

@@ -13,7 +13,7 @@ import { ConfigError } from "../kube/errors.ts";
 import { createClient } from "../kube/http.ts";
 import { createLogger, logTick } from "../log.ts";
 import { runTicks } from "../run_ticks.ts";
-import { duration, portNumber } from "./arguments.ts";
+import { duration, interval, portNumber } from "./arguments.ts";
 import { drainNode, pinGateway, releaseGateway } from "./interventions.ts";
 import { planTable, serialize, statusTable } from "./output.ts";
 import type { OutputFormat } from "./output.ts";
@@ -21,6 +21,12 @@ import { readSnapshot, withClient } from "./source.ts";
 import type { ClusterFlags, SourceFlags } from "./source.ts";
 
 type OutputFlags = { readonly output: OutputFormat };
+type ServeFlags = {
+  readonly every: number;
+  readonly hostname: string;
+  readonly port: number;
+  readonly tokenFile?: string;
+};
 
 const program = new Command("sallyport")
   .description("Highly available egress gateways for clusters on stock Cilium")
@@ -80,10 +86,16 @@ onCluster("tick", "observe, decide and apply until the cluster is settled, or fo
   );
 
 onCluster("serve", "tick each second, with health, metrics, a status page and POST /tick")
+  .option(
+    "--every <duration>",
+    "from one tick to the next; off: on POST /tick alone",
+    interval,
+    1_000,
+  )
   .option("--hostname <address>", "where to listen", "127.0.0.1")
   .option("--port <number>", "where to listen", portNumber, 8_080)
   .option("--token-file <file>", "bearer token of POST /tick; needed on a public address")
-  .action(async (flags: ClusterFlags & { hostname: string; port: number; tokenFile?: string }) => {
+  .action(async (flags: ClusterFlags & ServeFlags) => {
     const logger = createLogger({ format: "text", level: "info" });
     const metrics = createMetrics();
     const client = createClient(await loadCluster(flags), {
@@ -93,6 +105,7 @@ onCluster("serve", "tick each second, with health, metrics, a status page and PO
       hostname: flags.hostname,
       port: flags.port,
       tokenFile: flags.tokenFile,
+      everyMilliseconds: flags.every,
       metrics,
       onTick: (result) => logTick(logger, result),
       onError: (error) => logger.error("{message}", { message: error.message }),

@@ -24,16 +24,20 @@ export interface RunningController {
   readonly ended: Promise<void>;
 }
 
+/** By so much a tick may be late, or slow, before the controller is called not ready. */
+const FRESH_MILLISECONDS = 14_000;
+
 /**
  * Starts ticking and listening.
  *
- * @throws where it is not safe to listen, or not possible
+ * @throws ConfigError where it is not safe to listen; Error where it is not possible
  */
 export async function startController(
   client: KubeClient,
   options: ControllerServerOptions,
 ): Promise<RunningController> {
   const { hostname, port, tokenFile, metrics, signal, onTick, onError } = options;
+  const { everyMilliseconds = 1_000 } = options;
   assertSafeToListen({ hostname, tokenFile });
   const controller = new Controller(client, {
     ...options,
@@ -56,6 +60,7 @@ export async function startController(
     },
     metrics: () => metrics.text(),
     loopback: isLoopback(hostname),
+    freshMilliseconds: FRESH_MILLISECONDS + everyMilliseconds,
     ...(tokenFile === undefined ? {} : { verifyAuthorization: bearerTokenFromFile(tokenFile) }),
   });
   const server = await serve({ app, hostname, port, signal });

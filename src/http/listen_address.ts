@@ -1,3 +1,5 @@
+import { ConfigError } from "../kube/errors.ts";
+
 /** Where a server listens and what guards it. */
 export interface ListenOptions {
   readonly hostname: string;
@@ -5,10 +7,10 @@ export interface ListenOptions {
   readonly tokenFile?: string | undefined;
 }
 
-/** Throws when anyone on the network could trigger ticks: a public address without a token. */
+/** @throws ConfigError when anyone on the network could trigger ticks: a public address without a token */
 export function assertSafeToListen({ hostname, tokenFile }: ListenOptions): void {
   if (isLoopback(hostname) || tokenFile) return;
-  throw new Error(
+  throw new ConfigError(
     `Cannot listen on ${hostname}: refuses to start on a public address without a token, ` +
       "give a token file or listen on 127.0.0.1",
   );

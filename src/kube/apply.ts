@@ -39,7 +39,7 @@ export async function apply(
   const results = await Promise.all(
     [...groups.values()].map((changes) => applyGroup(changes, { client, fences, ...options })),
   );
-  await recordEvents(plan, { client, results: results.flat(), ...options });
+  await recordEvents(plan, { client, results: results.flat() });
   options.signal?.throwIfAborted();
   return results.flat();
 }
@@ -149,10 +149,14 @@ function resourceVersionOf(body: unknown): string | undefined {
 /** An event is not worth waiting long for. */
 const EVENT_MILLISECONDS = 2_000;
 
-/** Events tell what was done: only for gateways whose changes were all written. A lost event is not a failed tick. */
+/**
+ * Events tell what was done: only for gateways whose changes were all written, and also by a program that was told to stop
+ * meanwhile, since no later tick tells it. A lost event is not a failed tick.
+ */
 async function recordEvents(
   plan: Plan,
-  { client, results, signal }: Omit<Context, "fences"> & {
+  { client, results }: {
+    readonly client: KubeClient;
     readonly results: readonly ChangeResult[];
   },
 ): Promise<void> {
@@ -165,7 +169,6 @@ async function recordEvents(
         method: "POST",
         path: PATHS.Event,
         body: eventObject(event),
-        signal,
         timeoutMilliseconds: EVENT_MILLISECONDS,
       });
     }),

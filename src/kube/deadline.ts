@@ -36,8 +36,11 @@ export async function within<T>(
   }
 }
 
+/** The longest that a timer can wait; one that is told more ends at once. */
+const LONGEST_MILLISECONDS = 2 ** 31 - 1;
+
 /**
- * Waits.
+ * Waits; for Infinity until the signal aborts.
  *
  * @throws the signal's reason as soon as it aborts
  */
@@ -47,7 +50,9 @@ export async function sleep(milliseconds: number, signal?: AbortSignal): Promise
   let stop: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      timer = setTimeout(resolve, milliseconds);
+      if (milliseconds !== Infinity) {
+        timer = setTimeout(resolve, Math.min(milliseconds, LONGEST_MILLISECONDS));
+      }
       stop = () => reject(signal?.reason);
       signal?.addEventListener("abort", stop, { once: true });
     });

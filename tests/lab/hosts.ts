@@ -9,6 +9,7 @@
  * nodes' subnet work as well. Each node runs a UDP responder that says its name, for whatever address it has.
  */
 import { parse, stringify } from "yaml";
+import type { Argv } from "../../src/agent/command.ts";
 import type { GuardedProcess } from "../support/guarded_process.ts";
 import { denoProgram } from "./deno_program.ts";
 import { type Host, isAlive, Network, type Place } from "./network.ts";
@@ -292,6 +293,8 @@ export class Lab implements AsyncDisposable {
         everyMilliseconds,
         log: `${this.dir}/stream-${++this.#files}.log`,
       }),
+    /** Runs a program there to its end and gives its output. */
+    run: (argv: Argv): Promise<string> => this.#parts.client.run(argv),
     /** The client's own ARP entry. */
     macOf: (ip: string): Promise<string | undefined> => this.#parts.client.arpEntry(ip),
   };

@@ -52,7 +52,7 @@ export type Cut = "silent" | "unplugged";
 export class Network implements AsyncDisposable {
   readonly id: string;
   readonly #switch: Host;
-  readonly #bridges = new Set<string>();
+  readonly #bridges = new Map<string, Promise<void>>();
   readonly #hosts: Host[] = [];
   #ports = 0;
 
@@ -103,9 +103,14 @@ export class Network implements AsyncDisposable {
     });
   }
 
-  async #bridge(name: string): Promise<void> {
-    if (this.#bridges.has(name)) return;
-    this.#bridges.add(name);
+  /** Hosts that are made at the same time wait for one bridge. */
+  #bridge(name: string): Promise<void> {
+    const made = this.#bridges.get(name) ?? this.#makeBridge(name);
+    this.#bridges.set(name, made);
+    return made;
+  }
+
+  async #makeBridge(name: string): Promise<void> {
     // No learning pause for a new port, and no multicast filtering.
     const quiet = ["stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"];
     await this.#switch.ip("link", "add", name, "type", "bridge", ...quiet);

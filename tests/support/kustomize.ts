@@ -1,4 +1,5 @@
 /** Renders `k8s/` as `kubectl apply -k` would. */
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cached, cachePath, exists } from "./cache.ts";
 import { hasGo, say } from "./go_build.ts";
@@ -20,13 +21,36 @@ export function kustomize(): string | null {
  * @param folder as `overlays/server`
  * @throws Error with kustomize's own words
  */
-export async function render(folder: string): Promise<readonly KubeObject[]> {
+export function render(folder: string): Promise<readonly KubeObject[]> {
+  return renderPath(pathOf(folder));
+}
+
+/**
+ * The same of a kustomization beside a checkout, as a person writes it.
+ *
+ * @param fields what it has beside `resources`, YAML as `patches: …`
+ */
+export async function renderWith(
+  folder: string,
+  fields: string,
+): Promise<readonly KubeObject[]> {
+  const directory = await Deno.makeTempDir({ prefix: "sallyport-kustomization-" });
+  try {
+    const resource = relative(await Deno.realPath(directory), pathOf(folder));
+    const text = `resources: [${resource}]\n${fields}`;
+    await Deno.writeTextFile(`${directory}/kustomization.yaml`, text);
+    return await renderPath(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function renderPath(path: string): Promise<readonly KubeObject[]> {
   const [program, ...args] = await command();
-  const { success, stdout, stderr } = await new Deno.Command(program, {
-    args: [...args, pathOf(folder)],
-  }).output();
+  const { success, stdout, stderr } = await new Deno.Command(program, { args: [...args, path] })
+    .output();
   const decoder = new TextDecoder();
-  if (!success) throw new Error(`Cannot render k8s/${folder}: ${decoder.decode(stderr)}`);
+  if (!success) throw new Error(`Cannot render ${path}: ${decoder.decode(stderr)}`);
   return objectsOf(decoder.decode(stdout));
 }
 

@@ -9,3 +9,12 @@
   value: {{ .Values.cilium.selector | quote }}
 {{- end }}
 {{- end }}
+
+{{- /* All variables of the CronJob. */ -}}
+{{- define "sallyport.tickEnvironment" -}}
+{{- include "sallyport.ciliumEnvironment" . }}
+{{- with .Values.tick.pushgateway }}
+- name: SALLYPORT_PUSHGATEWAY
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
