@@ -61,7 +61,7 @@ const LEAVE_OUT: esbuild.Plugin = {
       ({ path, importer, resolveDir, kind }) => {
         const fromClient = importer.endsWith("@kubernetes/client-node/dist/config.js");
         const fromPool = path === "undici" && kind === "dynamic-import";
-        const isHTTP2 = path.includes("h2") || path.includes("http2");
+        const isHTTP2 = /client-h2|http2/.test(path);
         if (!fromClient && !fromPool && !isHTTP2) return undefined;
         return { path, namespace: "leave-out", pluginData: resolveDir };
       },
