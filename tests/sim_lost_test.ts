@@ -1,6 +1,7 @@
 /** Things that are taken away in the simulated world of `sim_takeover_test.ts`: Leases, interfaces, memory, power. */
 import assert from "node:assert/strict";
 import { assertHeld, CONTROLLER, holding } from "./sim/scene.ts";
+import { World } from "./sim/world.ts";
 
 for (const hears of [true, false]) {
   const how = hears ? "" : " and whose watch hangs";
@@ -103,4 +104,32 @@ Deno.test("deleting the Lease of a node that lost the role moves nothing, though
   await world.pass(12);
   assertHeld(world, "b");
   assert.equal(world.gateway()?.status.term, 2);
+});
+
+Deno.test("a holder whose cable was out does not answer beside its successor when it is in again", async () => {
+  for (let out = 4; out < 12; out += 0.7) {
+    const world = await holding();
+    world.setCable("a", false);
+    await world.pass(out);
+    assert.deepEqual(world.speakers(), ["b"]);
+    world.setCable("a", true);
+    await world.pass(8);
+    assert.equal(world.invariants.longestOverlap, 0, world.lines.join("\n"));
+    assertHeld(world, "b");
+  }
+});
+
+Deno.test("a cable that was out for a moment, or while nobody could take over, leaves the role where it was", async () => {
+  for (const nodes of [["a", "b", "c"], ["a"]]) {
+    const world = new World({ nodes, controllers: [CONTROLLER] });
+    await world.until(() => world.speakers().length > 0);
+    await world.pass(5);
+    world.setCable("a", false);
+    await world.pass(nodes.length > 1 ? 0.4 : 8);
+    world.setCable("a", true);
+    const took = await world.until(() => world.speakers().join() === "a");
+    assert.ok(took < 2_500, `${took} ms`);
+    await world.pass(8);
+    assertHeld(world, "a");
+  }
 });

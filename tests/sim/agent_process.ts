@@ -122,7 +122,9 @@ export class AgentProcess {
   }
 
   #isUp(ip: string): boolean {
-    return this.#world.machines.some((machine) => machine.ip === ip && machine.powered);
+    return this.#world.machines.some((machine) =>
+      machine.ip === ip && machine.powered && machine.plugged
+    );
   }
 
   #end(how: string): void {

@@ -30,6 +30,8 @@ export class Machine {
   onSpeech: (ip: string) => void = () => {};
   /** Told until when the kernel may speak. */
   onPermission: (ip: string, until: number) => void = () => {};
+  /** False: its cable is out, and nobody hears what it says. */
+  plugged = true;
   #hasInterface = true;
   #interfaceLostAt = -Infinity;
   readonly #time: VirtualTime;
@@ -58,9 +60,9 @@ export class Machine {
     return [...this.#addresses.keys()].sort();
   }
 
-  /** Tells whether the kernel answers ARP requests for an address: bound, and not held back by the fence. */
+  /** Tells whether a node answers ARP requests for an address: bound, not held back by the fence, and heard. */
   maySpeak(ip: string): boolean {
-    if (!this.powered || !this.#addresses.has(ip)) return false;
+    if (!this.powered || !this.plugged || !this.#addresses.has(ip)) return false;
     return this.#owned?.has(ip) !== true || (this.#speaking.get(ip) ?? 0) > this.#time.now;
   }
 
@@ -135,6 +137,7 @@ export class Machine {
         ),
       announce: (ip) => {
         if (!this.#hasInterface) return Promise.reject(new Error(`There is no ${INTERFACE}`));
+        if (!this.plugged) return work();
         // A program of its own once it was started: it is not stopped with the agent.
         if (!this.maySpeak(ip) && this.#mustKnow) {
           complain(`${this.name} announces ${ip} while it must be silent`);
@@ -144,7 +147,10 @@ export class Machine {
       probe: async (ip) => {
         await work();
         if (!this.#hasInterface) throw new Error(`Cannot probe ${ip}: there is no ${INTERFACE}`);
-        const owner = machines.find((other) => other !== this && other.maySpeak(ip));
+        // Without a cable, a look shows nobody.
+        const owner = this.plugged
+          ? machines.find((other) => other !== this && other.maySpeak(ip))
+          : undefined;
         await process.sleep(owner === undefined ? PROBE_MILLISECONDS : this.#time.between(0.2, 3));
         return owner?.mac;
       },
@@ -160,8 +166,8 @@ export class Machine {
     }));
     return [{
       name: INTERFACE,
-      up: true,
-      state: "up",
+      up: this.plugged,
+      state: this.plugged ? "up" : "lowerlayerdown",
       mac: this.mac,
       addresses: [{ ip: this.ip, prefixLength: PREFIX_LENGTH, ours: false }, ...vips],
     }];
@@ -191,7 +197,7 @@ export class Machine {
     this.#speaking.set(ip, until);
     this.onPermission(ip, until);
     if (this.#addresses.has(ip)) {
-      if (begins) this.onSpeech(ip);
+      if (begins && this.plugged) this.onSpeech(ip);
     } else if (this.#mustKnow) complain(`${this.name} speaks for ${ip}, which is not bound`);
   }
 }

@@ -205,6 +205,15 @@ export class World {
     for (const agent of this.agents.values()) agent.noteReachability();
   }
 
+  /** The cable of a node, with all that it is connected to. */
+  setCable(node: string, plugged: boolean): void {
+    const machine = this.machine(node);
+    machine.plugged = plugged;
+    if (plugged) machine.link.heal();
+    else machine.link.cut({ requests: true, answers: true });
+    for (const agent of this.agents.values()) agent.noteReachability();
+  }
+
   /** A node is switched off and on again within moments: its kernel knows nothing, its agent starts at once. */
   reboot(node: string, seconds: number): void {
     this.setPower(node, false);

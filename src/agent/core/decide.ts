@@ -48,7 +48,7 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
   const leave = view.leavingAt !== undefined && mayLeave(view, pace);
   const unbind = view.bindings.filter((binding) => isToGo(binding, { wanted, view, leave }));
   const stay = view.bindings.filter((binding) => !unbind.includes(binding));
-  const there = stay.filter((binding) => isInKernel(binding, view));
+  const there = stay.filter((binding) => isInKernel(binding, view) && isHeard(binding, view));
   const speak = there.flatMap((binding) => {
     const until = speechUntil(binding, view);
     return until === undefined ? [] : [{ binding, until }];
@@ -144,6 +144,11 @@ function isInKernel({ ip, interface: name }: Binding, { interfaces }: AgentView)
   return interfaces.some((link) =>
     link.name === name && link.addresses.some((address) => address.ip === ip)
   );
+}
+
+/** Without a carrier nobody hears what is said, and who answers for the VIP by the time that it is back is not known. */
+function isHeard({ speakOn }: Binding, { interfaces }: AgentView): boolean {
+  return speakOn.some((name) => interfaces.some((link) => link.name === name && link.up));
 }
 
 /** An address that is bound stays where it is; only where it is spoken for may change without a flap. */
