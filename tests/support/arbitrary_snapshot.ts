@@ -135,7 +135,11 @@ function someGateway(name: string): fc.Arbitrary<Snapshot["gateways"][number]> {
   return fc.boolean().chain((vip) =>
     fc.record({
       nodeSelector: fc.constantFrom({}, { role: "egress" }),
-      preferredNodes: fc.constantFrom([], [{ weight: 10, nodeSelector: { zone: "2" } }]),
+      preferredNodes: fc.subarray([
+        { weight: 10, nodeSelector: { zone: "2" } },
+        { weight: 8, nodeSelector: { role: "egress" } },
+        { weight: 5, nodeSelector: { zone: "1" } },
+      ]),
       strategy: fc.constantFrom("Alphabetical" as const, "Hash" as const),
       failback: fc.record({
         mode: rarely<"Auto" | "Never">(4, "Auto", fc.constant("Never")),

@@ -12,7 +12,8 @@ export function holds(
   Deno.test(name, () => {
     fc.assert(fc.property(anySnapshot, check), {
       numRuns: runs,
-      interruptAfterTimeLimit: 1_000,
+      // Far more than it takes; a busy machine that gets through fewer, or one, is no failure.
+      interruptAfterTimeLimit: 3_000,
       markInterruptAsFailure: false,
     });
   });
