@@ -99,13 +99,13 @@ export class Invariants {
     if (this.#world.time.now - claimed > SPEECH_MILLISECONDS) {
       this.complain(`${machine.name} speaks for ${vip} before its Lease said so`);
     }
-    // An agent that does not hear that its gateway is gone speaks for what nobody else wants.
-    if (this.#world.gateway(gateway.name)?.uid !== gateway.uid) return;
+    // An agent that does not hear that its gateway is gone, or needs another address, speaks for what nobody else wants.
+    const now = this.#world.gateway(gateway.name);
+    if (now?.uid !== gateway.uid || now.status.egressIP !== vip) return;
     for (const policy of this.policiesOf(gateway.name)) {
       const way = `${nodeOf(policy)} with ${egressIPOf(policy)}`;
-      // In a gateway that nobody holds any more, or that needs no VIP now, a word too much reaches nobody.
-      const counts = nodeOf(policy) !== undefined && egressIPOf(policy) !== undefined;
-      if (way !== `${machine.name} with ${vip}` && counts) {
+      // In a gateway that nobody holds any more, a word too much reaches nobody.
+      if (way !== `${machine.name} with ${vip}` && nodeOf(policy) !== undefined) {
         const { term } = gateway.status;
         this.complain(`${machine.name} speaks for ${vip} in term ${term}, policies name ${way}`);
       }
