@@ -127,7 +127,9 @@ export class Machine {
         }),
       speak: (entries) =>
         act(() => {
-          for (const { ip, milliseconds } of entries) this.#speak(ip, { milliseconds, complain });
+          for (const { ip, milliseconds } of entries) {
+            this.#speak(ip, { milliseconds, complain, process });
+          }
         }),
       mute: (ips) => act(() => ips.forEach((ip) => this.#speaking.delete(ip))),
       speaking: () =>
@@ -139,7 +141,7 @@ export class Machine {
         if (!this.#hasInterface) return Promise.reject(new Error(`There is no ${INTERFACE}`));
         if (!this.plugged) return work();
         // A program of its own once it was started: it is not stopped with the agent.
-        if (!this.maySpeak(ip) && this.#mustKnow) {
+        if (!this.maySpeak(ip) && this.#mustKnow(process)) {
           complain(`${this.name} announces ${ip} while it must be silent`);
         }
         return work();
@@ -173,9 +175,9 @@ export class Machine {
     }];
   }
 
-  /** Agents look at their interfaces each second; by then this one knows what became of its addresses. */
-  get #mustKnow(): boolean {
-    return this.#time.now - this.#interfaceLostAt > LOOK_MILLISECONDS;
+  /** Agents look at their interfaces each second; by then one that runs knows what became of its addresses. */
+  #mustKnow({ thawedAt }: Process): boolean {
+    return this.#time.now - Math.max(this.#interfaceLostAt, thawedAt) > LOOK_MILLISECONDS;
   }
 
   #bind(ip: string): void {
@@ -188,7 +190,11 @@ export class Machine {
 
   #speak(
     ip: string,
-    { milliseconds, complain }: { readonly milliseconds: number; readonly complain: Complaint },
+    { milliseconds, complain, process }: {
+      readonly milliseconds: number;
+      readonly complain: Complaint;
+      readonly process: Process;
+    },
   ): void {
     if (this.#owned?.has(ip) !== true) throw new Error(`Cannot speak for ${ip}: it is not owned`);
     if (milliseconds < 1) throw new RangeError(`Cannot speak for ${milliseconds} ms`);
@@ -198,6 +204,8 @@ export class Machine {
     this.onPermission(ip, until);
     if (this.#addresses.has(ip)) {
       if (begins && this.plugged) this.onSpeech(ip);
-    } else if (this.#mustKnow) complain(`${this.name} speaks for ${ip}, which is not bound`);
+    } else if (this.#mustKnow(process)) {
+      complain(`${this.name} speaks for ${ip}, which is not bound`);
+    }
   }
 }

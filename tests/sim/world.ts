@@ -341,6 +341,7 @@ export class World {
       if (!machine.powered) this.setReady(machine.name, "Unknown");
       machine.cannotBind = false;
       machine.setInterface(true);
+      machine.plugged = true;
       if (this.server.get(PATHS.Node, machine.name) === undefined) this.restoreNode(machine.name);
       machine.link.late = 0;
       machine.link.watchLag = 0;
