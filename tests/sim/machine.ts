@@ -175,9 +175,11 @@ export class Machine {
     }];
   }
 
-  /** Agents look at their interfaces each second; by then one that runs knows what became of its addresses. */
-  #mustKnow({ thawedAt }: Process): boolean {
-    return this.#time.now - Math.max(this.#interfaceLostAt, thawedAt) > LOOK_MILLISECONDS;
+  /** Agents look at their interfaces each second; by then one that was not stopped meanwhile knows what it has lost. */
+  #mustKnow({ frozenAt, thawedAt }: Process): boolean {
+    const lostAt = this.#interfaceLostAt;
+    const learns = lostAt > frozenAt - LOOK_MILLISECONDS ? Math.max(lostAt, thawedAt) : lostAt;
+    return this.#time.now - learns > LOOK_MILLISECONDS;
   }
 
   #bind(ip: string): void {

@@ -142,6 +142,7 @@ export class Process {
   readonly #time: VirtualTime;
   #state: "runs" | "frozen" | "dead" = "runs";
   #missed: Pending[] = [];
+  frozenAt = -Infinity;
   thawedAt = -Infinity;
 
   constructor(time: VirtualTime, name: string) {
@@ -171,7 +172,9 @@ export class Process {
   }
 
   freeze(): void {
-    if (this.#state === "runs") this.#state = "frozen";
+    if (this.#state !== "runs") return;
+    this.#state = "frozen";
+    this.frozenAt = this.#time.now;
   }
 
   /** What was missed happens now: timers and packets in an order that is nobody's promise. */
