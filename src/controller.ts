@@ -45,11 +45,11 @@ export class Controller {
   readonly ticker: Ticker<TickResult>;
   readonly #client: KubeClient;
   readonly #options: ControllerOptions;
+  readonly #pace: Pace;
   readonly #witness = new LeaseWitness();
   readonly #clock = new ServerClock();
   readonly #news = new Map<string, string>();
   #last: TickResult | undefined;
-  readonly #pace: Pace;
   #hint: () => void = () => {};
   /** Between its own ticks; one that ends meanwhile was triggered. */
   #resting = false;

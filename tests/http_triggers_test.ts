@@ -48,8 +48,8 @@ function test(name: string, body: (world: World) => Promise<void>): void {
       const post = () => fetch(`${origin}/tick`, { method: "POST" });
       await eventually("agents are there, and one of them holds the gateway", async () => {
         await (await post()).body?.cancel();
-        const { activeNodeName, phase } = await status();
-        return activeNodeName === "egress-1" && phase === "Active";
+        const { readyNodes, phase } = await status();
+        return readyNodes === cluster.nodes.length - 1 && phase === "Active";
       });
       // The last of the ticks that carried this on.
       await pause(500);
@@ -79,24 +79,23 @@ test("on triggers alone a cordoned holder stays until a trigger comes, which mov
       contentType: "application/merge-patch+json",
       body,
     });
-  await patch(`${PATHS.Node}/egress-1`, { spec: { unschedulable: true } });
+  const { activeNodeName: holder = "", standbyNodeNames: [standby] = [] } = await status();
+  await patch(`${PATHS.Node}/${holder}`, { spec: { unschedulable: true } });
   // Neither time nor an agent's news is a trigger.
   const leaving = { [REPORT_ANNOTATION]: '{"leaving":true}' };
-  await patch(`${PATHS.Lease}/egress-4`, { metadata: { annotations: leaving } });
+  await patch(`${PATHS.Lease}/${standby}`, { metadata: { annotations: leaving } });
   await pause(2_500);
-  assert.equal((await status()).activeNodeName, "egress-1");
+  assert.equal((await status()).activeNodeName, holder);
 
   const response = await post();
   assert.equal(response.status, 200);
   const { gateways }: TickSummary = await response.json();
   const payments = gateways.find(({ name }) => name === "payments");
-  assert.deepEqual(
-    [payments?.decision, payments?.previousNodeName, payments?.activeNodeName],
-    ["FailOver", "egress-1", "egress-2"],
-  );
+  assert.deepEqual([payments?.decision, payments?.previousNodeName], ["FailOver", holder]);
   await eventually("the move is carried to its end", async () => {
     const { activeNodeName, phase } = await status();
-    return activeNodeName === "egress-2" && phase === "Active";
+    return activeNodeName !== holder && activeNodeName === payments?.activeNodeName &&
+      phase === "Active";
   });
 });
 
