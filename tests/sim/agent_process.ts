@@ -24,6 +24,12 @@ export interface AgentWorld {
 /** A command to the kernel takes no longer. */
 const COMMAND_MILLISECONDS = 30;
 
+/** Gateways as an agent had read them, and when it read others. */
+interface Earlier {
+  readonly gateways: readonly Gateway[];
+  readonly until: number;
+}
+
 /** From a node's silence to the third missed ping. */
 const MISSED_PINGS = [580, 780] as const;
 
@@ -36,7 +42,8 @@ export class AgentProcess {
   readonly #answered = new Set<string>();
   #targets: readonly string[] = [];
   #gateways: readonly Gateway[] = [];
-  #before: { readonly gateways: readonly Gateway[]; readonly until: number } | undefined;
+  #before: readonly Earlier[] = [];
+  #hasRead = false;
   readonly startedAt: number;
   ended = false;
 
@@ -67,8 +74,9 @@ export class AgentProcess {
       },
       keyOf: ({ uid }) => uid,
       onChange: (gateways) => {
-        this.#before = { gateways: this.#gateways, until: time.now };
+        this.#before = [...this.#recent(), { gateways: this.#gateways, until: time.now }];
         this.#gateways = gateways;
+        this.#hasRead = true;
         this.#agent.setGateways(gateways);
       },
       onError: () => this.#agent.noteUnreadable(),
@@ -83,8 +91,11 @@ export class AgentProcess {
 
   /** Gateways as the agent last read them, and as it had read them when it began what it is doing. */
   get gateways(): readonly Gateway[] {
-    const isNew = (this.#before?.until ?? -Infinity) > this.#world.time.now - COMMAND_MILLISECONDS;
-    return [...this.#gateways, ...isNew ? this.#before?.gateways ?? [] : []];
+    return [...this.#gateways, ...this.#recent().flatMap(({ gateways }) => gateways)];
+  }
+
+  #recent(): readonly Earlier[] {
+    return this.#before.filter(({ until }) => until > this.#world.time.now - COMMAND_MILLISECONDS);
   }
 
   /** Milliseconds since it sent the last renewal that was answered. */
@@ -94,7 +105,7 @@ export class AgentProcess {
 
   /** Just started, it has read no gateways yet. */
   get isBlind(): boolean {
-    return this.#before === undefined;
+    return !this.#hasRead;
   }
 
   /** SIGTERM. */

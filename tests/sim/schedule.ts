@@ -22,7 +22,7 @@ type Action =
     readonly for: number;
   }
   | {
-    readonly do: "loseInterface" | "unplug" | "reboot" | "forget";
+    readonly do: "loseInterface" | "reboot" | "forget";
     readonly node: Target;
     readonly for: number;
   }
@@ -125,7 +125,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      do: named("loseInterface", "unplug", "reboot", "forget"),
+      do: named("loseInterface", "reboot", "forget"),
       node: target,
       for: fc.oneof(shortly, long),
     }),
@@ -302,9 +302,6 @@ function troubleNode(
     case "loseInterface":
       machine.setInterface(false);
       return later(() => machine.setInterface(true));
-    case "unplug":
-      world.setCable(node, false);
-      return later(() => world.setCable(node, true));
     case "deleteLease":
       return world.deleteLease(node);
     case "removeNode":
