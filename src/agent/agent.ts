@@ -7,22 +7,15 @@
  */
 import { decide, DEFAULT_PACE } from "./core/decide.ts";
 import type { Pace } from "./core/decide.ts";
-import type {
-  AgentPlan,
-  AgentView,
-  Announcements,
-  BindFailure,
-  Binding,
-  HostInterface,
-  Probe,
-} from "./core/view.ts";
-import { PAUSE_MILLISECONDS } from "./core/view.ts";
+import type { AgentPlan, AgentView, BindFailure, Binding, HostInterface } from "./core/view.ts";
 import { virtualIPOf } from "../core/reports.ts";
-import { rfc3339 } from "../core/time.ts";
 import type { Gateway, Report } from "../core/types.ts";
-import { RENEWAL_MILLISECONDS } from "../core/heartbeat.ts";
 import type { Hands, Watch } from "./hands.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import type { RenewalNews } from "./heartbeat.ts";
 import type { RenewalAnswer } from "./renewal.ts";
+import { Speech } from "./speech.ts";
+import { Wire } from "./wire.ts";
 
 export interface AgentOptions {
   readonly nodeName: string;
@@ -86,46 +79,61 @@ const WATCHED_LOOK_MILLISECONDS = 10_000;
 /** The fence is written anew this often, in case somebody else took it away. */
 const FENCE_MILLISECONDS = 10_000;
 
-/** Telling the kernel takes some milliseconds; so much longer than it may, it lets us speak for too long. */
-const PROMPT_MILLISECONDS = 100;
-
 export class Agent {
   readonly #options: AgentOptions;
   readonly #pace: Pace;
   readonly #now: () => number;
-  readonly #probes = new Map<string, Probe>();
-  readonly #probing = new Set<string>();
-  readonly #announcements = new Map<string, Announcements>();
-  readonly #announcing = new Map<string, AbortController>();
+  readonly #heartbeat: Heartbeat;
+  readonly #speech: Speech;
+  readonly #wire: Wire;
   readonly #bindFailures = new Map<string, BindFailure>();
   readonly #stop = new AbortController();
 
   #gateways: readonly Gateway[] | undefined;
   #bindings: readonly Binding[] = [];
-  #speaking = new Map<string, number>();
   #owned: { readonly ips: string; readonly at: number } | undefined;
   #watch: Watch | undefined;
   #interfaces: readonly HostInterface[] = [];
   #defaultRouteInterface: string | undefined;
   #lookedAt = -Infinity;
-  #renewal: AgentView["renewal"];
-  #fence: Readonly<Record<string, number>> = {};
-  #leaseUid: string | undefined;
-  #failedAt: number | undefined;
-  #renewing = false;
-  #renewedAs = "";
-  #triedAt = -Infinity;
   #cilium: Report["cilium"];
   #unreachable: ReadonlySet<string> = new Set();
   #leavingAt: number | undefined;
   #wake: () => void = () => {};
   #failures: readonly string[] = [];
-  #counts = { announcements: 0, renewals: 0, failedRenewals: 0 };
 
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#pace = options.pace ?? DEFAULT_PACE;
     this.#now = options.now ?? (() => performance.now());
+    this.#heartbeat = new Heartbeat({
+      renew: options.renew,
+      now: this.#now,
+      onAnswer: (news) => this.#hear(news),
+      onDisconnect: (error) => this.#tell({ event: "Disconnected", message: messageOf(error) }),
+      onEnd: () => this.#wake(),
+      signal: this.#stop.signal,
+    });
+    this.#speech = new Speech({
+      hands: options.hands,
+      now: this.#now,
+      onBegin: (ip) => this.#tell({ event: "Speaking", ip }),
+      onEnd: (ip) => {
+        this.#wire.noteSilence(ip);
+        this.#tell({ event: "Muted", ip });
+      },
+    });
+    this.#wire = new Wire({
+      hands: options.hands,
+      now: this.#now,
+      onProbe: (ip, { mac }) => {
+        if (mac !== undefined && this.#speech.until.has(ip)) {
+          this.#tell({ event: "Conflict", ip, message: mac });
+        }
+        this.#wake();
+      },
+      onFailure: (ip, error) => this.#tell({ event: "Failed", ip, message: messageOf(error) }),
+    });
   }
 
   // ------------------------------------------------------------ what is heard
@@ -137,7 +145,7 @@ export class Agent {
 
   /** The API server could not even be listed. */
   noteUnreadable(): void {
-    if (this.#gateways === undefined) this.#failedAt ??= this.#now();
+    if (this.#gateways === undefined) this.#heartbeat.noteUnreadable();
     this.#wake();
   }
 
@@ -159,15 +167,15 @@ export class Agent {
   }
 
   status(): AgentStatus {
+    const { renewal, counts } = this.#heartbeat;
     return {
-      renewedAgoMilliseconds: this.#renewal === undefined
-        ? undefined
-        : this.#now() - this.#renewal.sentAt,
+      renewedAgoMilliseconds: renewal === undefined ? undefined : this.#now() - renewal.sentAt,
       dutiesKnown: this.#gateways !== undefined,
       failures: this.#failures,
       bound: this.#bindings.map(({ ip }) => ip),
-      speaking: [...this.#speaking.keys()],
-      ...this.#counts,
+      speaking: [...this.#speech.until.keys()],
+      announcements: this.#wire.announced,
+      ...counts,
     };
   }
 
@@ -194,13 +202,11 @@ export class Agent {
   /** What an earlier process left in the kernel and in its file. */
   async #takeUp(): Promise<void> {
     const { hands, recall } = this.#options;
-    const [interfaces, bindings, speaking] = await Promise.all([
+    const [interfaces, bindings] = await Promise.all([
       hands.interfaces(),
       recall(),
-      hands.speaking(),
+      this.#speech.takeUp(),
     ]);
-    const now = this.#now();
-    this.#speaking = new Map(speaking.map(({ ip, milliseconds }) => [ip, now + milliseconds]));
     this.#bindings = bindings.filter((binding) => isThere(binding, interfaces));
   }
 
@@ -226,10 +232,7 @@ export class Agent {
 
   async #look(): Promise<void> {
     const now = this.#now();
-    // Permissions are renewed long before they lapse: this process was stopped, and an nft may have been too.
-    const lapsed = [...this.#speaking].filter(([, until]) => until <= now).map(([ip]) => ip);
-    if (lapsed.length > 0) await this.#options.hands.mute(lapsed);
-    for (const ip of lapsed) this.#silenced(ip);
+    await this.#speech.muteLapsed();
     const often = this.#watch?.works() ? WATCHED_LOOK_MILLISECONDS : LOOK_MILLISECONDS;
     if (now - this.#lookedAt < often) return;
     const { hands } = this.#options;
@@ -246,15 +249,15 @@ export class Agent {
       nodeName: this.#options.nodeName,
       now: this.#now(),
       gateways: this.#gateways,
-      fence: this.#fence,
+      fence: this.#heartbeat.fence,
       interfaces: this.#interfaces,
       defaultRouteInterface: this.#defaultRouteInterface,
       bindings: this.#bindings,
-      speaking: this.#speaking,
-      renewal: this.#renewal,
-      failedAt: this.#failedAt,
-      probes: this.#probes,
-      announcements: this.#announcements,
+      speaking: this.#speech.until,
+      renewal: this.#heartbeat.renewal,
+      failedAt: this.#heartbeat.failedAt,
+      probes: this.#wire.probes,
+      announcements: this.#wire.announcements,
       bindFailures: this.#bindFailures,
       cilium: this.#cilium,
       unreachable: this.#unreachable,
@@ -269,22 +272,22 @@ export class Agent {
     const muted = await this.#mute(plan.mute);
     await this.#giveUp(plan.giveUp);
     if (muted) return true;
-    this.#renew(plan);
+    this.#heartbeat.send(plan);
     await this.#own(plan.own);
     const bound = await this.#bind(plan.bind);
     const unbound = await this.#unbind(plan.unbind);
-    const spoken = await this.#speak(plan.speak);
+    const spoken = await this.#speech.permit(plan.speak);
     this.#announce(plan.announce);
-    this.#probe(plan.probe);
+    for (const entry of plan.probe) this.#wire.probe(entry);
+    await this.#noteClaims();
     return bound || unbound || !spoken;
   }
 
   async #mute(ips: readonly string[]): Promise<boolean> {
     if (ips.length === 0) return false;
     // Announcements pass by the fence, so one that is on its way out is stopped first.
-    for (const ip of ips) this.#announcing.get(ip)?.abort();
-    await this.#options.hands.mute(ips);
-    for (const ip of ips) this.#silenced(ip);
+    for (const ip of ips) this.#wire.hush(ip);
+    await this.#speech.mute(ips);
     return true;
   }
 
@@ -293,12 +296,6 @@ export class Agent {
     await this.#setBindings(
       this.#bindings.map((binding) => given.includes(binding) ? withoutClaim(binding) : binding),
     );
-  }
-
-  #silenced(ip: string): void {
-    this.#speaking.delete(ip);
-    this.#announcements.delete(ip);
-    this.#tell({ event: "Muted", ip });
   }
 
   async #own(ips: readonly string[]): Promise<void> {
@@ -358,105 +355,28 @@ export class Agent {
         continue;
       }
       await this.#setBindings(this.#bindings.filter((other) => other !== binding));
-      this.#probes.delete(binding.ip);
+      this.#wire.forget(binding.ip);
       this.#lookedAt = -Infinity;
       this.#tell({ event: "Unbound", ip: binding.ip });
     }
     return bindings.length > 0;
   }
 
-  /** Sends a renewal when one is due, or when there is news; one at a time. */
-  #renew({ report, claims }: AgentPlan): void {
-    if (report === undefined || this.#renewing) return;
-    const text = JSON.stringify(report);
-    const sentAt = this.#now();
-    const due = sentAt - this.#triedAt >= RENEWAL_MILLISECONDS;
-    const news = text !== this.#renewedAs && this.#failedAt === undefined;
-    if (!due && !news) return;
-    this.#renewing = true;
-    this.#triedAt = sentAt;
-    this.#options.renew(report, this.#stop.signal).then(
-      (answer) => this.#renewed({ sentAt, claims, answer, text }),
-      (error: unknown) => {
-        this.#counts.failedRenewals++;
-        if (this.#failedAt === undefined) {
-          this.#tell({ event: "Disconnected", message: messageOf(error) });
-        }
-        this.#failedAt ??= sentAt;
-      },
-    ).finally(() => {
-      this.#renewing = false;
-      this.#wake();
-    });
-  }
-
-  #renewed(
-    { sentAt, claims, answer: { fence, leaseUid, serverTime }, text }: {
-      sentAt: number;
-      claims: Readonly<Record<string, number>>;
-      answer: RenewalAnswer;
-      text: string;
-    },
-  ): void {
-    this.#counts.renewals++;
-    const before = this.#renewal;
-    const since = before !== undefined && sentAt - before.sentAt <= PAUSE_MILLISECONDS
-      ? before.since
-      : serverTime === undefined
-      ? undefined
-      : rfc3339(serverTime);
-    this.#renewal = { sentAt, claims, since };
-    this.#fence = fence;
-    this.#renewedAs = text;
+  #hear({ anotherLease, reconnected }: RenewalNews): void {
     // A fence that an earlier Lease carried went with it, and may have forbidden what these gateways allow.
-    if (leaseUid !== this.#leaseUid) this.#gateways = undefined;
-    this.#leaseUid = leaseUid;
+    if (anotherLease) this.#gateways = undefined;
+    const { fence } = this.#heartbeat;
     const behind = this.#gateways === undefined ||
       this.#gateways.some(({ uid, status }) => (fence[uid] ?? 0) > (status.term ?? 0));
-    if (this.#failedAt !== undefined || behind) this.#options.relist();
-    if (this.#failedAt !== undefined) this.#tell({ event: "Connected" });
-    this.#failedAt = undefined;
-  }
-
-  /** False: what was decided came too late for the kernel, which is silent now. */
-  async #speak(entries: AgentPlan["speak"]): Promise<boolean> {
-    // A refresh that adds nothing is left out: between two renewals the permission stays what it is.
-    const longer = entries.filter(({ ip, until }) => until > (this.#speaking.get(ip) ?? 0));
-    if (longer.length === 0) return true;
-    if (!await this.#permit(longer)) {
-      const ips = longer.map(({ ip }) => ip);
-      await this.#options.hands.mute(ips);
-      for (const ip of ips) if (this.#speaking.has(ip)) this.#silenced(ip);
-      return false;
-    }
-    for (const { ip, until } of longer) {
-      if (!this.#speaking.has(ip)) this.#tell({ event: "Speaking", ip });
-      this.#speaking.set(ip, until);
-    }
-    await this.#noteClaims(longer.map(({ ip }) => ip));
-    return true;
-  }
-
-  /**
-   * The kernel counts from the moment that it is told. Where that was late, since the node is slow or this process was
-   * stopped, it is told again how little is left. False: nothing is left, or it was late each time.
-   */
-  async #permit(entries: AgentPlan["speak"]): Promise<boolean> {
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const now = this.#now();
-      const left = entries.map(({ ip, until }) => ({ ip, milliseconds: Math.floor(until - now) }));
-      if (left.some(({ milliseconds }) => milliseconds < 1)) return false;
-      await this.#options.hands.speak(left);
-      if (this.#now() - now <= PROMPT_MILLISECONDS) return true;
-    }
-    return false;
+    if (reconnected || behind) this.#options.relist();
+    if (reconnected) this.#tell({ event: "Connected" });
   }
 
   /** Remembers which terms were claimed, for a process that starts while the API server is away. */
-  async #noteClaims(ips: readonly string[]): Promise<void> {
+  async #noteClaims(): Promise<void> {
     const claimed = this.#bindings.map((binding) => {
-      const term = this.#renewal?.claims[binding.uid];
-      return ips.includes(binding.ip) && term !== undefined
+      const term = this.#heartbeat.renewal?.claims[binding.uid];
+      return this.#speech.until.has(binding.ip) && term !== undefined
         ? { ...binding, claimedTerm: term }
         : binding;
     });
@@ -468,35 +388,9 @@ export class Agent {
   }
 
   #announce(entries: AgentPlan["announce"]): void {
-    for (const { ip, interfaces } of entries) {
-      // The fence does not hold these packets back, and this process may have been stopped since the decision.
-      if ((this.#speaking.get(ip) ?? 0) <= this.#now()) continue;
-      const count = (this.#announcements.get(ip)?.count ?? 0) + 1;
-      this.#announcements.set(ip, { count, lastAt: this.#now() });
-      this.#counts.announcements++;
-      const ending = new AbortController();
-      this.#announcing.set(ip, ending);
-      this.#options.hands.announce(ip, interfaces, ending.signal)
-        .catch((error: unknown) => this.#tell({ event: "Failed", ip, message: messageOf(error) }));
-    }
-  }
-
-  #probe(entries: AgentPlan["probe"]): void {
-    for (const { ip, interfaces } of entries) {
-      if (this.#probing.has(ip)) continue;
-      this.#probing.add(ip);
-      const startedAt = this.#now();
-      this.#options.hands.probe(ip, interfaces).then(
-        (mac) => {
-          this.#probes.set(ip, { startedAt, ...(mac === undefined ? {} : { mac }) });
-          if (mac !== undefined && this.#speaking.has(ip)) {
-            this.#tell({ event: "Conflict", ip, message: mac });
-          }
-          this.#wake();
-        },
-        // A wire that cannot be asked, since the interface is down, is asked again when the loop wakes by itself.
-        (error: unknown) => this.#tell({ event: "Failed", ip, message: messageOf(error) }),
-      ).finally(() => this.#probing.delete(ip));
+    for (const entry of entries) {
+      // This process may have been stopped since the decision.
+      if ((this.#speech.until.get(entry.ip) ?? 0) > this.#now()) this.#wire.announce(entry);
     }
   }
 
@@ -507,11 +401,9 @@ export class Agent {
 
   /** Until something is heard, or the next renewal, refresh or probe is due. */
   async #waitFor(woken: Promise<void>): Promise<void> {
-    const rest = Math.max(20, this.#triedAt + RENEWAL_MILLISECONDS - this.#now());
+    const rest = Math.max(20, this.#heartbeat.dueIn);
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const due = new Promise<void>((resolve) =>
-      timer = setTimeout(resolve, Math.min(rest, RENEWAL_MILLISECONDS))
-    );
+    const due = new Promise<void>((resolve) => timer = setTimeout(resolve, rest));
     await Promise.race([woken, due]);
     clearTimeout(timer);
   }

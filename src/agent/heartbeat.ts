@@ -1,0 +1,116 @@
+/** The agent's heartbeat: renewals of its Lease, one at a time, each second and when there is news; and what they answer. */
+import { RENEWAL_MILLISECONDS } from "../core/heartbeat.ts";
+import { rfc3339 } from "../core/time.ts";
+import { PAUSE_MILLISECONDS } from "./core/view.ts";
+import type { AgentPlan, Renewal } from "./core/view.ts";
+import type { Report } from "../core/types.ts";
+import type { RenewalAnswer } from "./renewal.ts";
+
+export interface HeartbeatOptions {
+  readonly renew: (report: Report, signal: AbortSignal) => Promise<RenewalAnswer>;
+  readonly now: () => number;
+  readonly onAnswer: (news: RenewalNews) => void;
+  /** A renewal failed, the first one since the last that was answered. */
+  readonly onDisconnect: (error: unknown) => void;
+  /** A renewal has ended, one way or the other. */
+  readonly onEnd: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** What an answer is news of. */
+export interface RenewalNews {
+  /** The Lease is another than before: it was deleted and made anew, and its fence is lost. The first one is, too. */
+  readonly anotherLease: boolean;
+  /** The renewal before failed. */
+  readonly reconnected: boolean;
+}
+
+/** Times are milliseconds of the node's monotonic clock. */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  #renewal: Renewal | undefined;
+  #fence: Readonly<Record<string, number>> = {};
+  #leaseUid: string | undefined;
+  #failedAt: number | undefined;
+  #sending = false;
+  #sentAs = "";
+  #triedAt = -Infinity;
+  #counts = { renewals: 0, failedRenewals: 0 };
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+  }
+
+  /** The last renewal that was answered. */
+  get renewal(): Renewal | undefined {
+    return this.#renewal;
+  }
+
+  /** Gateway uid -> term below which this agent must be silent, by the last answer. */
+  get fence(): Readonly<Record<string, number>> {
+    return this.#fence;
+  }
+
+  /** The first renewal that failed since the last one that was answered: when it was sent. */
+  get failedAt(): number | undefined {
+    return this.#failedAt;
+  }
+
+  get counts(): { readonly renewals: number; readonly failedRenewals: number } {
+    return this.#counts;
+  }
+
+  /** The API server could not be read, which is as good as a renewal that failed. */
+  noteUnreadable(): void {
+    this.#failedAt ??= this.#options.now();
+  }
+
+  /** Milliseconds until the next renewal is due. */
+  get dueIn(): number {
+    return this.#triedAt + RENEWAL_MILLISECONDS - this.#options.now();
+  }
+
+  /** Sends a renewal when one is due, or when there is news. */
+  send({ report, claims }: Pick<AgentPlan, "report" | "claims">): void {
+    if (report === undefined || this.#sending) return;
+    const { now, renew, onDisconnect, onEnd, signal } = this.#options;
+    const text = JSON.stringify(report);
+    const sentAt = now();
+    const due = sentAt - this.#triedAt >= RENEWAL_MILLISECONDS;
+    const news = text !== this.#sentAs && this.#failedAt === undefined;
+    if (!due && !news) return;
+    this.#sending = true;
+    this.#triedAt = sentAt;
+    renew(report, signal).then(
+      (answer) => {
+        this.#sentAs = text;
+        this.#hear(answer, { sentAt, claims });
+      },
+      (error: unknown) => {
+        this.#counts.failedRenewals++;
+        if (this.#failedAt === undefined) onDisconnect(error);
+        this.#failedAt ??= sentAt;
+      },
+    ).finally(() => {
+      this.#sending = false;
+      onEnd();
+    });
+  }
+
+  #hear(
+    { fence, leaseUid, serverTime }: RenewalAnswer,
+    { sentAt, claims }: Pick<Renewal, "sentAt" | "claims">,
+  ): void {
+    this.#counts.renewals++;
+    const before = this.#renewal;
+    const began = serverTime === undefined ? undefined : rfc3339(serverTime);
+    const goesOn = before !== undefined && sentAt - before.sentAt <= PAUSE_MILLISECONDS;
+    this.#renewal = { sentAt, claims, since: goesOn ? before.since : began };
+    this.#fence = fence;
+    const anotherLease = leaseUid !== this.#leaseUid;
+    const reconnected = this.#failedAt !== undefined;
+    this.#leaseUid = leaseUid;
+    this.#options.onAnswer({ anotherLease, reconnected });
+    this.#failedAt = undefined;
+  }
+}
