@@ -154,7 +154,9 @@ holds("another gateway or policy changes nothing for the first ones", (snapshot)
     ),
     events: plan.events.filter(({ gateway }) => gateway !== "added"),
   });
-  assert.deepEqual(own(decide(more)), own(decide(snapshot)));
+  // A node's fence is one write for all gateways that wait for it.
+  const text = (plan: Plan) => json(own(plan)).replaceAll(/\\"uid-added\\":\d+,?/g, "");
+  assert.equal(text(decide(more)), text(decide(snapshot)));
 });
 
 holds(

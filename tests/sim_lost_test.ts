@@ -1,7 +1,7 @@
 /** Things that are taken away in the simulated world of `sim_takeover_test.ts`: Leases, interfaces, memory, power. */
 import assert from "node:assert/strict";
 import { assertHeld, CONTROLLER, holding } from "./sim/scene.ts";
-import { World } from "./sim/world.ts";
+import { OTHER_VIP, VIP, World } from "./sim/world.ts";
 
 for (const hears of [true, false]) {
   const how = hears ? "" : " and whose watch hangs";
@@ -131,5 +131,20 @@ Deno.test("a cable that was out for a moment, or while nobody could take over, l
     assert.ok(took < 2_500, `${took} ms`);
     await world.pass(8);
     assertHeld(world, "a");
+  }
+});
+
+Deno.test("a node whose Lease is deleted while its VIP goes to another gateway is silent before that one's node speaks", async () => {
+  for (let delay = 0; delay < 1_000; delay += 60) {
+    const world = await holding({
+      gateways: { gw: { vip: VIP }, other: { vip: OTHER_VIP, pin: "b" } },
+    });
+    world.deafen("b");
+    await world.time.pass(delay);
+    world.deleteLease("b");
+    world.swapVIPs();
+    await world.pass(15);
+    assert.deepEqual(world.invariants.violations, [], world.lines.join("\n"));
+    assertHeld(world, "a", OTHER_VIP);
   }
 });

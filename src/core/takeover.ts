@@ -93,12 +93,20 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
   return told || address.term >= term ? null : `${to} has not yet acknowledged term ${term}`;
 }
 
-/** The last node that was allowed to speak, and every node whose Lease says that it speaks. */
+/**
+ * The last node that was allowed to speak, every node whose Lease says that it speaks, and those whose Leases say nothing, but
+ * that spoke for another gateway which has this VIP, or had it until a move that is not finished.
+ */
 function nodesThatMaySpeak({ gateway, from, to }: Move, facts: Facts): readonly string[] {
+  const ip = virtualIPOf(gateway);
   const claiming = claimants(gateway, facts).map(({ name }) => name);
-  return [...new Set([...(from === undefined ? [] : [from]), ...claiming])].filter((node) =>
-    node !== to
-  ).sort();
+  const unheard = facts.snapshot.gateways.filter(({ uid, status }) =>
+    uid !== gateway.uid && (status.egressIP === ip || status.phase === "Preparing")
+  ).map(lastSpeaker).filter((node) =>
+    node !== undefined && facts.leases.get(node)?.renewedAt === undefined
+  );
+  const nodes = new Set([from, ...claiming, ...unheard].filter((node) => node !== undefined));
+  return [...nodes].filter((node) => node !== to).sort();
 }
 
 /** Leases whose last report claims the gateway's VIP, by name. */

@@ -49,14 +49,16 @@ const report = v.pipe(
     leaving: v.optional(v.boolean(), false),
     renewingSince: v.optional(v.nullable(v.string())),
   }),
-  v.transform(({ interfaces, cilium, addresses, ...rest }): Report =>
-    compact({
+  v.transform(({ interfaces, cilium, addresses, renewingSince, ...rest }): Report => ({
+    ...compact({
       ...rest,
       interfaces: interfaces.map((link) => compact(link)),
       addresses: addresses.map((address) => compact(address)),
       cilium: cilium ? compact(cilium) : undefined,
-    })
-  ),
+    }),
+    // Null is something that an agent says: its renewals have only just begun.
+    ...(renewingSince === undefined ? {} : { renewingSince }),
+  })),
 );
 
 /** `coordination.k8s.io/v1` Lease of an agent, with the report in its annotation. */
