@@ -1,6 +1,6 @@
 /** The agent of one node: heartbeats, and in VirtualIPAddress mode binds and announces the VIPs. */
 import { runAgentProgram } from "../src/agent/agent_program.ts";
-import { clusterOptions } from "../src/environment.ts";
+import { agentPace, clusterOptions } from "../src/environment.ts";
 import { loadCluster } from "../src/kube/config.ts";
 import { ConfigError } from "../src/kube/errors.ts";
 import { createClient } from "../src/kube/http.ts";
@@ -19,6 +19,7 @@ await runProgram(async ({ environment, logger, signal }) => {
     stateDirectory: environment.SALLYPORT_STATE_DIRECTORY,
     ciliumHealthz: environment.SALLYPORT_CILIUM_HEALTHZ,
     port: environment.SALLYPORT_AGENT_PORT,
+    pace: agentPace(environment),
     logger,
     signal,
   });

@@ -19,7 +19,7 @@ export function parseDuration(text: string): number {
 }
 
 /**
- * Milliseconds of the time between ticks: of a duration, or Infinity of `off`.
+ * Milliseconds of the time from one of something to the next: of a duration, or Infinity of `off`.
  *
  * @throws ConfigError for anything else, and for no time at all
  */
@@ -27,5 +27,5 @@ export function parseInterval(text: string): number {
   if (text === "off") return Infinity;
   const milliseconds = parseDuration(text);
   if (milliseconds > 0) return milliseconds;
-  throw new ConfigError(`Cannot tick every '${text}': write more than nothing, or off`);
+  throw new ConfigError(`Cannot do that every '${text}': write more than nothing, or off`);
 }

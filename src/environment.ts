@@ -1,5 +1,7 @@
-/** The settings of the functions, from environment variables. The command line has options of the same names. */
+/** The settings of the functions, from environment variables. The command line has options for most of them. */
 import * as v from "valibot";
+import { DEFAULT_PACE } from "./agent/core/pace.ts";
+import type { Pace } from "./agent/core/pace.ts";
 import { parseInterval } from "./duration.ts";
 import { ConfigError } from "./kube/errors.ts";
 import { describeIssues } from "./kube/decoders/issues.ts";
@@ -26,6 +28,13 @@ const interval = v.pipe(
   }),
 );
 
+const count = v.pipe(
+  v.string(),
+  v.digits("write a whole number"),
+  v.transform(Number),
+  v.minValue(1, "write at least 1"),
+);
+
 const schema = v.object({
   SALLYPORT_KUBECONFIG: v.optional(v.string()),
   SALLYPORT_CONTEXT: v.optional(v.string()),
@@ -49,6 +58,15 @@ const schema = v.object({
   SALLYPORT_AGENT_PORT: v.optional(port, "9881"),
   /** Where the agent remembers what it bound: a folder that a reboot empties. */
   SALLYPORT_STATE_DIRECTORY: v.optional(v.string(), "/run/sallyport"),
+  /** Gratuitous ARP of the agent: how many announcements after a takeover, how far apart, and how often for good then. */
+  SALLYPORT_ANNOUNCEMENTS: v.optional(count, "5"),
+  SALLYPORT_ANNOUNCE_EVERY: v.optional(interval, "1s"),
+  SALLYPORT_REANNOUNCE_EVERY: v.optional(interval, "30s"),
+  /** How often the agent looks for other owners of its virtual IPs; what it saw longer ago than 20 s counts no more. */
+  SALLYPORT_PROBE_EVERY: v.optional(
+    v.pipe(interval, v.maxValue(10_000, "write at most 10s")),
+    "10s",
+  ),
   /** Cilium's health endpoint as the agent sees it; `off`: do not ask. */
   SALLYPORT_CILIUM_HEALTHZ: v.optional(v.string(), "http://127.0.0.1:9879/healthz"),
 });
@@ -69,6 +87,17 @@ export function readEnvironment(
     throw new ConfigError(`Cannot use the environment: ${describeIssues(result.issues)}`);
   }
   return result.output;
+}
+
+/** How the agent paces itself on the wire. */
+export function agentPace(environment: Environment): Pace {
+  return {
+    ...DEFAULT_PACE,
+    announcements: environment.SALLYPORT_ANNOUNCEMENTS,
+    announceMilliseconds: environment.SALLYPORT_ANNOUNCE_EVERY,
+    refreshMilliseconds: environment.SALLYPORT_REANNOUNCE_EVERY,
+    probeMilliseconds: environment.SALLYPORT_PROBE_EVERY,
+  };
 }
 
 /**

@@ -9,6 +9,7 @@ const HEALTHY: AgentStatus = {
   bound: ["172.18.18.242"],
   speaking: [],
   announcements: 3,
+  probes: 0,
   renewals: 60,
   failedRenewals: 1,
 };

@@ -203,6 +203,7 @@ test("the kubelet asks the agent for paths that it serves", async () => {
     bound: [],
     speaking: [],
     announcements: 0,
+    probes: 0,
     renewals: 1,
     failedRenewals: 0,
   }));

@@ -5,8 +5,9 @@
  * All judgement is in `core/`; this file keeps the state between looks and does what was decided, in an order that is
  * part of the protocol: silence first, the fence before the address, the claim before the speech.
  */
-import { decide, DEFAULT_PACE } from "./core/decide.ts";
-import type { Pace } from "./core/decide.ts";
+import { decide } from "./core/decide.ts";
+import { DEFAULT_PACE } from "./core/pace.ts";
+import type { Pace } from "./core/pace.ts";
 import type { AgentPlan, AgentView, BindFailure, Binding, HostInterface } from "./core/view.ts";
 import { virtualIPOf } from "../core/reports.ts";
 import type { Gateway, Report } from "../core/types.ts";
@@ -56,6 +57,8 @@ export interface AgentStatus {
   readonly bound: readonly string[];
   readonly speaking: readonly string[];
   readonly announcements: number;
+  /** Looks for other owners of a VIP. */
+  readonly probes: number;
   readonly renewals: number;
   readonly failedRenewals: number;
 }
@@ -68,6 +71,7 @@ export const NOT_STARTED: AgentStatus = {
   bound: [],
   speaking: [],
   announcements: 0,
+  probes: 0,
   renewals: 0,
   failedRenewals: 0,
 };
@@ -174,7 +178,8 @@ export class Agent {
       failures: this.#failures,
       bound: this.#bindings.map(({ ip }) => ip),
       speaking: [...this.#speech.until.keys()],
-      announcements: this.#wire.announced,
+      announcements: this.#wire.counts.announcements,
+      probes: this.#wire.counts.probes,
       ...counts,
     };
   }

@@ -40,7 +40,7 @@ function dutyProblem({ failures: [failure] }: AgentStatus): string | null {
 }
 
 function metricsOf(
-  { bound, speaking, announcements, renewals, failedRenewals }: AgentStatus,
+  { bound, speaking, announcements, probes, renewals, failedRenewals }: AgentStatus,
 ): string {
   const metrics = [
     [
@@ -61,6 +61,7 @@ function metricsOf(
       "Gratuitous ARP announcements",
       announcements,
     ],
+    ["sallyport_agent_probes_total", "counter", "Looks for other owners of a virtual IP", probes],
     [
       "sallyport_agent_renewals_total",
       "counter",

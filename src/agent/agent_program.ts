@@ -5,6 +5,7 @@ import type { Logger } from "../log.ts";
 import { NOT_STARTED } from "./agent.ts";
 import type { Agent } from "./agent.ts";
 import { createAgentApp } from "./agent_app.ts";
+import type { Pace } from "./core/pace.ts";
 import { linuxHands } from "./linux_hands.ts";
 import { PeerPings } from "./pings.ts";
 import { startAgent } from "./run_agent.ts";
@@ -16,6 +17,7 @@ export interface AgentProgramOptions {
   readonly stateDirectory: string;
   /** URL of Cilium's healthz; `off`: not asked. */
   readonly ciliumHealthz: string;
+  readonly pace?: Pace;
   /** Where the kubelet's probes are answered, on the loopback address. */
   readonly port: number;
   readonly logger: Logger;

@@ -9,7 +9,7 @@ import type { Gateway } from "../core/types.ts";
 import { Agent } from "./agent.ts";
 import type { AgentEvent } from "./agent.ts";
 import { readCiliumHealth } from "./cilium_health.ts";
-import type { Pace } from "./core/decide.ts";
+import type { Pace } from "./core/pace.ts";
 import type { Hands } from "./hands.ts";
 import { recall, remember } from "./memory.ts";
 import { renew } from "./renewal.ts";

@@ -17,7 +17,7 @@ export class Wire {
   readonly #probing = new Set<string>();
   readonly #announcements = new Map<string, Announcements>();
   readonly #announcing = new Map<string, AbortController>();
-  #announced = 0;
+  #counts = { announcements: 0, probes: 0 };
 
   constructor(options: WireOptions) {
     this.#options = options;
@@ -33,9 +33,9 @@ export class Wire {
     return this.#announcements;
   }
 
-  /** Announcements since the start. */
-  get announced(): number {
-    return this.#announced;
+  /** Since the start. */
+  get counts(): { readonly announcements: number; readonly probes: number } {
+    return this.#counts;
   }
 
   /** Announces a VIP, which the fence does not hold back: the caller knows that the node may speak for it. */
@@ -43,7 +43,7 @@ export class Wire {
     const { hands, now, onFailure } = this.#options;
     const count = (this.#announcements.get(ip)?.count ?? 0) + 1;
     this.#announcements.set(ip, { count, lastAt: now() });
-    this.#announced++;
+    this.#counts.announcements++;
     const ending = new AbortController();
     this.#announcing.set(ip, ending);
     hands.announce(ip, interfaces, ending.signal)
@@ -65,6 +65,7 @@ export class Wire {
     if (this.#probing.has(ip)) return;
     const { hands, now, onProbe, onFailure } = this.#options;
     this.#probing.add(ip);
+    this.#counts.probes++;
     const startedAt = now();
     hands.probe(ip, interfaces).then(
       (mac) => {

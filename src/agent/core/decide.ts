@@ -14,31 +14,12 @@ import {
   isDisconnected,
   speechUntil,
 } from "./entitlement.ts";
+import { DEFAULT_PACE } from "./pace.ts";
+import type { Pace } from "./pace.ts";
 import { placementOf } from "./placement.ts";
 import type { Placed } from "./placement.ts";
 import { PAUSE_MILLISECONDS } from "./view.ts";
 import type { AgentPlan, AgentView, Binding, Placement } from "./view.ts";
-
-/** How the agent paces itself; every value can be configured. */
-export interface Pace {
-  /** Gratuitous ARP packets after a takeover, and how far apart. */
-  readonly announcements: number;
-  readonly announceMilliseconds: number;
-  /** Then one of each form this often, for good. */
-  readonly refreshMilliseconds: number;
-  /** How often a bound VIP's wire is looked at for other owners. */
-  readonly probeMilliseconds: number;
-  /** How long a leaving agent waits for its gateways to be moved. */
-  readonly leaveMilliseconds: number;
-}
-
-export const DEFAULT_PACE: Pace = {
-  announcements: 5,
-  announceMilliseconds: 1_000,
-  refreshMilliseconds: 30_000,
-  probeMilliseconds: 10_000,
-  leaveMilliseconds: 5_000,
-};
 
 /** Decides what this agent does next. */
 export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {

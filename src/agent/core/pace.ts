@@ -1,0 +1,20 @@
+/** How the agent paces itself. */
+export interface Pace {
+  /** Gratuitous ARP packets after a takeover, and how far apart. */
+  readonly announcements: number;
+  readonly announceMilliseconds: number;
+  /** Then one of each form this often, for good. */
+  readonly refreshMilliseconds: number;
+  /** How often a bound VIP's wire is looked at for other owners. */
+  readonly probeMilliseconds: number;
+  /** How long a leaving agent waits for its gateways to be moved. */
+  readonly leaveMilliseconds: number;
+}
+
+export const DEFAULT_PACE: Pace = {
+  announcements: 5,
+  announceMilliseconds: 1_000,
+  refreshMilliseconds: 30_000,
+  probeMilliseconds: 10_000,
+  leaveMilliseconds: 5_000,
+};
