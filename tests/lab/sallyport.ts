@@ -154,10 +154,11 @@ export class Sallyport implements AsyncDisposable {
 
   // ------------------------------------------------------------ processes
 
-  startAgent(name: string): GuardedProcess {
+  startAgent(name: string, more: Readonly<Record<string, string>> = {}): GuardedProcess {
     const { argv, env } = this.#program("agent");
     const agent = this.lab.node(name).spawn(argv, {
       ...env,
+      ...more,
       SALLYPORT_NODE_NAME: name,
       SALLYPORT_STATE_DIRECTORY: `${this.lab.dir}/state-${name}`,
       SALLYPORT_CILIUM_HEALTHZ: "off",
