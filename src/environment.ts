@@ -68,7 +68,10 @@ const schema = v.object({
     "10s",
   ),
   /** Cilium's health endpoint as the agent sees it; `off`: do not ask. */
-  SALLYPORT_CILIUM_HEALTHZ: v.optional(v.string(), "http://127.0.0.1:9879/healthz"),
+  SALLYPORT_CILIUM_HEALTHZ: v.optional(
+    v.pipe(v.string(), v.regex(/^(off$|http:\/\/.)/, "write a URL with http://, or off")),
+    "http://127.0.0.1:9879/healthz",
+  ),
 });
 
 export type Environment = v.InferOutput<typeof schema>;

@@ -55,6 +55,7 @@ Deno.test("the controller may write nothing and start nothing, the agent what it
     ...controller,
     "--allow-run=arping,fping,grep,ip,nft",
     "--allow-write=/run/sallyport",
+    "--no-code-cache",
   ]);
 });
 

@@ -16,10 +16,10 @@ import {
   type Cost,
   DENO,
   findNode,
+  imageFlags,
   type Runtime,
   runToExit,
   runUntil,
-  v8Flags,
 } from "./measure.ts";
 import { podLike } from "./pod_like.ts";
 import { COST_HEADS, costCells, machine, markdown, publish, say } from "./report.ts";
@@ -61,7 +61,7 @@ try {
   await cluster.settle();
   await using pod = await podLike(plane);
   const node = await findNode();
-  const agentFlags = await v8Flags("agent");
+  const agentImage = await imageFlags("agent");
 
   const env = (more: Readonly<Record<string, string>> = {}) => ({
     ...pod.env,
@@ -110,9 +110,10 @@ try {
     run: async ({ plain }) => {
       const path = `${PATHS.Lease}/${nodeName(0)}`;
       await plane.api.delete(path).catch(() => {});
-      return await runUntil([...pod.prefix, ...plain, file("agent")], {
+      const flags = plain.includes("run") ? agentImage.flags : [];
+      return await runUntil([...pod.prefix, ...plain, ...flags, file("agent")], {
         env: env({
-          ...agentFlags,
+          ...agentImage.env,
           SALLYPORT_NODE_NAME: nodeName(0),
           SALLYPORT_AGENT_PORT: String(freePort()),
           SALLYPORT_CILIUM_HEALTHZ: "off",

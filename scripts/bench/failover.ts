@@ -26,7 +26,7 @@ import type { Statuses } from "./gateway_statuses.ts";
 import { agentRequests, idleCosts } from "./idle_cost.ts";
 import { startKeepalived } from "./keepalived.ts";
 import type { Keepalived } from "./keepalived.ts";
-import { DENO, runToExit, v8Flags } from "./measure.ts";
+import { DENO, imageFlags, runToExit } from "./measure.ts";
 import { podLike } from "./pod_like.ts";
 import { machine, publish, say } from "./report.ts";
 
@@ -92,10 +92,7 @@ try {
 async function warmCodeCache(): Promise<void> {
   const env = { ...codeCache, KUBERNETES_SERVICE_HOST: "none", SALLYPORT_NODE_NAME: "none" };
   for (const name of ["agent", "server", "agent", "server"]) {
-    await runToExit([...DENO.measured, `${scratch}/dist/${name}.js`], {
-      env: { ...env, ...await v8Flags(name) },
-      code: 2,
-    });
+    await runToExit([...DENO.measured, `${scratch}/dist/${name}.js`], { env, code: 2 });
   }
 }
 
@@ -105,16 +102,15 @@ async function bringUp(): Promise<Sallyport & AsyncDisposable> {
   const world = await startSallyport({
     async programs(plane) {
       const pod = stack.use(await podLike(plane));
-      const program = (name: string, env: Readonly<Record<string, string>>) => ({
-        argv: [...pod.prefix, ...DENO.plain, `${scratch}/dist/${name}.js`],
-        env: { ...pod.env, ...codeCache, ...env },
-      });
-      const api = {
-        ...await v8Flags("agent"),
-        KUBERNETES_SERVICE_HOST: SERVICE_IP,
-        KUBERNETES_SERVICE_PORT: `${API_PORT}`,
+      const program = async (name: string, more: Readonly<Record<string, string>>) => {
+        const { env, flags } = await imageFlags(name);
+        return {
+          argv: [...pod.prefix, ...DENO.plain, ...flags, `${scratch}/dist/${name}.js`],
+          env: { ...pod.env, ...codeCache, ...env, ...more },
+        };
       };
-      return { agent: program("agent", api), controller: program("server", {}) };
+      const api = { KUBERNETES_SERVICE_HOST: SERVICE_IP, KUBERNETES_SERVICE_PORT: `${API_PORT}` };
+      return { agent: await program("agent", api), controller: await program("server", {}) };
     },
   });
   const end = world[Symbol.asyncDispose].bind(world);

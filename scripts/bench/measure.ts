@@ -21,11 +21,21 @@ export const DENO: Runtime = {
   measured: [Deno.execPath(), ...DENO_FLAGS, "--preload", PEAK],
 };
 
-/** V8's flags, by the environment, as a function's image has them. */
-export async function v8Flags(name: string): Promise<Readonly<Record<string, string>>> {
-  const { env } = planImage(await readDockerfile(), name === "agent" ? "agent" : "controller");
-  const { DENO_V8_FLAGS } = env;
-  return DENO_V8_FLAGS === undefined ? {} : { DENO_V8_FLAGS };
+/** What a function's image adds to that: V8's flags, by the environment, and none of Deno's caches. */
+export interface ImageFlags {
+  readonly env: Readonly<Record<string, string>>;
+  readonly flags: readonly string[];
+}
+
+export async function imageFlags(name: string): Promise<ImageFlags> {
+  const { env: { DENO_V8_FLAGS }, entrypoint } = planImage(
+    await readDockerfile(),
+    name === "agent" ? "agent" : "controller",
+  );
+  return {
+    env: DENO_V8_FLAGS === undefined ? {} : { DENO_V8_FLAGS },
+    flags: entrypoint.filter((flag) => flag === "--no-code-cache"),
+  };
 }
 
 /** The Node that npm runs on, where bundles run on it. */

@@ -96,6 +96,7 @@ export class PeerPings implements Disposable {
   /** Stops pinging. */
   close(): void {
     this.#closed = true;
+    clearInterval(this.#watch);
     this.#stop();
   }
 
@@ -118,12 +119,10 @@ export class PeerPings implements Disposable {
       () => this.#lost(fping, new Error("Cannot go on pinging: fping ended by itself")),
       (error: Error) => this.#lost(fping, error),
     );
-    this.#watch = setInterval(() => this.#tellChange(), period);
   }
 
   #stop(): void {
     clearTimeout(this.#restart);
-    clearInterval(this.#watch);
     const fping = this.#fping;
     this.#fping = undefined;
     fping?.stop();
@@ -156,6 +155,9 @@ export class PeerPings implements Disposable {
     const text = unreachable.join();
     if (text === this.#reported) return;
     this.#reported = text;
+    clearInterval(this.#watch);
+    // Once fping falls silent nobody else tells that nothing is known any more.
+    if (text !== "") this.#watch = setInterval(() => this.#tellChange(), this.#periodMilliseconds);
     this.#onChange(unreachable);
   }
 }

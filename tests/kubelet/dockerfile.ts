@@ -36,7 +36,6 @@ export interface ImagePlan {
 
 /** @throws Error with the line that is not understood */
 export function parseDockerfile(text: string): readonly Stage[] {
-  // All are given before the first stage; a stage only names those that it uses.
   const variables: Record<string, string> = {};
   const stages: { name: string; from: string; instructions: Instruction[] }[] = [];
   for (const line of logicalLines(text)) {
@@ -45,15 +44,9 @@ export function parseDockerfile(text: string): readonly Stage[] {
       const [, from = "", name = ""] = /^(\S+) AS (\S+)$/.exec(value) ?? fail(line);
       stages.push({ name, from: substitute(from, variables), instructions: [] });
     } else if (keyword === "ARG" && stages.length === 0) {
-      const [, name = "", standard = ""] = /^(\w+)=(.*)$/.exec(value) ?? fail(line);
+      const [name = "", standard = ""] = value.split("=");
       variables[name] = standard;
-    } else {
-      const instruction = {
-        keyword,
-        value: keyword === "ENV" ? substitute(value, variables) : value,
-      };
-      (stages.at(-1) ?? fail(line)).instructions.push(instruction);
-    }
+    } else (stages.at(-1) ?? fail(line)).instructions.push({ keyword, value });
   }
   return stages;
 }
@@ -102,8 +95,6 @@ function carryOut(plan: ImagePlan, { keyword, value }: Instruction): ImagePlan {
         /^--from=(\S+) (\/\S*) (\/\S*)$/.exec(value) ?? fail(`COPY ${value}`);
       return { ...plan, copies: [...plan.copies, { from, source, target }] };
     }
-    case "ARG":
-      return plan;
     case "ENV":
       return { ...plan, env: { ...plan.env, ...assignments(value) } };
     case "LABEL":

@@ -10,7 +10,6 @@ import { missing, type Need, programs, root } from "../support/needs.ts";
 import { debianPackages, distribution, unpackedPackages } from "./debian_packages.ts";
 import {
   collectedBy,
-  type ImagePlan,
   packagesOf,
   parseDockerfile,
   planImage,
@@ -60,7 +59,7 @@ export interface BuiltImages {
 export async function buildImages(scratch: string): Promise<BuiltImages> {
   const stages = await readDockerfile();
   await Promise.all([
-    standInForBuild(`${scratch}/build`, planImage(stages, "agent").env),
+    standInForBuild(`${scratch}/build`),
     standInForTools(`${scratch}/tools`, stageNamed(stages, "tools")),
     buildStandin(`${scratch}/standin`),
   ]);
@@ -101,7 +100,7 @@ async function buildStandin(folder: string): Promise<void> {
 }
 
 /** `/image` with Deno, `/app` with the bundles, `/deno-dir` with what Deno knows about them. */
-async function standInForBuild(folder: string, agentEnv: ImagePlan["env"]): Promise<void> {
+async function standInForBuild(folder: string): Promise<void> {
   await Deno.mkdir(`${folder}/tree/usr/local/bin`, { recursive: true });
   const deno = `${folder}/tree/usr/local/bin/deno`;
   await Deno.copyFile(Deno.execPath(), deno);
@@ -113,7 +112,7 @@ async function standInForBuild(folder: string, agentEnv: ImagePlan["env"]): Prom
   await bundle({ outdir });
   await writeSbom({ outdir });
   await removeMaps(outdir);
-  await warmUp(folder, agentEnv);
+  await warmUp(folder);
 }
 
 async function removeMaps(folder: string): Promise<void> {
@@ -124,7 +123,7 @@ async function removeMaps(folder: string): Promise<void> {
 }
 
 /** Runs each function where it will be, since Deno's caches know files by their path. */
-async function warmUp(folder: string, agentEnv: ImagePlan["env"]): Promise<void> {
+async function warmUp(folder: string): Promise<void> {
   await Deno.mkdir(`${folder}/image/proc`);
   await Deno.mkdir(`${folder}/image/app`);
   await Deno.mkdir(`${folder}/image/deno-dir`);
@@ -142,7 +141,7 @@ async function warmUp(folder: string, agentEnv: ImagePlan["env"]): Promise<void>
     for await (const { name } of Deno.readDir(`${folder}/app`)) {
       if (!name.endsWith(".js")) continue;
       await run(["unshare", "--mount", "sh", "-c", script, "warm", folder, name], {
-        env: name === "agent.js" ? { ...agentEnv, ...env } : env,
+        env,
         codes: [2],
       });
     }
