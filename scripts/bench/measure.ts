@@ -21,19 +21,20 @@ export const DENO: Runtime = {
   measured: [Deno.execPath(), ...DENO_FLAGS, "--preload", PEAK],
 };
 
-/** What a function's image adds to that: V8's flags, by the environment, and none of Deno's caches. */
+/** What a function's image adds to that: settings of V8 and the C library, and whether it keeps compiled functions. */
 export interface ImageFlags {
   readonly env: Readonly<Record<string, string>>;
   readonly flags: readonly string[];
 }
 
 export async function imageFlags(name: string): Promise<ImageFlags> {
-  const { env: { DENO_V8_FLAGS }, entrypoint } = planImage(
+  const image = name === "agent" ? "agent" : "controller";
+  const { env: { PATH: _path, DENO_DIR: _cache, ...env }, entrypoint } = planImage(
     await readDockerfile(),
-    name === "agent" ? "agent" : "controller",
+    image,
   );
   return {
-    env: DENO_V8_FLAGS === undefined ? {} : { DENO_V8_FLAGS },
+    env,
     flags: entrypoint.filter((flag) => flag === "--no-code-cache"),
   };
 }
