@@ -27,5 +27,5 @@ export function parseInterval(text: string): number {
   if (text === "off") return Infinity;
   const milliseconds = parseDuration(text);
   if (milliseconds > 0) return milliseconds;
-  throw new ConfigError(`Cannot do that every '${text}': write more than nothing, or off`);
+  throw new ConfigError(`Cannot use interval '${text}': write more than nothing, or off`);
 }

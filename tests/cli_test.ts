@@ -303,7 +303,7 @@ Deno.test("flags and words that are wrong end with 2 and a hint", async () => {
     [["move", "web"], /missing required argument 'node'/],
     [["tick", "--for", "soon"], /Cannot read duration 'soon': write a number with ms, s or m/],
     [["serve", "--port", "http"], /'http' is invalid\. Write a port from 0 to 65535/],
-    [["serve", "--every", "0s"], /Cannot tick every '0s': write more than nothing, or off/],
+    [["serve", "--every", "0s"], /Cannot use interval '0s': write more than nothing, or off/],
     [[], /^Usage: sallyport /],
   ];
   await Promise.all(cases.map(async ([args, message]) => {
