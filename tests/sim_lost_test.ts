@@ -148,3 +148,26 @@ Deno.test("a node whose Lease is deleted while its VIP goes to another gateway i
     assertHeld(world, "a", OTHER_VIP);
   }
 });
+
+Deno.test("a standby that is stopped while it is elected obeys no term of a gateway that was made anew meanwhile", async () => {
+  for (let seed = 0; seed < 12; seed++) {
+    const world = await holding({
+      seed,
+      controllers: [{ ...CONTROLLER, everyMilliseconds: 100 }],
+    });
+    const stopped = world.agents.get("b")?.process;
+    stopped?.freeze();
+    world.pin("b");
+    await world.until(() => {
+      const { activeNodeName, phase } = world.gateway()?.status ?? {};
+      return activeNodeName === "b" && phase === "Active";
+    });
+    world.deleteGateway();
+    world.makeGateway("gw", { vip: VIP, pin: "a" });
+    await world.until(() => world.speakers().join() === "a");
+    await world.pass(seed % 3);
+    stopped?.thaw();
+    await world.pass(4);
+    assertHeld(world, "a");
+  }
+});

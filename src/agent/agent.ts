@@ -367,9 +367,8 @@ export class Agent {
     return bindings.length > 0;
   }
 
-  #hear({ anotherLease, reconnected }: RenewalNews): void {
-    // A fence that an earlier Lease carried went with it, and may have forbidden what these gateways allow.
-    if (anotherLease) this.#gateways = undefined;
+  #hear({ outdated, reconnected }: RenewalNews): void {
+    if (outdated) this.#gateways = undefined;
     const { fence } = this.#heartbeat;
     const behind = this.#gateways === undefined ||
       this.#gateways.some(({ uid, status }) => (fence[uid] ?? 0) > (status.term ?? 0));

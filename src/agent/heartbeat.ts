@@ -19,11 +19,18 @@ export interface HeartbeatOptions {
 
 /** What an answer is news of. */
 export interface RenewalNews {
-  /** The Lease is another than before: it was deleted and made anew, and its fence is lost. The first one is, too. */
-  readonly anotherLease: boolean;
+  /**
+   * What was read of the gateways before this answer is too old to be obeyed. Either the Lease is another than before: it
+   * was deleted and made anew, and its fence is lost (the first one is another, too). Or a renewal was missed: this process may
+   * have been stopped, and be about to hear of a term that is long over, of a gateway that was made anew meanwhile.
+   */
+  readonly outdated: boolean;
   /** The renewal before failed. */
   readonly reconnected: boolean;
 }
+
+/** More than a period between two renewals that were answered. */
+const MISSED_MILLISECONDS = 1.5 * RENEWAL_MILLISECONDS;
 
 /** Times are milliseconds of the node's monotonic clock. */
 export class Heartbeat {
@@ -107,10 +114,11 @@ export class Heartbeat {
     const goesOn = before !== undefined && sentAt - before.sentAt <= PAUSE_MILLISECONDS;
     this.#renewal = { sentAt, claims, since: goesOn ? before.since : began };
     this.#fence = fence;
-    const anotherLease = leaseUid !== this.#leaseUid;
+    const missed = before === undefined || sentAt - before.sentAt > MISSED_MILLISECONDS;
+    const outdated = missed || leaseUid !== this.#leaseUid;
     const reconnected = this.#failedAt !== undefined;
     this.#leaseUid = leaseUid;
-    this.#options.onAnswer({ anotherLease, reconnected });
+    this.#options.onAnswer({ outdated, reconnected });
     this.#failedAt = undefined;
   }
 }
