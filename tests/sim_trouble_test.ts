@@ -150,19 +150,24 @@ Deno.test("a holder that hears late that nobody holds the gateway any more speak
   assertHeld(world, "b");
 });
 
-Deno.test("a renewal that was overtaken by a later one does not pass for silence", async () => {
-  const world = await holding({ controllers: [{ ...CONTROLLER, everyMilliseconds: 300 }] });
+/** Node a speaks and hears of nothing more, while its silent report as a standby is held up on its way. */
+async function speakWithReportHeldUp(world: World) {
   const { link } = world.machine("a");
   world.pin("b");
   await world.until(() => world.speakers().join() === "b");
   await world.pass(2);
-  // A standby's silent report is held up on its way.
   link.holdWrite();
   await world.pass(2);
   world.pin("a");
   await world.until(() => world.speakers().join() === "a");
   await world.pass(2);
   world.deafen("a");
+  return link;
+}
+
+Deno.test("a renewal that was overtaken by a later one does not pass for silence", async () => {
+  const world = await holding({ controllers: [{ ...CONTROLLER, everyMilliseconds: 300 }] });
+  const link = await speakWithReportHeldUp(world);
   world.pin("c");
   await world.until(() => world.gateway()?.status.term === 4);
   // It arrives now that a speaks, and a does not hear that c is to follow.
@@ -195,17 +200,8 @@ Deno.test("a node whose claim was hidden while its gateway was made anew does no
       seed: delay,
       controllers: [{ ...CONTROLLER, everyMilliseconds: 100 }],
     });
-    const { link } = world.machine("a");
-    world.pin("b");
-    await world.until(() => world.speakers().join() === "b");
-    await world.pass(2);
-    // A standby's silent report is held up on its way, and arrives while its successor is sought in another name.
-    link.holdWrite();
-    await world.pass(2);
-    world.pin("a");
-    await world.until(() => world.speakers().join() === "a");
-    await world.pass(2);
-    world.deafen("a");
+    // The report arrives while its successor is sought in another name.
+    const link = await speakWithReportHeldUp(world);
     world.deleteGateway();
     world.makeGateway("gw", { vip: VIP, pin: "c" });
     await world.time.pass(delay);
