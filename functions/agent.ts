@@ -1,10 +1,10 @@
 /** The agent of one node: heartbeats, and in VirtualIPAddress mode binds and announces the VIPs. */
-import { runAgentProgram } from "../src/agent/agent_program.ts";
-import { agentPace, clusterOptions } from "../src/environment.ts";
-import { loadCluster } from "../src/kube/config.ts";
+import { runAgentProgram } from "../src/program/serve_agent.ts";
+import { agentPace, clusterOptions } from "../src/program/environment.ts";
+import { loadCluster } from "../src/kube/auth/load_cluster.ts";
 import { ConfigError } from "../src/kube/errors.ts";
 import { createClient } from "../src/kube/http.ts";
-import { runProgram } from "../src/program.ts";
+import { runProgram } from "../src/program/run_program.ts";
 
 await runProgram(async ({ environment, logger, signal }) => {
   const nodeName = environment.SALLYPORT_NODE_NAME;

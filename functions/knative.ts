@@ -5,15 +5,15 @@
  * past that proxy. A pod without it sets SALLYPORT_HOSTNAME.
  */
 import process from "node:process";
-import { ciliumPods, clusterOptions, readKnativePort } from "../src/environment.ts";
+import { ciliumPods, clusterOptions, readKnativePort } from "../src/program/environment.ts";
 import { createCloudEventsApp } from "../src/http/cloud_events.ts";
 import { serve } from "../src/http/server.ts";
-import { Ticker } from "../src/http/single_flight.ts";
-import { loadCluster } from "../src/kube/config.ts";
+import { Ticker } from "../src/controller/ticker.ts";
+import { loadCluster } from "../src/kube/auth/load_cluster.ts";
 import { createClient } from "../src/kube/http.ts";
-import { logTick } from "../src/log.ts";
-import { runProgram } from "../src/program.ts";
-import { settle } from "../src/run_ticks.ts";
+import { logTick } from "../src/program/log.ts";
+import { runProgram } from "../src/program/run_program.ts";
+import { settle } from "../src/controller/run_ticks.ts";
 
 await runProgram(async ({ environment, logger, signal }) => {
   const client = createClient(await loadCluster(clusterOptions(environment)));

@@ -1,11 +1,11 @@
 /** The resident controller: ticks by itself, and answers HTTP (health, metrics, status page, `POST /tick`). */
-import { ciliumPods, clusterOptions } from "../src/environment.ts";
-import { startController } from "../src/http/controller_app.ts";
-import { createMetrics } from "../src/http/metrics.ts";
-import { loadCluster } from "../src/kube/config.ts";
+import { ciliumPods, clusterOptions } from "../src/program/environment.ts";
+import { startController } from "../src/program/serve_controller.ts";
+import { createMetrics } from "../src/controller/metrics.ts";
+import { loadCluster } from "../src/kube/auth/load_cluster.ts";
 import { createClient } from "../src/kube/http.ts";
-import { logTick } from "../src/log.ts";
-import { runProgram } from "../src/program.ts";
+import { logTick } from "../src/program/log.ts";
+import { runProgram } from "../src/program/run_program.ts";
 
 await runProgram(async ({ environment, logger, signal }) => {
   const metrics = createMetrics();

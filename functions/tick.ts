@@ -1,13 +1,13 @@
 /** One tick, or a minute of them: the CronJob's container. Exit code 0: done; 1: a tick failed; 2: bad configuration. */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { parseDuration } from "../src/duration.ts";
-import { ciliumPods, clusterOptions } from "../src/environment.ts";
-import { loadCluster } from "../src/kube/config.ts";
+import { parseDuration } from "../src/program/duration.ts";
+import { ciliumPods, clusterOptions } from "../src/program/environment.ts";
+import { loadCluster } from "../src/kube/auth/load_cluster.ts";
 import { createClient } from "../src/kube/http.ts";
-import { logTick } from "../src/log.ts";
-import { runProgram } from "../src/program.ts";
-import { runTicks } from "../src/run_ticks.ts";
+import { logTick } from "../src/program/log.ts";
+import { runProgram } from "../src/program/run_program.ts";
+import { runTicks } from "../src/controller/run_ticks.ts";
 
 await runProgram(async ({ environment, logger, signal }) => {
   const { values } = parseArgs({
@@ -18,7 +18,7 @@ await runProgram(async ({ environment, logger, signal }) => {
   // Loaded here only: most ticks push nothing.
   const metrics = pushgateway === undefined
     ? undefined
-    : (await import("../src/http/pushed_metrics.ts")).createPushedMetrics(pushgateway);
+    : (await import("../src/controller/pushed_metrics.ts")).createPushedMetrics(pushgateway);
   const client = createClient(await loadCluster(clusterOptions(environment)), {
     onRequest: (traffic) => metrics?.recordRequest(traffic),
   });

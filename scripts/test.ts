@@ -44,7 +44,12 @@ async function checks(): Promise<readonly Step[]> {
       command: deno,
       args: ["run", "-A", "--no-check", "scripts/lint_types.ts"],
     },
-    { name: "types", command: deno, args: ["check", ".ci/lint_core.ts", ...sources] },
+    {
+      name: "layers",
+      command: deno,
+      args: ["run", "-A", "--no-check", ".ci/lint_layers.ts"],
+    },
+    { name: "types", command: deno, args: ["check", ".ci", ...sources] },
     { name: "bundles", command: deno, args: ["run", "-A", "--no-check", "scripts/bundle.ts"] },
   ];
 }

@@ -2,7 +2,7 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import * as v from "valibot";
-import { compact } from "../kube/decoders/common.ts";
+import { compact } from "../cluster/decoders/common.ts";
 import type { Binding } from "./core/view.ts";
 
 const schema = v.array(v.pipe(

@@ -3,9 +3,9 @@ import * as v from "valibot";
 import { AGENT_MANAGER, FENCE_ANNOTATION, NAMESPACE, REPORT_ANNOTATION } from "../core/names.ts";
 import type { Milliseconds, Report } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { readFence } from "../kube/decoders/lease.ts";
+import { readFence } from "../cluster/decoders/lease.ts";
 import { apply } from "../kube/patch.ts";
-import { PATHS } from "../kube/resources.ts";
+import { PATHS } from "../cluster/resources.ts";
 
 /** Longer than this counts as cut off. Two attempts, a probe and the next refresh fit in the 3 s of speech. */
 const RENEWAL_TIMEOUT_MILLISECONDS = 1_200;

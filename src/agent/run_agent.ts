@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import type { KubeClient } from "../kube/client.ts";
 import { sleep } from "../kube/deadline.ts";
-import { decodeGateway } from "../kube/decoders/kinds.ts";
+import { decodeGateway } from "../cluster/decoders/kinds.ts";
 import { Reflector } from "../kube/reflector.ts";
-import { PATHS } from "../kube/resources.ts";
+import { PATHS } from "../cluster/resources.ts";
 import type { Gateway } from "../core/types.ts";
 import { Agent } from "./agent.ts";
 import type { AgentEvent } from "./agent.ts";

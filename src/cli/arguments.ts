@@ -1,6 +1,6 @@
 /** Values of flags; what cannot be read becomes commander's own error, which names the flag. */
 import { InvalidArgumentError } from "commander";
-import { parseDuration, parseInterval } from "../duration.ts";
+import { parseDuration, parseInterval } from "../program/duration.ts";
 
 /** Milliseconds of `55s`. */
 export const duration = argument(parseDuration);

@@ -7,8 +7,8 @@ import * as v from "valibot";
 import { AGENT_APP, NAMESPACE } from "../core/names.ts";
 import { parseTime } from "../core/time.ts";
 import type { InvalidObject, Snapshot } from "../core/types.ts";
-import { isObject } from "../kube/decoders/common.ts";
-import { readable } from "../kube/decoders/decode.ts";
+import { isObject } from "../cluster/decoders/common.ts";
+import { readable } from "../cluster/decoders/decode.ts";
 import {
   decodeCiliumPolicy,
   decodeGateway,
@@ -16,9 +16,9 @@ import {
   decodeNode,
   decodePod,
   decodePolicy,
-} from "../kube/decoders/kinds.ts";
+} from "../cluster/decoders/kinds.ts";
 import { ConfigError } from "../kube/errors.ts";
-import { CILIUM_PODS } from "../kube/observe.ts";
+import { CILIUM_PODS } from "../cluster/observe.ts";
 
 /**
  * Reads a snapshot from files; `-` is standard input.

@@ -4,9 +4,9 @@ import { matchesLabels } from "../core/selectors.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { sleep } from "../kube/deadline.ts";
 import { ConfigError } from "../kube/errors.ts";
-import { observe } from "../kube/observe.ts";
+import { observe } from "../cluster/observe.ts";
 import { mergePatch } from "../kube/patch.ts";
-import { PATHS } from "../kube/resources.ts";
+import { PATHS } from "../cluster/resources.ts";
 
 const FIELD_MANAGER = "sallyport-cli";
 

@@ -1,18 +1,18 @@
 /** The command line: `sallyport tick|serve|agent|plan|explain|status|move|release|drain`. */
 import process from "node:process";
 import { Command, CommanderError, Option } from "commander";
-import { runAgentProgram } from "../agent/agent_program.ts";
+import { runAgentProgram } from "../program/serve_agent.ts";
 import { explainGateway } from "../core/explain.ts";
 import { sortedByName } from "../core/order.ts";
-import { decide } from "../core/plan.ts";
+import { decide } from "../core/decide.ts";
 import type { Snapshot } from "../core/types.ts";
-import { startController } from "../http/controller_app.ts";
-import { createMetrics } from "../http/metrics.ts";
-import { loadCluster } from "../kube/config.ts";
+import { startController } from "../program/serve_controller.ts";
+import { createMetrics } from "../controller/metrics.ts";
+import { loadCluster } from "../kube/auth/load_cluster.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { createClient } from "../kube/http.ts";
-import { createLogger, logTick } from "../log.ts";
-import { runTicks } from "../run_ticks.ts";
+import { createLogger, logTick } from "../program/log.ts";
+import { runTicks } from "../controller/run_ticks.ts";
 import { duration, interval, portNumber } from "./arguments.ts";
 import { drainNode, pinGateway, releaseGateway } from "./interventions.ts";
 import { planTable, serialize, statusTable } from "./output.ts";

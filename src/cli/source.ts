@@ -1,10 +1,10 @@
 /** Where a command gets its snapshot from: a named cluster, or files. */
 import type { Snapshot } from "../core/types.ts";
-import { loadCluster } from "../kube/config.ts";
+import { loadCluster } from "../kube/auth/load_cluster.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { createClient } from "../kube/http.ts";
-import { observe } from "../kube/observe.ts";
+import { observe } from "../cluster/observe.ts";
 import { snapshotFromFiles } from "./from_files.ts";
 
 export interface ClusterFlags {

@@ -1,5 +1,5 @@
 /** The translation of a policy to Cilium: one EgressGatewayPolicy is one CiliumEgressGatewayPolicy of the same name. */
-import type { Route } from "./gateway_plan.ts";
+import type { Route } from "./gateway_outcome.ts";
 import {
   API_GROUP,
   API_VERSION,

@@ -1,5 +1,5 @@
 /** The Kubernetes Events that a gateway's outcome is worth. */
-import type { GatewayOutcome } from "./gateway_plan.ts";
+import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { virtualIPOf } from "./reports.ts";
 import type { Condition, Decision, PlannedEvent } from "./types.ts";
 

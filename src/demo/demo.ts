@@ -1,10 +1,10 @@
 /** Runs the controller with a live view in the terminal. */
 import type { ReadStream } from "node:tty";
-import { startController } from "../http/controller_app.ts";
-import { createMetrics } from "../http/metrics.ts";
+import { startController } from "../program/serve_controller.ts";
+import { createMetrics } from "../controller/metrics.ts";
 import { statusView } from "../http/status_view.ts";
 import { ConfigError } from "../kube/errors.ts";
-import type { TickResult } from "../tick.ts";
+import type { TickResult } from "../controller/tick.ts";
 import { CTRL_C, readKeys } from "./keys.ts";
 import { createScreen } from "./screen.ts";
 import type { Terminal } from "./screen.ts";

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import * as v from "valibot";
 import { applyMergePatch, equal } from "../core/merge_patch.ts";
 import type { Json, JsonObject, Labels } from "../core/types.ts";
-import { isObject } from "../kube/decoders/common.ts";
+import { isObject } from "../cluster/decoders/common.ts";
 import { apiVersionOf, KINDS } from "./memory_kinds.ts";
 import type { Kind } from "./memory_kinds.ts";
 

@@ -1,9 +1,9 @@
 /** What the demo plays on: a cluster of its own, or one that was named. */
 import type { Snapshot } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { loadCluster } from "../kube/config.ts";
+import { loadCluster } from "../kube/auth/load_cluster.ts";
 import { createClient } from "../kube/http.ts";
-import type { TickResult } from "../tick.ts";
+import type { TickResult } from "../controller/tick.ts";
 import { startDemoCluster } from "./demo_cluster.ts";
 import { Script } from "./script.ts";
 import type { SimulatedNode } from "./simulated_node.ts";

@@ -4,10 +4,10 @@ import { HTTPException } from "hono/http-exception";
 import { secureHeaders } from "hono/secure-headers";
 import { timeout } from "hono/timeout";
 import type { Milliseconds } from "../core/types.ts";
-import { messageOf, type Ticker, TooManyTriggersError } from "./single_flight.ts";
+import { messageOf, type Ticker, TooManyTriggersError } from "../controller/ticker.ts";
 import { contentSecurityPolicy, statusPage } from "./status_page.ts";
 import type { StatusView } from "./status_view.ts";
-import { hasFailed, type TickOutcome, tickSummary } from "./tick_summary.ts";
+import { hasFailed, type TickOutcome, tickSummary } from "../controller/tick_summary.ts";
 import type { VerifyAuthorization } from "./token.ts";
 
 const BODY_LIMIT_BYTES = 64 * 1024;

@@ -1,6 +1,5 @@
 /** What the rest of the program sees of an API server. Made by `createClient` of http.ts, or by a test. */
-import type { Cluster } from "./config.ts";
-import type { Headers } from "./exchange.ts";
+import type { Cluster } from "./connection.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -23,6 +22,9 @@ export interface KubeRequest {
   /** Whether it may be sent again when it is unknown what became of it; default by method and content type. */
   readonly idempotent?: boolean | undefined;
 }
+
+/** Response headers, names in lower case. */
+export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 export interface KubeResponse {
   readonly status: number;

@@ -5,13 +5,11 @@ import * as v from "valibot";
 import type { Dispatcher } from "undici";
 import { DeadlineExceeded } from "./deadline.ts";
 import { ApiError, TransportError, type TransportErrorKind } from "./errors.ts";
+import type { Headers } from "./client.ts";
 import type { Message } from "./message.ts";
 import { retryAfter } from "./retry.ts";
 // @ts-types="./undici.d.ts"
 import { request } from "./undici.js";
-
-/** Response headers, names in lower case. */
-export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 /** An answer whose body has not been read. */
 export interface Answer {

@@ -1,7 +1,7 @@
 /** The only place that talks HTTP to an API server. */
 import { Buffer } from "node:buffer";
 import type { ClientOptions, KubeClient, KubeRequest, KubeResponse, Traffic } from "./client.ts";
-import type { Cluster } from "./config.ts";
+import type { Cluster } from "./connection.ts";
 import { sleep as sleepReally, within } from "./deadline.ts";
 import type { ApiError, TransportError } from "./errors.ts";
 import {

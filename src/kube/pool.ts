@@ -1,6 +1,6 @@
 /** The one connection pool. */
 import type { Dispatcher, ProxyAgent } from "undici";
-import type { Cluster } from "./config.ts";
+import type { Cluster } from "./connection.ts";
 import type { Credentials } from "./credentials.ts";
 // @ts-types="./undici.d.ts"
 import { Agent } from "./undici.js";

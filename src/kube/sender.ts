@@ -1,5 +1,5 @@
 /** Requests with our credentials on them, by the connection pool. */
-import type { Cluster } from "./config.ts";
+import type { Cluster } from "./connection.ts";
 import { type Credentials, sameCredentials } from "./credentials.ts";
 import { type Answer, readAll, send } from "./exchange.ts";
 import type { Message } from "./message.ts";

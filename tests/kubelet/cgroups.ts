@@ -1,6 +1,6 @@
 /** A cgroup of its own for a node, in every hierarchy of the machine: version 1, or version 2 alone. */
 import { isAlive } from "../lab/network.ts";
-import { exists } from "../support/cache.ts";
+import { exists } from "../../src/build/cache.ts";
 import type { Need } from "../support/needs.ts";
 
 interface Hierarchy {

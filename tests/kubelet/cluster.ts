@@ -18,9 +18,9 @@ import {
   nodeParts,
   nodePrograms,
 } from "../support/control_plane_binary.ts";
-import { kustomize } from "../support/kustomize.ts";
+import { kustomize } from "../../src/build/kustomize.ts";
 import { type Need, programs, root } from "../support/needs.ts";
-import type { KubeObject } from "../support/raw_api.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
 import { cgroups } from "./cgroups.ts";
 import { debianPackages } from "./debian_packages.ts";
 import { buildImages, type BuiltImages, imageTools, STANDIN } from "./images.ts";

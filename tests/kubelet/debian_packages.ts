@@ -1,6 +1,6 @@
 /** Programs of Debian packages, unpacked in the cache and installed nowhere. */
-import { cached, digest } from "../support/cache.ts";
-import { say } from "../support/go_build.ts";
+import { cached, digest } from "../../src/build/cache.ts";
+import { say } from "../../src/build/go_build.ts";
 import { missing, type Need, programs } from "../support/needs.ts";
 import { run } from "./run.ts";
 

@@ -3,9 +3,9 @@
  * the stages that they copy from are stood in for by Deno from npm, the machine's C library and Debian's packages.
  */
 import { fileURLToPath } from "node:url";
-import { bundle } from "../../scripts/bundle.ts";
-import { writeSbom } from "../../scripts/sbom.ts";
-import { cached, digest } from "../support/cache.ts";
+import { bundle } from "../../src/build/bundle.ts";
+import { writeSbom } from "../../src/build/sbom.ts";
+import { cached, digest } from "../../src/build/cache.ts";
 import { missing, type Need, programs, root } from "../support/needs.ts";
 import { debianPackages, distribution, unpackedPackages } from "./debian_packages.ts";
 import {

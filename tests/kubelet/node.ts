@@ -5,7 +5,7 @@
 import type { Host } from "../lab/network.ts";
 import { until } from "../lab/wait.ts";
 import { type GuardedProcess, spawnGuarded } from "../support/guarded_process.ts";
-import type { KubeObject } from "../support/raw_api.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
 import { Cgroup } from "./cgroups.ts";
 import { type Unpacked, unpackedPackages } from "./debian_packages.ts";
 import { fileURLToPath } from "node:url";

@@ -1,12 +1,12 @@
 /** A server that ticks on HTTP triggers alone, installed as the guide says, and a caller outside of the cluster. */
 import assert from "node:assert/strict";
 import { NAMESPACE } from "../../src/core/names.ts";
-import type { TickSummary } from "../../src/http/tick_summary.ts";
+import type { TickSummary } from "../../src/controller/tick_summary.ts";
 import { denoProgram } from "../lab/deno_program.ts";
 import { pause, until } from "../lab/wait.ts";
 import { settingOf } from "../support/install_guide.ts";
-import { renderWith } from "../support/kustomize.ts";
-import type { KubeObject } from "../support/raw_api.ts";
+import { renderWith } from "../../src/build/kustomize.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
 import { type KubeletCluster, PAPER, REAL } from "./cluster.ts";
 import { elapsed, type World } from "./world.ts";
 

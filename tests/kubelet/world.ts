@@ -1,7 +1,7 @@
 /** What the steps on a cluster with a kubelet share: the gateway's state, and notes for people. */
 import { NAMESPACE } from "../../src/core/names.ts";
 import { until } from "../lab/wait.ts";
-import type { KubeObject } from "../support/raw_api.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
 import type { KubeletCluster } from "./cluster.ts";
 import type { Memory } from "./node.ts";
 

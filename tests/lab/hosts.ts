@@ -9,7 +9,7 @@
  * nodes' subnet work as well. Each node runs a UDP responder that says its name, for whatever address it has.
  */
 import { parse, stringify } from "yaml";
-import type { Argv } from "../../src/agent/command.ts";
+import type { Argv } from "../../src/agent/linux/command.ts";
 import type { GuardedProcess } from "../support/guarded_process.ts";
 import { denoProgram } from "./deno_program.ts";
 import { type Host, isAlive, Network, type Place } from "./network.ts";

@@ -2,7 +2,7 @@
  * Networks for tests: hosts are network namespaces, their cables go to bridges in a namespace of its own. The machine's
  * own network is never touched, and everything is gone when the network is disposed of.
  */
-import { type Argv, commandRunner, type Commands } from "../../src/agent/command.ts";
+import { type Argv, commandRunner, type Commands } from "../../src/agent/linux/command.ts";
 import { type GuardedProcess, spawnGuarded } from "../support/guarded_process.ts";
 import { type Need, programs, root, testWith } from "../support/needs.ts";
 

@@ -2,9 +2,9 @@
 import { Agent } from "../../src/agent/agent.ts";
 import { renew } from "../../src/agent/renewal.ts";
 import type { Gateway } from "../../src/core/types.ts";
-import { decodeGateway } from "../../src/kube/decoders/kinds.ts";
+import { decodeGateway } from "../../src/cluster/decoders/kinds.ts";
 import { Reflector } from "../../src/kube/reflector.ts";
-import { PATHS } from "../../src/kube/resources.ts";
+import { PATHS } from "../../src/cluster/resources.ts";
 import type { ApiServer } from "./api_server.ts";
 import { simulatedClient } from "./client.ts";
 import type { Stream } from "./client.ts";

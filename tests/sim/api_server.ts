@@ -6,7 +6,7 @@
 import { applyMergePatch, equal } from "../../src/core/merge_patch.ts";
 import type { JsonObject } from "../../src/core/types.ts";
 import type { KubeRequest } from "../../src/kube/client.ts";
-import { PATHS } from "../../src/kube/resources.ts";
+import { PATHS } from "../../src/cluster/resources.ts";
 import { EPOCH } from "./virtual_time.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 

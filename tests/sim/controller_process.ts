@@ -1,7 +1,7 @@
 /** The real controller, tick by tick, with the pauses of a resident one or of a CronJob. */
-import { LeaseWitness } from "../../src/kube/lease_witness.ts";
-import { ServerClock } from "../../src/kube/server_clock.ts";
-import { tick } from "../../src/tick.ts";
+import { LeaseWitness } from "../../src/cluster/lease_witness.ts";
+import { ServerClock } from "../../src/cluster/server_clock.ts";
+import { tick } from "../../src/controller/tick.ts";
 import type { ApiServer } from "./api_server.ts";
 import { simulatedClient } from "./client.ts";
 import type { Stream } from "./client.ts";

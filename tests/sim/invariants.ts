@@ -2,8 +2,8 @@
 import { BOUND_AT_ANNOTATION, HOSTNAME_LABEL, TERM_ANNOTATION } from "../../src/core/names.ts";
 import { SPEECH_MILLISECONDS } from "../../src/core/heartbeat.ts";
 import type { CiliumPolicy, Gateway, JsonObject } from "../../src/core/types.ts";
-import { decodeCiliumPolicy, decodeGateway } from "../../src/kube/decoders/kinds.ts";
-import { PATHS } from "../../src/kube/resources.ts";
+import { decodeCiliumPolicy, decodeGateway } from "../../src/cluster/decoders/kinds.ts";
+import { PATHS } from "../../src/cluster/resources.ts";
 import type { Commit } from "./api_server.ts";
 import type { Machine } from "./machine.ts";
 import type { World } from "./world.ts";

@@ -5,8 +5,8 @@
  */
 import { NAMESPACE, PIN_ANNOTATION } from "../../src/core/names.ts";
 import type { Gateway, Lease } from "../../src/core/types.ts";
-import { decodeGateway, decodeLease } from "../../src/kube/decoders/kinds.ts";
-import { PATHS } from "../../src/kube/resources.ts";
+import { decodeGateway, decodeLease } from "../../src/cluster/decoders/kinds.ts";
+import { PATHS } from "../../src/cluster/resources.ts";
 import { AgentProcess } from "./agent_process.ts";
 import { virtualIPOf } from "../../src/core/reports.ts";
 import { ApiServer, object_ } from "./api_server.ts";

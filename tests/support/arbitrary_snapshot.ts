@@ -13,7 +13,7 @@ import {
   policy,
 } from "./builders.ts";
 import type { GatewayOptions, LeaseOptions, Machine } from "./builders.ts";
-import { decide } from "../../src/core/plan.ts";
+import { decide } from "../../src/core/decide.ts";
 
 const NODES = ["n0", "n1", "n2", "n3", "n4"];
 const GATEWAYS = ["g0", "g1", "g2"];

@@ -1,6 +1,6 @@
 /** Cilium's own CustomResourceDefinitions, from its Go module. */
-import { cached, cachePath, exists } from "./cache.ts";
-import { hasGo } from "./go_build.ts";
+import { cached, cachePath, exists } from "../../src/build/cache.ts";
+import { hasGo } from "../../src/build/go_build.ts";
 
 const VERSION = "v1.20.2";
 /** Checksum of the module, as a go.sum has it. */

@@ -1,7 +1,7 @@
 /** Nodes and pods on a real API server, as kubelets would report them, and the controller's client for it. */
 import type { Labels } from "../../src/core/types.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { loadCluster } from "../../src/kube/config.ts";
+import { loadCluster } from "../../src/kube/auth/load_cluster.ts";
 import { createClient } from "../../src/kube/http.ts";
 import type { ClientOptions } from "../../src/kube/client.ts";
 import type { ControlPlane } from "./control_plane.ts";

@@ -14,7 +14,8 @@ import {
   type Programs,
 } from "./control_plane_binary.ts";
 import { type GuardedProcess, spawnGuarded } from "./guarded_process.ts";
-import { eventually, type KubeObject, RawApi } from "./raw_api.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
+import { eventually, RawApi } from "./raw_api.ts";
 
 export { controlPlane, controlPlaneBinary } from "./control_plane_binary.ts";
 

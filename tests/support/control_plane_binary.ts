@@ -1,7 +1,7 @@
-/** Where the control plane's programs come from: KUBEBUILDER_ASSETS, our cache, or a build of `tests/controlplane`. */
+/** Where the control plane's programs come from: KUBEBUILDER_ASSETS, our cache, or a build of `tests/support/go/control_plane`. */
 import { fileURLToPath } from "node:url";
-import { cached, cachePath, digest, exists } from "./cache.ts";
-import { goBuild, hasGo, say } from "./go_build.ts";
+import { cached, cachePath, digest, exists } from "../../src/build/cache.ts";
+import { goBuild, hasGo, say } from "../../src/build/go_build.ts";
 
 export type Part = "etcd" | "kube-apiserver" | "kube-controller-manager";
 
@@ -11,7 +11,7 @@ export type NodePart = "kube-scheduler" | "kubelet";
 /** Start of the command line of each part. */
 export type Programs = Readonly<Record<Part, readonly string[]>>;
 
-const SOURCE = fileURLToPath(new URL("../controlplane", import.meta.url));
+const SOURCE = fileURLToPath(new URL("./go/control_plane", import.meta.url));
 const SOURCE_FILES = ["go.mod", "go.sum", "main.go", "node_linux.go"];
 const NO_GO = "needs Go on PATH to build a Kubernetes control plane";
 

@@ -1,5 +1,5 @@
 /** Valid manifests of our kinds, for tests of the CRDs to change. */
-import type { KubeObject } from "./raw_api.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
 
 /** A manifest that the API server must refuse. */
 export interface Refusal {

@@ -1,6 +1,6 @@
 /** Files of Go modules: other projects' manifests, exactly as they are published. */
-import { cached, cachePath, exists } from "./cache.ts";
-import { hasGo } from "./go_build.ts";
+import { cached, cachePath, exists } from "../../src/build/cache.ts";
+import { hasGo } from "../../src/build/go_build.ts";
 import type { Need } from "./needs.ts";
 
 export interface ModuleFolder {

@@ -1,5 +1,6 @@
 /** What RBAC grants to a service account, read from a real API server's roles and bindings. */
-import type { KubeObject, RawApi } from "./raw_api.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
+import type { RawApi } from "./raw_api.ts";
 
 interface Rule {
   readonly apiGroups: readonly string[];

@@ -1,8 +1,8 @@
 /** Renders and installs `k8s/chart` with Helm itself. */
 import { fileURLToPath } from "node:url";
-import { cached, cachePath, exists } from "./cache.ts";
-import { hasGo, say } from "./go_build.ts";
-import { type KubeObject, objectsOf } from "./raw_api.ts";
+import { cached, cachePath, exists } from "../../src/build/cache.ts";
+import { hasGo, say } from "../../src/build/go_build.ts";
+import { type KubeObject, objectsOf } from "../../src/build/kube_object.ts";
 
 const VERSION = "v4.3.1";
 const BINARY = `helm-${VERSION}`;

@@ -1,8 +1,8 @@
 import type { Gateway, GatewayPlan, Plan, PolicyPlan, Snapshot } from "../../src/core/types.ts";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
-import { Ticker } from "../../src/http/single_flight.ts";
+import { Ticker } from "../../src/controller/ticker.ts";
 import { statusView } from "../../src/http/status_view.ts";
-import type { TickOutcome } from "../../src/http/tick_summary.ts";
+import type { TickOutcome } from "../../src/controller/tick_summary.ts";
 
 export const NOON = Date.parse("2026-11-23T12:00:00Z");
 

@@ -1,9 +1,9 @@
-/** Knative's own programs that send CloudEvents, built from its Go module by `tests/knative`. */
+/** Knative's own programs that send CloudEvents, built from its Go module by `tests/support/go/knative`. */
 import { fileURLToPath } from "node:url";
-import { cached, cachePath, digest, exists } from "./cache.ts";
-import { goBuild, hasGo, say } from "./go_build.ts";
+import { cached, cachePath, digest, exists } from "../../src/build/cache.ts";
+import { goBuild, hasGo, say } from "../../src/build/go_build.ts";
 
-const SOURCE = fileURLToPath(new URL("../knative", import.meta.url));
+const SOURCE = fileURLToPath(new URL("./go/knative", import.meta.url));
 const SOURCE_FILES = ["go.mod", "go.sum", "tools.go"];
 const PACKAGE = "knative.dev/eventing/cmd";
 

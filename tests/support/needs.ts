@@ -3,6 +3,7 @@
  *
  * The reason is part of the skipped test's name, so every report shows it.
  */
+import { isOnPath } from "../../src/build/go_build.ts";
 
 /** What a test needs: a sentence that says what is missing, or null when it is there. */
 export type Need = () => string | null;
@@ -43,11 +44,6 @@ export function programs(...names: readonly string[]): Need {
 /** A file, for instance a binary that a build leaves. */
 export function file(path: string, hint: string): Need {
   return () => exists(path) ? null : `needs ${hint}`;
-}
-
-function isOnPath(name: string): boolean {
-  const directories = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"];
-  return directories.some((directory) => exists(`${directory}/${name}`));
 }
 
 function exists(path: string): boolean {

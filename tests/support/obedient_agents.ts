@@ -1,5 +1,5 @@
 /** Agents that do at once what the gateways' statuses tell them, and controllers that tick until nothing is left. */
-import { decide } from "../../src/core/plan.ts";
+import { decide } from "../../src/core/decide.ts";
 import type { Gateway, Lease, Report, ReportedAddress, Snapshot } from "../../src/core/types.ts";
 import { applyPlan, nextVersion } from "./apply_plan.ts";
 import { at, NOW, report } from "./builders.ts";

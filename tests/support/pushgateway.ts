@@ -1,11 +1,11 @@
-/** A real Prometheus Pushgateway, built from its Go module by `tests/pushgateway`. */
+/** A real Prometheus Pushgateway, built from its Go module by `tests/support/go/pushgateway`. */
 import { fileURLToPath } from "node:url";
-import { cached, cachePath, digest, exists } from "./cache.ts";
-import { goBuild, hasGo, say } from "./go_build.ts";
+import { cached, cachePath, digest, exists } from "../../src/build/cache.ts";
+import { goBuild, hasGo, say } from "../../src/build/go_build.ts";
 import { spawnGuarded } from "./guarded_process.ts";
 import { eventually } from "./raw_api.ts";
 
-const SOURCE = fileURLToPath(new URL("../pushgateway", import.meta.url));
+const SOURCE = fileURLToPath(new URL("./go/pushgateway", import.meta.url));
 
 export interface Pushgateway extends AsyncDisposable {
   /** As `http://127.0.0.1:PORT`. */

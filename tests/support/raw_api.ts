@@ -2,27 +2,7 @@
  * A small client for tests: what a person would do with kubectl. It shares no code with `src/kube`, so that a mistake
  * there cannot hide itself.
  */
-import { parseAllDocuments } from "yaml";
-
-export interface ObjectMeta {
-  readonly name: string;
-  readonly namespace?: string;
-  readonly uid?: string;
-  readonly resourceVersion?: string;
-  readonly generation?: number;
-  readonly creationTimestamp?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly [field: string]: unknown;
-}
-
-/** An object as the API server has it. */
-export interface KubeObject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: ObjectMeta;
-  readonly [field: string]: unknown;
-}
+import { type KubeObject, objectsOf } from "../../src/build/kube_object.ts";
 
 export interface RawRequest {
   readonly method?: string;
@@ -233,21 +213,6 @@ export async function eventually(
     }
     await new Promise((resolve) => setTimeout(resolve, everyMilliseconds));
   }
-}
-
-/** Objects of YAML documents; empty documents are left out. */
-export function objectsOf(
-  manifests: string | KubeObject | readonly KubeObject[],
-): readonly KubeObject[] {
-  if (typeof manifests !== "string") {
-    return Array.isArray(manifests) ? manifests : [manifests as KubeObject];
-  }
-  return parseAllDocuments(manifests).flatMap((document) => {
-    const [error] = document.errors;
-    if (error !== undefined) throw error;
-    const object: unknown = document.toJS();
-    return object === null ? [] : [object as KubeObject];
-  });
 }
 
 interface Resource {

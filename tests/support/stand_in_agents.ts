@@ -3,9 +3,9 @@ import type { Gateway, ReportedAddress } from "../../src/core/types.ts";
 import { renew } from "../../src/agent/renewal.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { sleep } from "../../src/kube/deadline.ts";
-import { decodeGateway } from "../../src/kube/decoders/kinds.ts";
+import { decodeGateway } from "../../src/cluster/decoders/kinds.ts";
 import { Reflector } from "../../src/kube/reflector.ts";
-import { PATHS } from "../../src/kube/resources.ts";
+import { PATHS } from "../../src/cluster/resources.ts";
 
 export interface StandInAgents extends AsyncDisposable {
   /** Resolves when every agent has a Lease. */

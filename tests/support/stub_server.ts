@@ -10,7 +10,7 @@ import {
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TlsOptions } from "node:tls";
-import type { Cluster } from "../../src/kube/config.ts";
+import type { Cluster } from "../../src/kube/connection.ts";
 import type { Credentials } from "../../src/kube/credentials.ts";
 
 /** `Date` of every answer of a stub. */

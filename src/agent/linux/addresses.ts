@@ -1,0 +1,201 @@
+/** The node's interfaces, and the VIPs on them: looked at and changed with iproute2. IPv4 only. */
+
+import * as v from "valibot";
+import { CommandError, type Commands, hostCommands } from "./command.ts";
+import type { HostInterface } from "../core/view.ts";
+
+export interface AddressOptions {
+  readonly commands?: Commands;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * End of the label that marks an address as ours: `eth1:egw`. A label is what the kernel keeps for us beside an
+ * address and `ip addr` shows to people; `proto` would do too, but needs iproute2 6.3.
+ */
+const MARK = ":egw";
+
+/** IFNAMSIZ - 1; longer labels are refused. */
+const LABEL_LENGTH = 15;
+
+const MONITOR_RESTART_MILLISECONDS = 1_000;
+
+/** The parts of `ip -json -details addr` that are used. */
+const Links = v.array(v.object({
+  ifname: v.string(),
+  flags: v.array(v.string()),
+  operstate: v.string(),
+  address: v.optional(v.string()),
+  addr_info: v.array(v.object({
+    family: v.string(),
+    local: v.optional(v.string()),
+    prefixlen: v.number(),
+    label: v.optional(v.string()),
+  })),
+}));
+
+const Routes = v.array(v.object({
+  dst: v.string(),
+  dev: v.optional(v.string()),
+  metric: v.optional(v.number(), 0),
+  flags: v.optional(v.array(v.string()), []),
+}));
+
+/** All interfaces of the node with their IPv4 addresses. Throws {@linkcode CommandError}. */
+export async function listInterfaces(
+  { commands = hostCommands, signal }: AddressOptions = {},
+): Promise<HostInterface[]> {
+  const text = await commands.run(["ip", "-json", "-details", "addr"], { signal });
+  return v.parse(Links, JSON.parse(text)).map(toInterface);
+}
+
+/** The interface of the IPv4 default route; of several, the one with the lowest metric. */
+export async function defaultRouteInterface(
+  { commands = hostCommands, signal }: AddressOptions = {},
+): Promise<string | undefined> {
+  const text = await commands.run(["ip", "-4", "-json", "route", "show", "default"], { signal });
+  // No route at all is an empty text in some versions, an empty list in others.
+  const routes = v.parse(Routes, JSON.parse(text.trim() || "[]"));
+  return routes
+    .filter(({ dev, flags }) => dev !== undefined && !flags.includes("linkdown"))
+    .sort((a, b) => a.metric - b.metric)[0]?.dev;
+}
+
+/** Where one address is, or is to be. */
+export interface AddressPlace {
+  readonly ip: string;
+  readonly interface: string;
+}
+
+/**
+ * Binds a VIP as /32 with our mark. An address that is there already is a success and is left alone, so that Cilium sees
+ * no change.
+ *
+ * Throws {@linkcode CommandError}, and an Error when the address is there without our mark.
+ */
+export async function bindAddress(
+  { ip, interface: name }: AddressPlace,
+  options: AddressOptions = {},
+): Promise<void> {
+  const { commands = hostCommands, signal } = options;
+  const there = (await findLink(name, options))?.addresses.find((address) => address.ip === ip);
+  if (there?.ours) return;
+  if (there !== undefined) {
+    throw new Error(
+      `Cannot bind VIP ${ip} on '${name}': the address is there already and Sallyport did not add it`,
+    );
+  }
+  const address = ["addr", "add", `${ip}/32`, "dev", name, "label", labelFor(name)];
+  await commands.run(["ip", ...address], { signal });
+}
+
+/**
+ * Removes exactly this address from this interface, and only if it carries our mark. An absent address or interface is
+ * no error, and neither is an address that is not ours: it stays.
+ *
+ * Throws {@linkcode CommandError}.
+ */
+export async function unbindAddress(
+  { ip, interface: name }: AddressPlace,
+  options: AddressOptions = {},
+): Promise<void> {
+  const { commands = hostCommands, signal } = options;
+  const link = await findLink(name, options);
+  for (const address of link?.addresses ?? []) {
+    if (!address.ours || address.ip !== ip) continue;
+    try {
+      // With its prefix length: without it, `ip` takes /32 and warns.
+      const exact = `${ip}/${address.prefixLength}`;
+      await commands.run(["ip", "addr", "del", exact, "dev", name], { signal });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+}
+
+/**
+ * Calls back when an interface or an address of the node changes, as the kernel tells it.
+ *
+ * `works` is false while that cannot be heard; the program that listens is started again.
+ */
+export function watchAddresses(
+  onChange: () => void,
+  { commands = hostCommands, signal }: AddressOptions & { readonly signal: AbortSignal },
+): { readonly works: () => boolean } {
+  let works = false;
+  const listen = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const monitor = commands.follow(["ip", "-o", "monitor", "link", "address"], {
+        onLine: onChange,
+        signal,
+      });
+      try {
+        await monitor.started;
+        works = true;
+        await monitor.ended;
+      } catch {
+        // Started again below; until then the node is looked at often.
+      }
+      works = false;
+      onChange();
+      await new Promise((resolve) => setTimeout(resolve, MONITOR_RESTART_MILLISECONDS));
+    }
+  };
+  void listen();
+  return { works: () => works };
+}
+
+/**
+ * The values of `arp_ignore` that are in force, by interface: the kernel takes the higher one of `all` and the
+ * interface's own. With anything but 0 it does not answer there for an address that is bound on `lo`; kube-proxy in
+ * IPVS mode with strictARP sets 1.
+ */
+export async function arpIgnores(
+  { commands = hostCommands, signal }: AddressOptions = {},
+): Promise<ReadonlyMap<string, number>> {
+  const conf = "/proc/sys/net/ipv4/conf";
+  // No shell, since the image has none.
+  const grep = ["grep", "-r", "-H", "--include=arp_ignore", ".", conf] as const;
+  const text = await commands.run(grep, { signal }).catch((error) => {
+    // An interface that goes away meanwhile, as a pod's does, is an error of grep's; the others it has read.
+    if (error instanceof CommandError && error.exitCode === 2 && error.stdout !== "") {
+      return error.stdout;
+    }
+    throw error;
+  });
+  const values = [...text.matchAll(/conf\/(.+)\/arp_ignore:(\d+)/g)]
+    .map(([, name = "", value]) => [name, Number(value)] as const);
+  const all = values.find(([name]) => name === "all")?.[1] ?? 0;
+  return new Map(values.map(([name, value]) => [name, Math.max(all, value)]));
+}
+
+function toInterface(link: v.InferOutput<typeof Links>[number]): HostInterface {
+  const isUp = link.flags.includes("UP") &&
+    (link.operstate === "UP" ||
+      (link.operstate === "UNKNOWN" && !link.flags.includes("NO-CARRIER")));
+  return {
+    name: link.ifname,
+    up: isUp,
+    state: link.operstate.toLowerCase(),
+    ...(link.address === undefined ? {} : { mac: link.address }),
+    addresses: link.addr_info.flatMap(({ family, local, prefixlen, label }) =>
+      family === "inet" && local !== undefined
+        ? [{ ip: local, prefixLength: prefixlen, ours: label?.endsWith(MARK) ?? false }]
+        : []
+    ),
+  };
+}
+
+async function findLink(name: string, options: AddressOptions): Promise<HostInterface | undefined> {
+  return (await listInterfaces(options)).find((link) => link.name === name);
+}
+
+/** The kernel takes any label of at most 15 characters, so a long interface name is cut. */
+function labelFor(name: string): string {
+  return name.slice(0, LABEL_LENGTH - MARK.length) + MARK;
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof CommandError &&
+    /Cannot assign requested address|Address not found|Cannot find device/.test(error.stderr);
+}

@@ -1,0 +1,88 @@
+/** The agent's hands on Linux: iproute2, nftables, arping. */
+
+import {
+  arpIgnores,
+  bindAddress,
+  defaultRouteInterface,
+  listInterfaces,
+  unbindAddress,
+  watchAddresses,
+} from "./addresses.ts";
+import { type Commands, hostCommands } from "./command.ts";
+import type { HostInterface } from "../core/view.ts";
+import { mute, own, readFence, removeFence, speak } from "./gate.ts";
+import type { Hands } from "../hands.ts";
+import { announce, probe } from "./neighbours.ts";
+import { openNft } from "./nft.ts";
+
+export interface LinuxHandsOptions {
+  readonly commands?: Commands;
+  readonly signal?: AbortSignal;
+  /** How long a probe waits for another owner's answer. Default 400. */
+  readonly probeMilliseconds?: number;
+  /** Told of gratuitous ARP packets that could not be sent. */
+  readonly onFailure?: (error: Error) => void;
+}
+
+/** Hands that act on this node; all of them throw CommandError. */
+export function linuxHands(
+  { commands = hostCommands, signal, probeMilliseconds = 400, onFailure }: LinuxHandsOptions = {},
+): Hands {
+  const options = signal === undefined ? { commands } : { commands, signal };
+  const nft = openNft(options);
+  return {
+    async interfaces() {
+      const [links, ignores] = await Promise.all([listInterfaces(options), arpIgnores(options)]);
+      return links.map((link) => ({ ...link, arpIgnore: ignores.get(link.name) ?? 0 }));
+    },
+    defaultRouteInterface: () => defaultRouteInterface(options),
+    watch: (onChange, ending) => watchAddresses(onChange, { ...options, signal: ending }),
+    bind: (address) => bindAddress(address, options),
+    unbind: (address) => unbindAddress(address, options),
+    async own(ips) {
+      if (ips.length === 0) return await removeFence(nft);
+      const links = await listInterfaces(options);
+      const ownAddresses = Object.fromEntries(links.flatMap((link) => {
+        const ip = ownAddress(link);
+        return ip === undefined || link.name === "lo" ? [] : [[link.name, ip]];
+      }));
+      await own(nft, ips, { ownAddresses });
+    },
+    speak: (entries) => speak(nft, entries),
+    mute: (ips) => mute(nft, ips),
+    async speaking() {
+      const fence = await readFence(options);
+      return (fence?.speaking ?? []).map(({ ip, expiresMilliseconds }) => ({
+        ip,
+        milliseconds: expiresMilliseconds,
+      }));
+    },
+    announce: (ip, interfaces, ending) =>
+      announce({ ip, interfaces }, {
+        ...options,
+        signal: ending,
+        ...(onFailure === undefined ? {} : { onFailure }),
+      }),
+    async probe(ip, interfaces) {
+      const links = await listInterfaces(options);
+      const ownMacs = links.flatMap(({ mac }) => mac === undefined ? [] : [mac]);
+      const answers = await Promise.all(interfaces.map((name) => {
+        const link = links.find((link) => link.name === name);
+        const sourceIP = link && ownAddress(link);
+        return probe({
+          ip,
+          interface: name,
+          timeoutMilliseconds: probeMilliseconds,
+          ownMacs,
+          ...(sourceIP === undefined ? {} : { sourceIP }),
+        }, options);
+      }));
+      return answers.find((mac) => mac !== undefined);
+    },
+  };
+}
+
+/** The interface's first address that is no VIP of ours. */
+function ownAddress({ addresses }: HostInterface): string | undefined {
+  return addresses.find(({ ours }) => !ours)?.ip;
+}

@@ -1,0 +1,129 @@
+/** Which entries of which objects come from the chart's values. `k8s/chart/values.yaml` says what each value means. */
+import { type Edit, optional, text, value, yaml } from "./chart_template.ts";
+
+const SYSTEM = "sallyport-system";
+const DEPLOYMENT = `Deployment/${SYSTEM}/sallyport-controller`;
+const CRON_JOB = `CronJob/${SYSTEM}/sallyport-tick`;
+const DAEMON_SET = `DaemonSet/${SYSTEM}/sallyport-agent`;
+/** The controller's Role where Cilium's pods are, and its binding. */
+const CILIUM = ["Role", "RoleBinding"].map((kind) => `${kind}/kube-system/sallyport-controller`);
+const NETWORK_POLICIES = ["controller", "tick"].map((name) =>
+  `NetworkPolicy/${SYSTEM}/sallyport-${name}`
+);
+
+const IN_POD = "spec.template.spec";
+const IN_JOB_POD = `spec.jobTemplate.${IN_POD}`;
+
+export const EDITS: readonly Edit[] = [
+  ...pod({ object: DEPLOYMENT, pod: IN_POD, container: "controller", values: "controller" }),
+  ...pod({ object: CRON_JOB, pod: IN_JOB_POD, container: "tick", values: "controller" }),
+  ...pod({ object: DAEMON_SET, pod: IN_POD, container: "agent", values: "agent" }),
+  { object: DEPLOYMENT, path: "spec.replicas", lines: value(".Values.replicas") },
+  {
+    object: DEPLOYMENT,
+    path: `${IN_POD}.volumes.token.secret.secretName`,
+    lines: text(".Values.tokenSecret"),
+  },
+  {
+    object: DEPLOYMENT,
+    path: `${IN_POD}.containers.controller.env.SALLYPORT_EVERY.value`,
+    lines: text(".Values.server.every"),
+  },
+  { object: CRON_JOB, path: "spec.schedule", lines: text(".Values.tick.schedule") },
+  // [tick.js, --for, 55s, --every, 5s]
+  {
+    object: CRON_JOB,
+    path: `${IN_JOB_POD}.containers.tick.args.4`,
+    lines: text(".Values.tick.every"),
+  },
+  ...CILIUM.map((object): Edit => ({
+    object,
+    path: "metadata.namespace",
+    lines: text(".Values.cilium.namespace"),
+  })),
+  // The CronJob has no variables otherwise.
+  {
+    object: DEPLOYMENT,
+    path: `${IN_POD}.containers.controller.env.-`,
+    how: "add",
+    lines: optional('include "sallyport.ciliumEnvironment" $', ({ column }) => [
+      `${" ".repeat(column)}{{- . | nindent ${column} }}`,
+    ]),
+  },
+  {
+    object: CRON_JOB,
+    path: `${IN_JOB_POD}.containers.tick.env`,
+    how: "add",
+    lines: optional('include "sallyport.tickEnvironment" $', ({ prefix, column }) => [
+      `${prefix}{{- . | nindent ${column + 2} }}`,
+    ]),
+  },
+  {
+    object: `NetworkPolicy/${SYSTEM}/sallyport-tick`,
+    path: "spec.egress.-",
+    how: "add",
+    lines: optional(".Values.tick.pushgateway", ({ column }) => {
+      const margin = " ".repeat(column);
+      // Nothing else that the pod reaches has a name.
+      return [
+        `${margin}- ports:`,
+        `${margin}    - port: {{ (urlParse .).host | splitList ":" | last }}`,
+        `${margin}      protocol: TCP`,
+        ...["UDP", "TCP"].flatMap((protocol) => [
+          `${margin}    - port: 53`,
+          `${margin}      protocol: ${protocol}`,
+        ]),
+      ];
+    }),
+  },
+  ...NETWORK_POLICIES.map((object): Edit => ({
+    object,
+    path: "spec.egress.0.ports",
+    lines: ({ prefix, column }) => {
+      const margin = " ".repeat(column + 2);
+      return [
+        prefix.trimEnd(),
+        `${margin}{{- range .Values.apiServerPorts }}`,
+        `${margin}- port: {{ . }}`,
+        `${margin}  protocol: TCP`,
+        `${margin}{{- end }}`,
+      ];
+    },
+  })),
+];
+
+/** Whole objects that are there only where an expression is true. */
+export const CONDITIONS: Readonly<Record<string, string>> = {
+  // With one replica it would forbid every drain of its node.
+  [`PodDisruptionBudget/${SYSTEM}/sallyport-controller`]: "gt (int .Values.replicas) 1",
+};
+
+/** What every kind of pod takes from values. */
+function pod({ object, pod, container, values }: {
+  readonly object: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly values: "controller" | "agent";
+}): readonly Edit[] {
+  const at = `${pod}.containers.${container}`;
+  const from = `.Values.${values}`;
+  return [
+    {
+      object,
+      path: `${at}.image`,
+      lines: text(`printf "%s:%s" ${from}.image.repository ${from}.image.tag`),
+    },
+    { object, path: `${at}.resources`, lines: yaml(`${from}.resources`) },
+    {
+      object,
+      path: `${pod}.priorityClassName`,
+      lines: optional(`${from}.priorityClass`, text(".")),
+    },
+    {
+      object,
+      path: `${pod}.imagePullSecrets`,
+      how: "add",
+      lines: optional(".Values.imagePullSecrets", yaml(".")),
+    },
+  ];
+}

@@ -1,0 +1,63 @@
+/**
+ * One tick: observe, decide, apply.
+ *
+ * It may run anywhere, any number at once, and die at any line: status is written only against the version that was
+ * read, everything else follows from status, and the next tick begins from what it finds.
+ */
+import { decide } from "../core/decide.ts";
+import type { Plan, Snapshot } from "../core/types.ts";
+import { apply } from "../cluster/apply.ts";
+import type { ChangeResult } from "../cluster/apply.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { observe } from "../cluster/observe.ts";
+import type { ObserveOptions } from "../cluster/observe.ts";
+
+export interface TickOptions extends ObserveOptions {
+  /** Stops before anything is written. */
+  readonly dryRun?: boolean;
+}
+
+export interface TickResult {
+  readonly snapshot: Snapshot;
+  readonly plan: Plan;
+  /** Empty for a dry run. */
+  readonly results: readonly ChangeResult[];
+  readonly durationMilliseconds: number;
+  /** What a person has to look at: objects that cannot be read, writes that failed. Empty: the tick succeeded. */
+  readonly problems: readonly string[];
+  /** False while a move is under way or another writer was faster: tick again soon. */
+  readonly settled: boolean;
+}
+
+/** @throws what `observe` throws, and the signal's reason */
+export async function tick(client: KubeClient, options: TickOptions = {}): Promise<TickResult> {
+  const observedAt = performance.now();
+  const snapshot = await observe(client, options);
+  const plan = decide(snapshot);
+  const { signal } = options;
+  const results = options.dryRun
+    ? []
+    : await apply(plan, client, { observedAt, ...(signal ? { signal } : {}) });
+  return {
+    snapshot,
+    plan,
+    results,
+    durationMilliseconds: performance.now() - observedAt,
+    problems: problemsOf(snapshot, results),
+    settled: isSettled(plan, results),
+  };
+}
+
+function problemsOf(snapshot: Snapshot, results: readonly ChangeResult[]): readonly string[] {
+  return [
+    ...snapshot.invalid.map(({ kind, name, message }) =>
+      `Cannot read ${kind} '${name}': ${message}`
+    ),
+    ...results.flatMap((result) => result.result === "failed" ? [result.error.message] : []),
+  ];
+}
+
+function isSettled(plan: Plan, results: readonly ChangeResult[]): boolean {
+  return plan.gateways.every(({ phase }) => phase !== "Preparing") &&
+    results.every(({ result }) => result === "written");
+}

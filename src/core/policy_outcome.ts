@@ -1,0 +1,190 @@
+/** What becomes of one policy in this tick. */
+import { ciliumPolicyFor, ciliumPolicyPatch, isOurs } from "./cilium_policy.ts";
+import type { Target } from "./cilium_policy.ts";
+import { conditionsFrom } from "./conditions.ts";
+import type { Finding } from "./conditions.ts";
+import type { Facts } from "./facts.ts";
+import type { GatewayOutcome } from "./gateway_outcome.ts";
+import { POLICY_LABEL } from "./names.ts";
+import { freshReport } from "./reports.ts";
+import type { Change, Policy, PolicyStatus } from "./types.ts";
+
+export interface PolicyOutcome {
+  readonly policy: Policy;
+  readonly status: PolicyStatus;
+  /** The write that makes Cilium's policy right; undefined where nothing is to be written. */
+  readonly change: Pick<Change, "action" | "body"> | undefined;
+}
+
+/** Decides one policy, given what was decided for its gateway. */
+export function decidePolicy(
+  policy: Policy,
+  context: { readonly outcome: GatewayOutcome | undefined; readonly facts: Facts },
+): PolicyOutcome {
+  const { outcome, facts } = context;
+  const { egressGatewayName } = policy.spec;
+  const existing = facts.snapshot.ciliumPolicies.find(({ name }) => name === policy.name);
+  const unreadable = facts.snapshot.invalid.some(({ kind, name }) =>
+    kind === "CiliumEgressGatewayPolicy" && name === policy.name ||
+    kind === "EgressGateway" && name === egressGatewayName
+  );
+  const clash = existing !== undefined && !isOurs(existing);
+  const route = outcome?.route;
+  const target: Target = {
+    gateway: outcome?.gateway,
+    route,
+    node: route?.node === undefined ? undefined : facts.byNode.get(route.node)?.node,
+  };
+  const untouchable = clash || unreadable || policy.deleting || existing?.deleting;
+  return {
+    policy,
+    status: statusOf(policy, { outcome, facts, clash, unreadable }),
+    change: untouchable ? undefined : changeOf(policy, { existing, target }),
+  };
+}
+
+function changeOf(
+  policy: Policy,
+  { existing, target }: {
+    existing: Facts["snapshot"]["ciliumPolicies"][number] | undefined;
+    target: Target;
+  },
+): PolicyOutcome["change"] {
+  if (existing === undefined) return { action: "create", body: ciliumPolicyFor(policy, target) };
+  const body = ciliumPolicyPatch(existing, { policy, target });
+  return body === undefined ? undefined : { action: "patch", body };
+}
+
+function statusOf(
+  policy: Policy,
+  context: {
+    outcome: GatewayOutcome | undefined;
+    facts: Facts;
+    clash: boolean;
+    unreadable: boolean;
+  },
+): PolicyStatus {
+  const { facts } = context;
+  return {
+    observedGeneration: policy.generation,
+    ...wayOf(policy, context),
+    conditions: conditionsFrom([
+      accepted(policy, context),
+      ready(policy, context),
+      conflicted(policy, context),
+    ], {
+      stored: policy.status.conditions,
+      generation: policy.generation,
+      now: facts.snapshot.now,
+    }),
+  };
+}
+
+/** By which node and address the traffic leaves; what cannot be read is not changed, so that its traffic stays. */
+function wayOf(
+  policy: Policy,
+  { outcome, facts, clash, unreadable }: Verdict & { readonly facts: Facts },
+): Pick<PolicyStatus, "activeNodeName" | "egressIP"> {
+  if (clash) return {};
+  const { activeNodeName, egressIP } = unreadable ? policy.status : {
+    activeNodeName: outcome?.route.node,
+    egressIP: outcome?.route.node === undefined
+      ? undefined
+      : egressIPOf(outcome.route.node, { policy, outcome, facts }),
+  };
+  return {
+    ...(activeNodeName === undefined ? {} : { activeNodeName }),
+    ...(egressIP === undefined ? {} : { egressIP }),
+  };
+}
+
+/**
+ * The source address that the world sees: the VIP, or what the agent reports for the interface. While a handover waits
+ * the traffic keeps the address that it has, also where the spec already names another.
+ */
+function egressIPOf(
+  node: string,
+  { policy, outcome, facts }: { policy: Policy; outcome: GatewayOutcome; facts: Facts },
+): string | undefined {
+  const { gateway, route } = outcome;
+  const source = gateway.spec.sourceIP;
+  if (route.waiting) return policy.status.egressIP;
+  if (source.mode === "VirtualIPAddress") return source.ip;
+  const report = freshReport(facts.leases.get(node), { gateway, snapshot: facts.snapshot });
+  const link = report?.interfaces.find(({ name }) => name === source.interfaceName);
+  return link?.addresses?.[0]?.split("/")[0];
+}
+
+interface Verdict {
+  readonly outcome: GatewayOutcome | undefined;
+  readonly clash: boolean;
+  readonly unreadable: boolean;
+}
+
+function accepted(policy: Policy, { outcome, clash, unreadable }: Verdict): Finding {
+  const type = "Accepted";
+  const gateway = policy.spec.egressGatewayName;
+  if (clash) return { type, status: "False", reason: "NameClash", message: clashMessage(policy) };
+  if (unreadable) {
+    return {
+      type,
+      status: "Unknown",
+      reason: "Unreadable",
+      message:
+        `EgressGateway '${gateway}' or CiliumEgressGatewayPolicy '${policy.name}' cannot be read; nothing is changed`,
+    };
+  }
+  return outcome === undefined
+    ? { type, status: "False", reason: "GatewayNotFound", message: gatewayNotFound(policy) }
+    : { type, status: "True", reason: "Accepted", message: `EgressGateway '${gateway}' is there` };
+}
+
+function ready(policy: Policy, { outcome, clash, unreadable }: Verdict): Finding {
+  const type = "Ready";
+  if (clash) return { type, status: "False", reason: "NameClash", message: clashMessage(policy) };
+  if (unreadable) {
+    return {
+      type,
+      status: "Unknown",
+      reason: "Unreadable",
+      message: "The state of the gateway is not known",
+    };
+  }
+  if (outcome === undefined) {
+    return { type, status: "False", reason: "GatewayNotFound", message: gatewayNotFound(policy) };
+  }
+  const { node } = outcome.route;
+  if (node === undefined) {
+    return {
+      type,
+      status: "False",
+      reason: "NoActiveNode",
+      message: `${outcome.message}; Cilium drops the selected traffic`,
+    };
+  }
+  const holder = outcome.candidates.find((candidate) => candidate.node === node);
+  return holder?.eligible
+    ? { type, status: "True", reason: "Active", message: `Traffic leaves by ${node}` }
+    : {
+      type,
+      status: "False",
+      reason: "ActiveNodeNotEligible",
+      message: `Traffic is sent to ${node}, which is not eligible`,
+    };
+}
+
+function conflicted(policy: Policy, { clash }: Verdict): Finding {
+  const type = "Conflicted";
+  return clash
+    ? { type, status: "True", reason: "NameClash", message: clashMessage(policy) }
+    : { type, status: "False", reason: "NoConflict", message: "No other object stands in the way" };
+}
+
+function clashMessage({ name }: Policy): string {
+  return `CiliumEgressGatewayPolicy '${name}' exists and is not ours; rename this policy or delete that object, ` +
+    `or let Sallyport take it over in place: kubectl label ciliumegressgatewaypolicy ${name} ${POLICY_LABEL}=${name}`;
+}
+
+function gatewayNotFound({ spec }: Policy): string {
+  return `No EgressGateway '${spec.egressGatewayName}'; Cilium drops the selected traffic until there is one`;
+}

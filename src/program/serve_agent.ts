@@ -1,0 +1,63 @@
+/** The agent as a program on a Linux node: its loop, its tools, its health endpoint, its log. */
+import { serve } from "../http/server.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { Logger } from "./log.ts";
+import { NOT_STARTED } from "../agent/agent.ts";
+import type { Agent } from "../agent/agent.ts";
+import { createAgentApp } from "../http/agent_app.ts";
+import type { Pace } from "../agent/core/pace.ts";
+import { linuxHands } from "../agent/linux/linux_hands.ts";
+import { PeerPings } from "../agent/linux/pings.ts";
+import { startAgent } from "../agent/run_agent.ts";
+
+export interface AgentProgramOptions {
+  /** The node's name in the cluster. */
+  readonly nodeName: string;
+  /** Where the agent remembers what it bound; a folder that a reboot empties. */
+  readonly stateDirectory: string;
+  /** URL of Cilium's healthz; `off`: not asked. */
+  readonly ciliumHealthz: string;
+  readonly pace?: Pace;
+  /** Where the kubelet's probes are answered, on the loopback address. */
+  readonly port: number;
+  readonly logger: Logger;
+  /** SIGTERM: hand over, then return. */
+  readonly signal: AbortSignal;
+}
+
+/** V8 sees no need to collect in a process that allocates so little, and keeps what the start left behind. */
+const COLLECT_MILLISECONDS = 20_000;
+
+/** Runs the agent until it has handed over. */
+export async function runAgentProgram(
+  client: KubeClient,
+  options: AgentProgramOptions,
+): Promise<void> {
+  const { ciliumHealthz, port, logger, ...rest } = options;
+  const warn = (error: Error): void => logger.warn("{message}", { message: error.message });
+  const closing = new AbortController();
+  const running: { agent?: Agent } = {};
+  const app = createAgentApp(() => running.agent?.status() ?? NOT_STARTED);
+  // Before anything is done to the node: a port that is taken must not end an agent that already serves.
+  const server = await serve({ app, hostname: "127.0.0.1", port, signal: closing.signal });
+  const { agent, ended } = startAgent(client, {
+    ...rest,
+    hands: linuxHands({ signal: closing.signal, onFailure: warn }),
+    ciliumHealthz: ciliumHealthz === "off" ? undefined : ciliumHealthz,
+    createPings: (onChange) => new PeerPings([], { onChange, onFailure: warn }),
+    onEvent: ({ event, ip = "", message = "" }) =>
+      logger.info("{event} {ip} {message}", { event, ip, message }),
+  });
+  running.agent = agent;
+  const collecting = setInterval(collectGarbage, COLLECT_MILLISECONDS);
+  await ended;
+  clearInterval(collecting);
+  closing.abort();
+  await server.closed;
+}
+
+/** Where V8 was started with --expose-gc, as in the image; some 10 ms. */
+function collectGarbage(): void {
+  const collect: unknown = Reflect.get(globalThis, "gc");
+  if (typeof collect === "function") collect();
+}

@@ -1,0 +1,69 @@
+/** The controller with its HTTP side: what `functions/server.ts`, `sallyport serve` and the demo run. */
+import { Controller } from "../controller/controller.ts";
+import type { ControllerOptions } from "../controller/controller.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { createApp } from "../http/app.ts";
+import { assertSafeToListen, isLoopback } from "../http/listen_address.ts";
+import type { Metrics } from "../controller/metrics.ts";
+import { serve } from "../http/server.ts";
+import type { RunningServer } from "../http/server.ts";
+import { statusView } from "../http/status_view.ts";
+import { bearerTokenFromFile } from "../http/token.ts";
+
+export interface ControllerServerOptions extends ControllerOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly tokenFile?: string | undefined;
+  readonly metrics: Metrics;
+}
+
+export interface RunningController {
+  readonly controller: Controller;
+  readonly server: RunningServer;
+  /** Ends when the signal has aborted and everything is closed. */
+  readonly ended: Promise<void>;
+}
+
+/** By so much a tick may be late, or slow, before the controller is called not ready. */
+const FRESH_MILLISECONDS = 14_000;
+
+/**
+ * Starts ticking and listening.
+ *
+ * @throws ConfigError where it is not safe to listen; Error where it is not possible
+ */
+export async function startController(
+  client: KubeClient,
+  options: ControllerServerOptions,
+): Promise<RunningController> {
+  const { hostname, port, tokenFile, metrics, signal, onTick, onError } = options;
+  const { everyMilliseconds = 1_000 } = options;
+  assertSafeToListen({ hostname, tokenFile });
+  const controller = new Controller(client, {
+    ...options,
+    onTick: (result) => {
+      metrics.recordTick(result);
+      onTick?.(result);
+    },
+    onError: (error, durationMilliseconds) => {
+      if (durationMilliseconds !== undefined) metrics.recordFailedTick({ durationMilliseconds });
+      onError?.(error, durationMilliseconds);
+    },
+  });
+  const app = createApp({
+    ticker: controller.ticker,
+    status: () => {
+      const { last } = controller;
+      return last === undefined
+        ? Promise.reject(new Error("no tick has ended yet"))
+        : Promise.resolve(statusView(last.plan, last.snapshot));
+    },
+    metrics: () => metrics.text(),
+    loopback: isLoopback(hostname),
+    freshMilliseconds: FRESH_MILLISECONDS + everyMilliseconds,
+    ...(tokenFile === undefined ? {} : { verifyAuthorization: bearerTokenFromFile(tokenFile) }),
+  });
+  const server = await serve({ app, hostname, port, signal });
+  const running = controller.run();
+  return { controller, server, ended: Promise.all([running, server.closed]).then(() => {}) };
+}

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { placementOf } from "../../../src/agent/core/placement.ts";
+import type { HostInterface } from "../../../src/agent/core/view.ts";
+
+function link(name: string, cidr: string, rest: Partial<HostInterface> = {}): HostInterface {
+  const [ip = "", length] = cidr.split("/");
+  const addresses = [{ ip, prefixLength: Number(length), ours: false }];
+  return {
+    name,
+    up: true,
+    state: "up",
+    mac: "02:00:00:00:00:01",
+    arpIgnore: 0,
+    addresses,
+    ...rest,
+  };
+}
+
+const LO = link("lo", "127.0.0.1/8", { state: "unknown" });
+const ETH0 = link("eth0", "10.0.0.11/24");
+const ETH1 = link("eth1", "198.51.100.11/24");
+const HOST = [LO, ETH0, ETH1];
+
+const PLACES: readonly {
+  readonly what: string;
+  readonly ip: string;
+  readonly listed?: readonly string[];
+  readonly interfaces?: readonly HostInterface[];
+  readonly defaultRoute?: string;
+  readonly expected: ReturnType<typeof placementOf> | RegExp;
+}[] = [
+  {
+    what: "in the subnet of the listed interface: there",
+    ip: "198.51.100.200",
+    listed: ["eth1"],
+    expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
+  {
+    what: "in the subnet of another interface than the listed one: on lo, spoken on the listed one",
+    ip: "10.0.0.200",
+    listed: ["eth1"],
+    expected: { interface: "lo", speakOn: ["eth1"] },
+  },
+  {
+    what: "outside all subnets: on lo, spoken on all listed interfaces",
+    ip: "203.0.113.9",
+    listed: ["eth0", "eth1"],
+    expected: { interface: "lo", speakOn: ["eth0", "eth1"] },
+  },
+  {
+    what: "nothing listed: the interface whose subnet holds it",
+    ip: "198.51.100.200",
+    defaultRoute: "eth0",
+    expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
+  {
+    what: "nothing listed and in no subnet: spoken on the default route's interface",
+    ip: "203.0.113.9",
+    defaultRoute: "eth0",
+    expected: { interface: "lo", speakOn: ["eth0"] },
+  },
+  {
+    what: "nothing listed, no subnet, no default route",
+    ip: "203.0.113.9",
+    expected: /InterfaceMissing.*write virtualIPAddress\.interfaces/,
+  },
+  {
+    what: "a listed interface is absent",
+    ip: "198.51.100.200",
+    listed: ["eth9"],
+    expected: /InterfaceMissing.*'eth9' is not on this node/,
+  },
+  {
+    what: "a listed interface is down",
+    ip: "198.51.100.200",
+    listed: ["eth1"],
+    interfaces: [LO, ETH0, { ...ETH1, up: false, state: "lowerlayerdown" }],
+    expected: /InterfaceMissing.*'eth1' is down: its state is lowerlayerdown/,
+  },
+  {
+    what: "the node's own address",
+    ip: "10.0.0.11",
+    listed: ["eth0"],
+    expected: /AddressConflict.*this node's own address on 'eth0'/,
+  },
+  {
+    what: "the subnet's network address",
+    ip: "198.51.100.0",
+    listed: ["eth1"],
+    expected: /BindFailed.*network address/,
+  },
+  {
+    what: "the subnet's broadcast address",
+    ip: "198.51.100.255",
+    listed: ["eth1"],
+    expected: /BindFailed.*broadcast address/,
+  },
+  {
+    what: "on lo where the kernel would not answer for it",
+    ip: "203.0.113.9",
+    listed: ["eth1"],
+    interfaces: [LO, ETH0, { ...ETH1, arpIgnore: 1 }],
+    expected: /BindFailed.*arp_ignore is 1.*strictARP/,
+  },
+];
+
+for (const { what, ip, listed = [], interfaces = HOST, defaultRoute, expected } of PLACES) {
+  Deno.test(`where a VIP is bound: ${what}`, () => {
+    const place = placementOf(ip, { listed, interfaces, defaultRouteInterface: defaultRoute });
+    if (expected instanceof RegExp) {
+      assert.ok("reason" in place);
+      assert.match(`${place.reason}: ${place.message}`, expected);
+    } else assert.deepEqual(place, expected);
+  });
+}
+
+Deno.test("an address of ours makes no subnet and is no conflict", () => {
+  const bound = {
+    ...ETH1,
+    addresses: [...ETH1.addresses, { ip: "198.51.100.200", prefixLength: 32, ours: true }],
+  };
+  const place = placementOf("198.51.100.200", {
+    listed: ["eth1"],
+    interfaces: [LO, bound],
+    defaultRouteInterface: undefined,
+  });
+  assert.deepEqual(place, { interface: "eth1", speakOn: ["eth1"] });
+});

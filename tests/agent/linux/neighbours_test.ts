@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { bindAddress } from "../../../src/agent/linux/addresses.ts";
+import { announce, type AnnounceForm, probe } from "../../../src/agent/linux/neighbours.ts";
+import { type Host, labTest, Network } from "../../lab/network.ts";
+import { until } from "../../lab/wait.ts";
+import { programs } from "../../support/needs.ts";
+
+const VIP = "10.0.0.9";
+const NEEDS = [programs("arping")];
+
+async function pair(network: Network): Promise<readonly [Host, Host]> {
+  const cable = { name: "eth1", bridge: "public" };
+  return [
+    await network.host("a", [{ ...cable, address: "10.0.0.10/24" }]),
+    await network.host("b", [{ ...cable, address: "10.0.0.11/24" }]),
+  ];
+}
+
+function bind({ commands }: Host, ip = VIP): Promise<void> {
+  return bindAddress({ ip, interface: "eth1" }, { commands });
+}
+
+const FORMS: readonly AnnounceForm[] = ["request", "reply"];
+for (const form of FORMS) {
+  labTest(`a gratuitous ARP ${form} moves a neighbour's ARP entry`, async () => {
+    await using network = await Network.create();
+    const [a, b] = await pair(network);
+    await bind(a);
+    await b.ip(
+      "neigh",
+      "replace",
+      VIP,
+      "lladdr",
+      "02:00:00:00:00:01",
+      "dev",
+      "eth1",
+      "nud",
+      "stale",
+    );
+    await announce({ ip: VIP, interfaces: ["eth1"], forms: [form] }, a);
+    const mac = await a.macOf("eth1");
+    await until("the new entry", async () => await b.arpEntry(VIP) === mac);
+  }, NEEDS);
+}
+
+labTest(
+  "an observer that never asks learns the VIP from both forms, also where it is bound on lo",
+  async () => {
+    await using network = await Network.create();
+    const [a, b] = await pair(network);
+    await b.sysctl("net/ipv4/conf/eth1/arp_accept", 1);
+    await bindAddress({ ip: "10.0.0.200", interface: "lo" }, a);
+    await announce({ ip: "10.0.0.200", interfaces: ["eth1"] }, a);
+    const mac = await a.macOf("eth1");
+    await until("the entry", async () => await b.arpEntry("10.0.0.200") === mac);
+  },
+  NEEDS,
+);
+
+labTest("an announcement that cannot be sent is told, and does not throw", async () => {
+  await using network = await Network.create();
+  const [a] = await pair(network);
+  const failures: string[] = [];
+  await announce({ ip: VIP, interfaces: ["eth1", "eth9"], forms: ["request"] }, {
+    ...a,
+    onFailure: ({ message }) => failures.push(message),
+  });
+  await until("two failures", () => failures.length === 2);
+  assert.deepEqual(failures.toSorted(), [
+    `Cannot announce ${VIP} on 'eth1'`,
+    `Cannot announce ${VIP} on 'eth9'`,
+  ]);
+}, NEEDS);
+
+labTest("a probe finds the other owner at once, and nobody where there is none", async () => {
+  await using network = await Network.create();
+  const [a, b] = await pair(network);
+  await bind(b);
+  const startedAt = performance.now();
+  const question = { interface: "eth1", timeoutMilliseconds: 2000 };
+  assert.equal(await probe({ ip: VIP, ...question }, a), await b.macOf("eth1"));
+  assert(performance.now() - startedAt < 500);
+  const nobody = { ip: "10.0.0.99", interface: "eth1", timeoutMilliseconds: 200 };
+  assert.equal(await probe(nobody, a), undefined);
+  assert.equal(await b.arpEntry("10.0.0.10"), undefined, "probing leaves no trace");
+}, NEEDS);
+
+labTest("a probe by an owner finds the other owner, not itself", async () => {
+  await using network = await Network.create();
+  const [a, b] = await pair(network);
+  await bind(a);
+  const question = { ip: VIP, interface: "eth1", timeoutMilliseconds: 300 };
+  assert.equal(await probe(question, a), undefined);
+  await bind(b);
+  assert.equal(await probe(question, a), await b.macOf("eth1"));
+}, NEEDS);
+
+labTest(
+  "a second interface in the same broadcast domain does not count as another owner",
+  async () => {
+    await using network = await Network.create();
+    const [, b] = await pair(network);
+    const c = await network.host("c", [
+      { name: "eth1", bridge: "public", address: "10.0.0.12/24" },
+      { name: "eth2", bridge: "public", address: "10.9.0.12/24" },
+    ]);
+    await bind(c);
+    const ownMacs = [await c.macOf("eth1"), (await c.macOf("eth2")).toUpperCase()];
+    const question = {
+      ip: VIP,
+      interface: "eth1",
+      timeoutMilliseconds: 500,
+      ownMacs,
+      sourceIP: "10.0.0.12",
+    };
+    assert.equal(await probe(question, c), undefined);
+    await bind(b);
+    assert.equal(await probe(question, c), await b.macOf("eth1"));
+  },
+  NEEDS,
+);
+
+labTest("a probe that cannot be asked is an error, and so is an aborted one", async () => {
+  await using network = await Network.create();
+  const [a] = await pair(network);
+  const question = { ip: VIP, interface: "eth9", timeoutMilliseconds: 300 };
+  await assert.rejects(probe(question, a), /Cannot run 'arping': exit code 2: .*eth9/);
+  const signal = AbortSignal.timeout(50);
+  const long = { ip: VIP, interface: "eth1", timeoutMilliseconds: 5000 };
+  await assert.rejects(probe(long, { ...a, signal }), { name: "TimeoutError" });
+}, NEEDS);

@@ -1,0 +1,190 @@
+/** Gateways and policies as the tests write them, and what the controller says about them. */
+import { API_VERSION } from "../../src/core/names.ts";
+import { until } from "../lab/wait.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
+import { GATEWAY_LABELS, type Lab } from "./lab.ts";
+import { DESTINATIONS } from "./outside.ts";
+
+const API = `/apis/${API_VERSION}`;
+const CILIUM_POLICIES = "/apis/cilium.io/v2/ciliumegressgatewaypolicies";
+
+export interface GatewayOptions {
+  readonly name?: string;
+  /** VirtualIPAddress mode with this address; absent: the primary address of eth0. */
+  readonly ip?: string;
+  /** Where the address is announced. Default `eth0`. */
+  readonly interfaceName?: string;
+  readonly standby?: "Bound" | "Unbound";
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+  readonly whenNoneEligible?: "Keep" | "Drop";
+  /** The node to hold it. */
+  readonly pin?: string;
+  /** Default `Never`, so that tests say themselves when a gateway moves. */
+  readonly failback?: "Auto" | "Never";
+}
+
+export interface PolicyOptions {
+  readonly name?: string;
+  readonly gateway?: string;
+  /** Label `app` of the pods. Default `selected` and `near`. */
+  readonly apps?: readonly string[];
+  readonly destinationCIDRs?: readonly string[];
+  readonly excludedCIDRs?: readonly string[];
+}
+
+export interface GatewayStatus {
+  readonly activeNodeName?: string;
+  readonly standbyNodeNames?: readonly string[];
+  readonly term?: number;
+  readonly phase?: string;
+  readonly readyNodes?: number;
+  readonly lastFailover?: {
+    readonly from?: string;
+    readonly to?: string;
+    readonly reason?: string;
+    readonly durationMilliseconds?: number;
+  };
+}
+
+/** The gateway's usual name. */
+export const GATEWAY = "gateway";
+
+export async function putGateway(lab: Lab, options: GatewayOptions = {}): Promise<void> {
+  const { name = GATEWAY, ip, standby = "Bound", nodeSelector = GATEWAY_LABELS } = options;
+  const { interfaceName = "eth0" } = options;
+  const sourceIP = ip === undefined
+    ? {
+      mode: "PrimaryIPFromEgressGatewayNodeInterface",
+      primaryIPFromEgressGatewayNodeInterface: { interfaceName },
+    }
+    : { mode: "VirtualIPAddress", virtualIPAddress: { ip, interfaces: [interfaceName], standby } };
+  await lab.plane.api.apply({
+    apiVersion: API_VERSION,
+    kind: "EgressGateway",
+    metadata: { name },
+    spec: {
+      nodeSelector,
+      sourceIP,
+      failback: { mode: options.failback ?? "Never" },
+      whenNoneEligible: options.whenNoneEligible ?? "Keep",
+    },
+  });
+  await pin(lab, options.pin, name);
+}
+
+/** Sets or removes the annotation, as `sallyport move` and `sallyport release` do. */
+export async function pin(lab: Lab, node: string | undefined, name = GATEWAY): Promise<void> {
+  const annotations = { "egress-gateway.network.deckhouse.io/pin": node ?? null };
+  await lab.plane.api.patch(`${API}/egressgateways/${name}`, { metadata: { annotations } });
+}
+
+export async function putPolicy(lab: Lab, options: PolicyOptions = {}): Promise<void> {
+  const { name = "policy", gateway = GATEWAY, apps = ["selected", "near"] } = options;
+  const { destinationCIDRs = [DESTINATIONS], excludedCIDRs } = options;
+  await lab.plane.api.apply({
+    apiVersion: API_VERSION,
+    kind: "EgressGatewayPolicy",
+    metadata: { name },
+    spec: {
+      egressGatewayName: gateway,
+      destinationCIDRs,
+      ...(excludedCIDRs === undefined ? {} : { excludedCIDRs }),
+      selectors: apps.map((app) => ({ podSelector: { matchLabels: { app } } })),
+    },
+  });
+}
+
+export async function removePolicy(lab: Lab, name = "policy"): Promise<void> {
+  await lab.plane.api.delete(`${API}/egressgatewaypolicies/${name}`);
+}
+
+export async function statusOf(lab: Lab, name = GATEWAY): Promise<GatewayStatus> {
+  const object = await lab.plane.api.get<KubeObject & { readonly status?: GatewayStatus }>(
+    `${API}/egressgateways/${name}`,
+  );
+  return object.status ?? {};
+}
+
+export function ciliumPolicy(lab: Lab, name = "policy"): Promise<KubeObject> {
+  return lab.plane.api.get(`${CILIUM_POLICIES}/${name}`);
+}
+
+export interface Settled {
+  readonly name?: string;
+  readonly on?: string;
+  /** Whether another node must stand by. Default true. */
+  readonly standby?: boolean;
+  readonly timeoutMilliseconds?: number;
+}
+
+/** Waits until a gateway serves, on a certain node where one is given, and returns its status. */
+export async function settled(lab: Lab, options: Settled = {}): Promise<GatewayStatus> {
+  const { name = GATEWAY, on, standby = true, timeoutMilliseconds = 20_000 } = options;
+  let status: GatewayStatus = {};
+  const isSettled = async () => {
+    status = await statusOf(lab, name);
+    return status.phase === "Active" && status.activeNodeName !== undefined &&
+      (on === undefined || status.activeNodeName === on) &&
+      (!standby || (status.standbyNodeNames ?? []).length > 0);
+  };
+  try {
+    await until(`gateway ${name}${on === undefined ? "" : ` on ${on}`}`, isSettled, {
+      timeoutMilliseconds,
+    });
+  } catch (error) {
+    throw new Error(`The gateway's status is ${JSON.stringify(status)}`, { cause: error });
+  }
+  return status;
+}
+
+/** Waits until the server sees a pod come from an address (or gets `no answer`), three times in a row. */
+export async function seenAs(
+  lab: Lab,
+  pod: Parameters<Lab["pod"]>[0],
+  options: {
+    readonly source: string;
+    readonly address?: string;
+    readonly port?: number;
+    readonly timeoutMilliseconds?: number;
+  },
+): Promise<void> {
+  const { source, timeoutMilliseconds = 20_000, ...target } = options;
+  let seen = "";
+  let times = 0;
+  const isSo = async () => {
+    seen = await lab.pod(pod).source(target);
+    times = seen === source ? times + 1 : 0;
+    return times === 3;
+  };
+  try {
+    await until(`pod ${pod} to be seen as ${source}`, isSo, { timeoutMilliseconds });
+  } catch (error) {
+    throw new Error(`Pod ${pod} is seen as ${seen}, not as ${source}`, { cause: error });
+  }
+}
+
+/** Removes all gateways and policies and uncordons the nodes, so that the next test starts from nothing. */
+export async function cleanUp(lab: Lab): Promise<void> {
+  const { api } = lab.plane;
+  for (const { name } of lab.nodes) await lab.cordon(name, false);
+  for (const kind of ["egressgatewaypolicies", "egressgateways"]) {
+    for (const { metadata } of await api.list(`${API}/${kind}`)) {
+      await api.delete(`${API}/${kind}/${metadata.name}`);
+    }
+  }
+  await until(
+    "Cilium's policies to be gone",
+    async () => (await api.list(CILIUM_POLICIES)).length === 0,
+    {
+      timeoutMilliseconds: 20_000,
+    },
+  );
+  await until("the agents to let their addresses go", async () => {
+    const addresses = await Promise.all(
+      lab.nodes.flatMap((node) => [node.addresses("lo"), node.addresses("eth0")]),
+    );
+    const own = (list: readonly string[], index: number) =>
+      list.filter((address) => index % 2 === 1 || !address.startsWith("127.")).length;
+    return addresses.every((list, index) => own(list, index) === index % 2);
+  }, { timeoutMilliseconds: 20_000 });
+}

@@ -1,0 +1,431 @@
+/** `sallyport`: what goes in and comes out, and its exit codes. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import { startDemoCluster } from "../../src/demo/demo_cluster.ts";
+import type { DemoCluster } from "../../src/demo/demo_cluster.ts";
+import { kindNamed } from "../../src/demo/memory_kinds.ts";
+import { startController } from "../../src/program/serve_controller.ts";
+import { createMetrics } from "../../src/controller/metrics.ts";
+import { sallyport } from "../support/cli.ts";
+
+// deno-lint-ignore no-explicit-any -- JSON that is looked at member by member
+type Any = any;
+
+const SINCE = "2026-11-23T09:00:00Z";
+
+function ready(status: "True" | "False" = "True", lastTransitionTime = SINCE) {
+  return { conditions: [{ type: "Ready", status, message: "as reported", lastTransitionTime }] };
+}
+
+function node(name: string, state: object = {}) {
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name, labels: { role: "egress", "kubernetes.io/hostname": name } },
+    status: ready(),
+    ...state,
+  };
+}
+
+function ciliumPod(name: string) {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: `cilium-${name}`, namespace: "kube-system", labels: { "k8s-app": "cilium" } },
+    spec: { nodeName: name },
+    status: ready(),
+  };
+}
+
+const PRIMARY = {
+  mode: "PrimaryIPFromEgressGatewayNodeInterface",
+  primaryIPFromEgressGatewayNodeInterface: { interfaceName: "eth1" },
+};
+
+function gateway(name: string, { status, sourceIP = PRIMARY }: Any = {}) {
+  return {
+    apiVersion: "network.deckhouse.io/v1alpha1",
+    kind: "EgressGateway",
+    metadata: { name },
+    spec: { nodeSelector: { role: "egress" }, sourceIP },
+    ...(status === undefined ? {} : { status }),
+  };
+}
+
+function policy(name: string, egressGatewayName: string) {
+  return {
+    apiVersion: "network.deckhouse.io/v1alpha1",
+    kind: "EgressGatewayPolicy",
+    metadata: { name },
+    spec: {
+      egressGatewayName,
+      destinationCIDRs: ["0.0.0.0/0"],
+      selectors: [{ podSelector: { matchLabels: { app: name } } }],
+    },
+  };
+}
+
+/** Node a is dead, and gateway web was last seen there. */
+const WORLD = [
+  node("a", { status: ready("False", "2026-11-23T09:59:30Z") }),
+  node("b"),
+  ciliumPod("a"),
+  ciliumPod("b"),
+  gateway("web", { status: { activeNodeName: "a", term: 4, phase: "Active" } }),
+  policy("shop", "web"),
+];
+
+function documents(objects: readonly object[]): string {
+  return objects.map((object) => stringify(object)).join("---\n");
+}
+
+/** A folder with files. */
+async function folder(files: Readonly<Record<string, string>>) {
+  const path = await Deno.makeTempDir({ prefix: "sallyport-cli-test-" });
+  for (const [name, content] of Object.entries(files)) {
+    await Deno.writeTextFile(join(path, name), content);
+  }
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+async function planned(objects: readonly object[] | string, args: readonly string[] = []) {
+  const text = typeof objects === "string" ? objects : documents(objects);
+  await using files = await folder({ "cluster.yaml": text });
+  const cwd = files.path;
+  const { code, stdout, stderr } = await sallyport(
+    ["plan", "--from", "cluster.yaml", "-o", "json", ...args],
+    { cwd },
+  );
+  return { code, stderr, plan: stdout === "" ? undefined : JSON.parse(stdout) as Any };
+}
+
+Deno.test("plan -o json has the shape that is documented", async () => {
+  const { code, plan, stderr } = await planned(WORLD);
+  assert.deepEqual([code, stderr], [0, ""]);
+  const [web] = plan.gateways;
+  const { name, activeNodeName, previousNodeName, readyNodes, term, phase, decision } = web;
+  assert.deepEqual(
+    { name, activeNodeName, previousNodeName, readyNodes, term, phase, decision },
+    {
+      name: "web",
+      activeNodeName: "b",
+      previousNodeName: "a",
+      readyNodes: 1,
+      term: 5,
+      phase: "Active",
+      decision: "FailOver",
+    },
+  );
+  assert.deepEqual(
+    Object.fromEntries(web.candidates.map(({ node, eligible, rank, reasons }: Any) => [
+      node,
+      { eligible, rank, reasons: reasons.map(({ type }: Any) => type) },
+    ])),
+    {
+      a: { eligible: false, rank: 0, reasons: ["NodeNotReady"] },
+      b: { eligible: true, rank: 0, reasons: [] },
+    },
+  );
+  const [shop] = plan.policies;
+  assert.deepEqual([shop.name, shop.gateway], ["shop", "web"]);
+  assert.deepEqual(shop.conditions.map(({ type }: Any) => type), [
+    "Accepted",
+    "Ready",
+    "Conflicted",
+  ]);
+  const created = plan.changes.find(({ action }: Any) => action === "create");
+  assert.deepEqual([created.kind, created.name], ["CiliumEgressGatewayPolicy", "shop"]);
+  assert.equal(
+    created.body.spec.egressGateway.nodeSelector.matchLabels["kubernetes.io/hostname"],
+    "b",
+  );
+  const status = plan.changes.find(({ kind }: Any) => kind === "EgressGateway");
+  assert.deepEqual([status.action, status.subresource], ["patch", "status"]);
+});
+
+Deno.test("objects are read however kubectl printed them", async () => {
+  const wanted = (await planned(WORLD)).plan;
+  const nodes = WORLD.filter(({ kind }) => kind === "Node");
+  const others = WORLD.filter(({ kind }) => kind !== "Node");
+  const bare = nodes.map(({ metadata, status }: Any) => ({ metadata, status }));
+  const shapes = {
+    "one List": stringify({ apiVersion: "v1", kind: "List", items: WORLD }),
+    "several Lists": documents([
+      { apiVersion: "v1", kind: "List", items: nodes },
+      { apiVersion: "v1", kind: "List", items: others },
+    ]),
+    "a NodeList whose items have no kind": documents([
+      { apiVersion: "v1", kind: "NodeList", items: bare },
+      ...others,
+    ]),
+    "items alone": stringify({ items: WORLD }),
+    "JSON": JSON.stringify({ kind: "List", items: WORLD }),
+    "empty documents and other kinds between": `---\n${
+      documents([
+        { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "x" } },
+        ...WORLD,
+      ])
+    }---\n`,
+  };
+  for (const [shape, text] of Object.entries(shapes)) {
+    const { code, plan, stderr } = await planned(text);
+    assert.deepEqual([code, stderr], [0, ""], shape);
+    assert.deepEqual(plan, wanted, shape);
+  }
+});
+
+Deno.test("several files make one cluster, standard input may be one, and the last version counts", async () => {
+  await using files = await folder({
+    "nodes.yaml": documents(WORLD.slice(0, 4)),
+    "gateway.yaml": documents(WORLD.slice(4)),
+  });
+  const { code, stdout, stderr } = await sallyport(
+    ["plan", "--from", "nodes.yaml", "gateway.yaml", "-", "-o", "json"],
+    { cwd: files.path, stdin: documents([node("a")]) },
+  );
+  assert.deepEqual([code, stderr], [0, ""]);
+  const { gateways: [web], changes } = JSON.parse(stdout);
+  assert.deepEqual([web.activeNodeName, web.readyNodes, web.decision], ["a", 2, "Keep"]);
+  const nodes = changes.filter(({ kind }: Any) => kind === "Node").map(({ name }: Any) => name);
+  assert.deepEqual(nodes, ["a", "b"]);
+});
+
+Deno.test("now is the newest server time in the files, or what --now says", async () => {
+  const time = ({ plan }: Any) =>
+    plan.changes.find(({ kind }: Any) => kind === "EgressGateway").body.status.lastFailover
+      .startTime;
+  assert.equal(time(await planned(WORLD)), "2026-11-23T09:59:30Z");
+  assert.equal(
+    time(await planned(WORLD, ["--now", "2026-11-23T12:00:00+01:00"])),
+    "2026-11-23T11:00:00Z",
+  );
+  const timeless = await planned([{ kind: "Node", metadata: { name: "a" } }]);
+  assert.match(timeless.stderr, /^Cannot tell the time .*: give --now /);
+  assert.equal(timeless.code, 2);
+});
+
+Deno.test("an object that cannot be read is named, and the others are planned", async () => {
+  const broken = [
+    gateway("wrong", { sourceIP: { mode: "Guess" } }),
+    { kind: "Node", metadata: { name: "c", labels: { role: true } } },
+  ];
+  const { code, plan, stderr } = await planned([...WORLD, ...broken]);
+  assert.equal(code, 1);
+  assert.match(stderr, /Cannot read EgressGateway 'wrong': spec\.sourceIP\.mode: /);
+  assert.match(stderr, /Cannot read Node 'c': metadata\.labels\.role: /);
+  assert.deepEqual(plan.gateways.map(({ name }: Any) => name), ["web"]);
+});
+
+Deno.test("a file that is no cluster is named with the line", async () => {
+  for (
+    const [content, message] of [
+      ["kind: Node\nmetadata:\n  name: a\n bad: [\n", /^Cannot read cluster\.yaml: .* at line 4/],
+      [
+        "kind: Node\nmetadata: {name: a}\n---\njust text\n",
+        /^Cannot use cluster\.yaml, line 4: it is no Kubernetes object/,
+      ],
+      ["a: 1\n", /^Cannot use cluster\.yaml, line 1: it is no Kubernetes object/],
+      ["kind: List\nitems:\n- text\n", /^Cannot use cluster\.yaml, line 1, item 1: it is no Kube/],
+    ] as const
+  ) {
+    const { code, stderr, plan } = await planned(content);
+    assert.match(stderr, message);
+    assert.deepEqual([code, plan], [2, undefined]);
+  }
+});
+
+Deno.test("explain says why in sentences, or in JSON", async () => {
+  await using files = await folder({ "cluster.yaml": documents(WORLD) });
+  const explain = (...args: string[]) =>
+    sallyport(["explain", "--from", "cluster.yaml", ...args], { cwd: files.path });
+  const { code, stdout } = await sallyport(["explain", "web", "--from", "cluster.yaml"], {
+    cwd: files.path,
+  });
+  assert.equal(code, 0);
+  assert.match(stdout, /^web: moves from a to b \(term 5\)\.$/m);
+  assert.match(stdout, /^ {4}a may not hold it: NodeNotReady: .*as reported\.$/m);
+  assert.match(stdout, /^ {4}b holds it, eligible since 2026-11-23T09:00:00Z\.$/m);
+  const [web] = JSON.parse((await explain("-o", "json")).stdout);
+  assert.equal(web.activeNodeName, "b");
+});
+
+Deno.test("explain of a gateway that is not there names those that are, and one that is broken says how", async () => {
+  const broken = gateway("wrong", { sourceIP: { mode: "Guess" } });
+  await using files = await folder({ "cluster.yaml": documents([...WORLD, broken]) });
+  const explain = (name: string) =>
+    sallyport(["explain", name, "--from", "cluster.yaml"], { cwd: files.path });
+  const unknown = await explain("wbe");
+  assert.equal(
+    unknown.stderr,
+    "Cannot explain EgressGateway 'wbe' as there is none of that name: there are web\n",
+  );
+  assert.deepEqual([unknown.code, unknown.stdout], [2, ""]);
+  const wrong = await explain("wrong");
+  assert.match(
+    wrong.stderr,
+    /^Cannot explain EgressGateway 'wrong' as it cannot be read: spec\.so/,
+  );
+  assert.equal(wrong.code, 1);
+});
+
+Deno.test("status prints what the objects say, as a table, YAML or JSON", async () => {
+  await using files = await folder({ "cluster.yaml": documents(WORLD) });
+  const status = async (...args: string[]) => {
+    const result = await sallyport(["status", "--from", "cluster.yaml", ...args], {
+      cwd: files.path,
+    });
+    assert.deepEqual([result.code, result.stderr], [0, ""]);
+    return result.stdout;
+  };
+  const wanted = {
+    gateways: [{ name: "web", activeNodeName: "a", term: 4, phase: "Active" }],
+    policies: [{ name: "shop", gateway: "web" }],
+  };
+  assert.deepEqual(JSON.parse(await status("-o", "json")), wanted);
+  assert.deepEqual(parse(await status("-o", "yaml")), wanted);
+  const lines = (await status()).split("\n");
+  assert.match(lines[0] ?? "", /^GATEWAY +READY +ACTIVE +STANDBY +PHASE +TERM /);
+  assert.match(lines[1] ?? "", /^web +Unknown +a +<none> +Active +4 +/);
+});
+
+Deno.test("flags and words that are wrong end with 2 and a hint", async () => {
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [["plann"], /unknown command 'plann'\n\(Did you mean plan\?\)/],
+    [["plan", "--frm", "x"], /unknown option '--frm'\n\(Did you mean --from\?\)/],
+    [["plan", "--from"], /'--from <files\.\.\.>' argument missing/],
+    [["plan", "-o", "xml"], /Allowed choices are json, yaml, table/],
+    [["plan", "--from", "nothing.yaml"], /^Cannot read nothing\.yaml: ENOENT/],
+    [["plan", "--from", "x", "--kubeconfig", "y"], /give --from or --kubeconfig, not both/],
+    [["plan", "--now", SINCE], /give --now only with --from/],
+    [["plan"], /name one with --kubeconfig FILE/],
+    [["plan", "--kubeconfig", "/nonexistent"], /^Cannot use kubeconfig \/nonexistent/],
+    [["move", "web"], /missing required argument 'node'/],
+    [["tick", "--for", "soon"], /Cannot read duration 'soon': write a number with ms, s or m/],
+    [["serve", "--port", "http"], /'http' is invalid\. Write a port from 0 to 65535/],
+    [["serve", "--every", "0s"], /Cannot use interval '0s': write more than nothing, or off/],
+    [[], /^Usage: sallyport /],
+  ];
+  await Promise.all(cases.map(async ([args, message]) => {
+    const { code, stdout, stderr } = await sallyport(args);
+    assert.match(stderr, message);
+    assert.deepEqual([code, stdout], [2, ""], args.join(" "));
+  }));
+  const { code, stdout } = await sallyport(["--help"]);
+  assert.deepEqual([code, stdout.startsWith("Usage: sallyport ")], [0, true]);
+});
+
+/** A cluster with a controller on it. */
+async function withController(body: (cluster: DemoCluster) => Promise<void>): Promise<void> {
+  await using cluster = await startDemoCluster({ onEvent: () => {} });
+  const stop = new AbortController();
+  const { ended } = await startController(cluster.client, {
+    hostname: "127.0.0.1",
+    port: 0,
+    metrics: createMetrics(),
+    signal: stop.signal,
+  });
+  try {
+    await eventually(
+      cluster,
+      ({ activeNodeName, phase }) => activeNodeName === "egress-1" && phase === "Active",
+    );
+    await body(cluster);
+  } finally {
+    stop.abort();
+    await ended;
+  }
+}
+
+function payments({ store }: DemoCluster): Any {
+  return store.get(kindNamed("EgressGateway"), { namespace: "", name: "payments" }).object;
+}
+
+async function eventually(
+  cluster: DemoCluster,
+  holds: (status: Any) => boolean,
+): Promise<void> {
+  const end = performance.now() + 20_000;
+  while (!holds(payments(cluster).status ?? {})) {
+    assert.ok(performance.now() < end, JSON.stringify(payments(cluster).status));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+Deno.test("move, release and drain do what they say on a running cluster", async () => {
+  await withController(async (cluster) => {
+    const on = (...args: string[]) => sallyport([...args, "--kubeconfig", cluster.kubeconfig]);
+    const moved = await on("move", "payments", "egress-3");
+    assert.match(moved.stdout, /^Pinned payments to egress-3; /);
+    assert.deepEqual([moved.code, moved.stderr], [0, ""]);
+    await eventually(
+      cluster,
+      ({ activeNodeName, phase }) => activeNodeName === "egress-3" && phase === "Active",
+    );
+    assert.equal((await on("release", "payments")).code, 0);
+    assert.equal(
+      payments(cluster).metadata.annotations["egress-gateway.network.deckhouse.io/pin"],
+      undefined,
+    );
+    const drained = await on("drain", "egress-4", "--timeout", "20s");
+    assert.deepEqual(drained, {
+      code: 0,
+      stdout: "Cordoned egress-4.\nNo gateway is active on egress-4.\n",
+      stderr: "",
+    });
+    for (
+      const [args, message] of [
+        [
+          ["move", "payment", "egress-1"],
+          /^Cannot find EgressGateway 'payment' .*: there are payments, reports\n/,
+        ],
+        [["move", "payments", "egress-9"], /^Cannot find Node 'egress-9' .*: there are egress-1, /],
+        [
+          ["move", "payments", "worker-1"],
+          /nodeSelector does not match that node: it matches egress-1, egress-2, egress-3, egress-4\n/,
+        ],
+      ] as const
+    ) {
+      const { code, stderr } = await on(...args);
+      assert.match(stderr, message);
+      assert.equal(code, 2);
+    }
+    const missing = await on("release", "payment");
+    assert.match(missing.stderr, /404 NotFound/);
+    assert.equal(missing.code, 1);
+  });
+});
+
+Deno.test("tick --dry-run writes nothing, tick does, drain gives up in time", async () => {
+  await using cluster = await startDemoCluster({ onEvent: () => {} });
+  const on = (...args: string[]) => sallyport([...args, "--kubeconfig", cluster.kubeconfig]);
+  const dry = await on("tick", "--dry-run", "-o", "json");
+  assert.equal(dry.code, 0, dry.stderr);
+  assert.ok(JSON.parse(dry.stdout).changes.length > 0);
+  assert.equal(payments(cluster).status, undefined);
+  assert.deepEqual(cluster.store.list(kindNamed("CiliumEgressGatewayPolicy")), []);
+  const real = await on("tick");
+  assert.equal(real.code, 0, real.stderr);
+  assert.equal(payments(cluster).status.phase, "Active");
+  assert.equal(cluster.store.list(kindNamed("CiliumEgressGatewayPolicy")).length, 3);
+  const drained = await on("drain", "egress-1", "--timeout", "300ms");
+  assert.match(drained.stdout, /^Still active on egress-1: payments\. /m);
+  assert.equal(drained.code, 1);
+});
+
+Deno.test("a cluster that does not answer is said, and ends with 1", async () => {
+  await using files = await folder({
+    "kubeconfig": stringify({
+      "current-context": "c",
+      clusters: [{ name: "c", cluster: { server: "http://127.0.0.1:1" } }],
+      users: [{ name: "c", user: {} }],
+      contexts: [{ name: "c", context: { cluster: "c", user: "c" } }],
+    }),
+  });
+  const { code, stderr } = await sallyport(["plan", "--kubeconfig", `${files.path}/kubeconfig`]);
+  assert.match(
+    stderr,
+    /^Cannot GET .* at http:\/\/127\.0\.0\.1:1 .*check that the API server runs/,
+  );
+  assert.equal(code, 1);
+});

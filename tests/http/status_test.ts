@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { statusView } from "../../src/http/status_view.ts";
+import { app, gateway, gatewayPlan, plan, policyPlan, snapshot } from "../support/http.ts";
+
+Deno.test("a status view joins the plan with what it was decided from, sorted by name", () => {
+  const lastFailover = {
+    from: "node-c",
+    to: "node-a",
+    reason: "NodeNotReady",
+    startTime: "2026-11-23T11:00:00Z",
+    durationMilliseconds: 1000,
+  };
+  const primary = {
+    mode: "PrimaryIPFromEgressGatewayNodeInterface",
+    interfaceName: "eth0",
+  } as const;
+  const view = statusView(
+    plan({
+      gateways: [gatewayPlan("web"), gatewayPlan("mail", { activeNodeName: null, phase: "Idle" })],
+      policies: [policyPlan("shop", "web"), policyPlan("blog", "web"), policyPlan("smtp", "mail")],
+      warnings: ["Names clash"],
+    }),
+    snapshot({
+      gateways: [
+        gateway("web", { status: { lastFailover } }),
+        gateway("mail", { spec: { ...gateway("mail").spec, sourceIP: primary } }),
+      ],
+      policies: [{
+        name: "shop",
+        uid: "u",
+        resourceVersion: "1",
+        generation: 1,
+        createdAt: 0,
+        deleting: false,
+        spec: { egressGatewayName: "web", destinationCIDRs: [], excludedCIDRs: [], selectors: [] },
+        status: { egressIP: "172.18.18.242" },
+      }],
+      invalid: [{ kind: "Lease", name: "node-x", message: "spec.holder is a number" }],
+    }),
+  );
+  assert.equal(view.now, "2026-11-23T12:00:00.000Z");
+  assert.deepEqual(
+    view.gateways.map(({ name, source, policyNames }) => ({ name, source, policyNames })),
+    [
+      { name: "mail", source: "primary address of eth0", policyNames: ["smtp"] },
+      { name: "web", source: "172.18.18.242", policyNames: ["blog", "shop"] },
+    ],
+  );
+  assert.equal("lastFailover" in (view.gateways[0] ?? {}), false);
+  assert.deepEqual(view.gateways[1]?.lastFailover, lastFailover);
+  assert.deepEqual(
+    view.policies.map(({ name, egressIP }) => [name, egressIP]),
+    [["blog", undefined], ["shop", "172.18.18.242"], ["smtp", undefined]],
+  );
+  assert.deepEqual(view.warnings, [
+    "Names clash",
+    "Lease node-x is left out: spec.holder is a number",
+  ]);
+});
+
+Deno.test("a status view changes neither argument and survives empty ones", () => {
+  const planned = plan({ gateways: [gatewayPlan("b"), gatewayPlan("a")] });
+  const observed = snapshot();
+  const before = structuredClone({ planned, observed });
+  statusView(planned, observed);
+  assert.deepEqual({ planned, observed }, before);
+  const empty = statusView(plan({ gateways: [], policies: [] }), snapshot({ gateways: [] }));
+  assert.deepEqual([empty.gateways, empty.policies, empty.warnings], [[], [], []]);
+});
+
+Deno.test("GET /status.json is the view", async () => {
+  const response = await app().request("/status.json");
+  assert.equal(response.status, 200);
+  assert.deepEqual(
+    await response.json(),
+    JSON.parse(JSON.stringify(statusView(plan(), snapshot()))),
+  );
+});
+
+for (const path of ["/", "/status.json"]) {
+  Deno.test(`GET ${path} answers 503 with the reason while there is no status`, async () => {
+    const status = () => Promise.reject(new Error("no tick yet"));
+    const response = await app({ status }).request(path);
+    assert.equal(response.status, 503);
+    assert.deepEqual(await response.json(), { error: "Cannot tell the status: no tick yet" });
+  });
+}
+
+Deno.test("the status page tells who holds a gateway, who stands by and why others do not", async () => {
+  const response = await app().request("/");
+  assert.match(response.headers.get("Content-Type") ?? "", /^text\/html/);
+  const page = await response.text();
+  for (
+    const text of [
+      "web",
+      "172.18.18.242, term 3, 2 ready",
+      `<p class="active">node-a</p>`,
+      "Keep: node-a is eligible",
+      "Standbys: node-b. Policies: shop.",
+      "<strong>NodeNotReady</strong> Kubelet stopped posting node status",
+    ]
+  ) assert.ok(page.includes(text), text);
+});
+
+Deno.test("the status page shows an empty gateway, the last failover and warnings", async () => {
+  const lastFailover = {
+    to: "node-a",
+    reason: "NodeNotReady",
+    startTime: "2026-11-23T11:00:00Z",
+  };
+  const view = statusView(
+    plan({
+      gateways: [gatewayPlan("web", { activeNodeName: null, standbyNodeNames: [], phase: "Idle" })],
+      warnings: ["Names clash"],
+      heartbeatsIgnored: true,
+    }),
+    snapshot({ gateways: [gateway("web", { status: { lastFailover } })] }),
+  );
+  const page = await (await app({ status: () => Promise.resolve(view) }).request("/")).text();
+  for (
+    const text of [
+      `<span class="bad">nobody</span>`,
+      "Standbys: none",
+      "First taken by node-a, ",
+      "2026-11-23 11:00:00 UTC",
+      "under way (NodeNotReady)",
+      "Names clash",
+      "Heartbeats are ignored",
+    ]
+  ) assert.ok(page.includes(text), text);
+});
+
+Deno.test("nothing from the cluster becomes markup on the status page", async () => {
+  const evil = `<script>alert("x")</script>&'`;
+  const reasons = [{ type: "NodeNotReady", message: evil }] as const;
+  const view = statusView(
+    plan({
+      gateways: [
+        gatewayPlan(evil, {
+          activeNodeName: evil,
+          standbyNodeNames: [evil],
+          message: evil,
+          candidates: [
+            { node: evil, eligible: false, rank: 0, reasons },
+            { node: evil, eligible: true, eligibleSince: evil, rank: 0, reasons: [] },
+          ],
+        }),
+      ],
+      policies: [{
+        name: evil,
+        gateway: evil,
+        conditions: [{
+          type: evil,
+          status: "True",
+          reason: evil,
+          message: evil,
+          lastTransitionTime: evil,
+          observedGeneration: 1,
+        }],
+      }],
+      warnings: [evil],
+    }),
+    snapshot({
+      gateways: [
+        gateway(evil, {
+          status: { lastFailover: { from: evil, to: evil, reason: evil, startTime: evil } },
+        }),
+      ],
+    }),
+  );
+  const page = await (await app({ status: () => Promise.resolve(view) }).request("/")).text();
+  assert.equal(page.includes(`<script>alert`), false);
+  assert.equal(page.match(/<script>/g)?.length, 1);
+  assert.ok(page.split("&lt;script&gt;alert(&quot;x&quot;)").length > 12);
+});
+
+Deno.test("the status page's policy allows its own script and style by hash, and nothing else", async () => {
+  const response = await app().request("/");
+  const policy = response.headers.get("Content-Security-Policy") ?? "";
+  const page = await response.text();
+  assert.match(policy, /default-src 'none'/);
+  for (const tag of ["script", "style"]) {
+    const body = new RegExp(`<${tag}>(.*?)</${tag}>`, "s").exec(page)?.[1] ?? "";
+    const hash = createHash("sha256").update(body).digest("base64");
+    assert.ok(policy.includes(`${tag}-src 'sha256-${hash}'`), `${tag}: ${policy}`);
+  }
+  assert.doesNotMatch(page, /(src|href)=/);
+});
