@@ -1,5 +1,5 @@
 /**
- * What one tick costs: the bundled `functions/tick`, from the process's start to its exit, on a real API server with
+ * What one tick costs: the bundled `functions/tick.ts`, from the process's start to its exit, on a real API server with
  * 3, 100 and 1,000 nodes. Prints tables and keeps them in docs/benchmarks.md.
  *
  * `npm run bench [-- tick] [--runs=N] [--sizes=3,100] [--print]`; `--print` leaves the page alone.
@@ -61,7 +61,7 @@ try {
   const tables = await measure(cluster, pod);
   await client.close();
   const text = [
-    `\`npm run bench\` on ${machine()}: the bundled \`functions/tick\`, from its process's start to its exit, against a real`,
+    `\`npm run bench\` on ${machine()}: the bundled \`functions/tick.ts\`, from its process's start to its exit, against a real`,
     "kube-apiserver and etcd on the same machine. Nodes of about 10 kB and Cilium pods of about 8 kB, two gateways and three",
     `policies (\`k8s/examples/demo\`), up to 10 candidates. Authenticated by ${pod.how}. Median of ${RUNS} runs (least to most).`,
     "",
