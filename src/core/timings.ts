@@ -1,0 +1,91 @@
+/**
+ * Every constant of the takeover protocol, of the controller and of the agent, in one table.
+ *
+ * What must hold between them (`tests/core/timings_test.ts` asserts each line):
+ *
+ * | what holds | or else |
+ * |---|---|
+ * | renewal < renewalTimeout < missedRenewal | an answer that is slow, but in time, would count as a missed one |
+ * | 2 renewalTimeout < pause | one renewal that fails would begin `renewingSince` anew |
+ * | pause < timeout | a witness could have been as silent as the one that it speaks against |
+ * | 2 renewalTimeout < speech | one renewal that fails would mute its node before the next is answered |
+ * | fence >= speech + clockGrain | a fence would be complete while an older permission lives |
+ * | missedRenewal < hear < yield | a holder would be reminded of its term, or fenced, before its next renewal says what it knows |
+ * | look, renewal < gateRefresh | the gate would be written anew with each look |
+ * | disconnectedProbe < speech | cut off, a permission would lapse between two looks |
+ * | probe < heardHolder | a standby's last look, at the holder before, would pass for a foreign host |
+ * | announce < announceLifetime <= speech | an announcement would leave after the permission that it rests on |
+ * | yield + fence < settle; bindTimeout < settle | a one-shot tick would give up before a node that does not answer is fenced |
+ * | bindTimeout < bindRetry; speech < leave | a node would be elected again before it is given up; a leaver would go unheard |
+ * | worry >= abandoned | a resident controller would stop hurrying for a heartbeat that still counts |
+ */
+export const TIMINGS = {
+  // ------------------------------------------------------------ heartbeats
+
+  /** From one renewal of an agent's Lease to the next. */
+  renewalMilliseconds: 1_000,
+  /** A renewal without an answer has failed. */
+  renewalTimeoutMilliseconds: 1_100,
+  /** More than this between two renewals: one was missed. */
+  missedRenewalMilliseconds: 1_200,
+  /** More than this between two renewals that were answered is a pause; one that fails or is late is none. */
+  pauseMilliseconds: 2_500,
+  /** A heartbeat of this age is stale, where `failureDetection.timeoutSeconds` says nothing else. */
+  timeoutMilliseconds: 4_000,
+  /** The worst error of a difference of two times of the API server, which are whole seconds. */
+  clockGrainMilliseconds: 1_000,
+  /** A Lease without an agent's pod on its node is believed for this long; then the agent was taken away. */
+  abandonedMilliseconds: 60_000,
+
+  // ------------------------------------------------------------ speech
+
+  /** A permission of the kernel ends this long after the renewal that it rests on was sent. */
+  speechMilliseconds: 3_000,
+  /** Telling the kernel takes some milliseconds; by so much more than this, it lets an agent speak for too long. */
+  promptMilliseconds: 100,
+  /** The gate is written anew this often, in case somebody else took it away. */
+  gateRefreshMilliseconds: 10_000,
+  /** An announcement that has not left by then is stopped. */
+  announceLifetimeMilliseconds: 3_000,
+  /** From one of the first announcements to the next. */
+  announceMilliseconds: 1_000,
+  /** From one announcement to the next, for good. */
+  announceRefreshMilliseconds: 30_000,
+
+  // ------------------------------------------------------------ looks
+
+  /** Addresses are looked at whenever they change; where that cannot be told each second, … */
+  lookMilliseconds: 1_000,
+  /** … and now and then anyway. */
+  watchedLookMilliseconds: 10_000,
+  /** From one look on a bound VIP's wire for other owners to the next. */
+  probeMilliseconds: 10_000,
+  /** The same while the API server does not answer. */
+  disconnectedProbeMilliseconds: 1_000,
+  /** What agents heard of a holder before is forgotten by then. */
+  heardHolderMilliseconds: 20_000,
+
+  // ------------------------------------------------------------ moves
+
+  /** How long a holder's watch gets to tell it of its term before its heartbeat does. */
+  hearMilliseconds: 2_000,
+  /** How long an agent that hears the API server gets to fall silent by itself before it is fenced. */
+  yieldMilliseconds: 3_000,
+  /** A fence is complete when all speech from before it has expired. */
+  fenceMilliseconds: 4_000,
+  /** A holder that does not report its VIP within this time after its election gets `BindFailed`. */
+  bindTimeoutMilliseconds: 5_000,
+  /** How long `BindFailed` keeps a node out, unless it reports the VIP as bound before. */
+  bindRetryMilliseconds: 60_000,
+  /** How long an agent that was told to stop waits for its gateways to be moved. */
+  leaveMilliseconds: 5_000,
+
+  // ------------------------------------------------------------ ticks
+
+  /** One shot does not wait longer than this for a move to end. */
+  settleMilliseconds: 15_000,
+  /** The next tick of a move that is under way comes this soon. */
+  unsettledMilliseconds: 100,
+  /** A holder that has been silent for longer is one whose heartbeat does not count. */
+  worryMilliseconds: 60_000,
+} as const;
