@@ -1,5 +1,6 @@
 /** The Dockerfile, held against what runs in its images; tests/kubelet makes images of it. */
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { collectedBy, packagesOf, planImage, stageNamed } from "../kubelet/dockerfile.ts";
 import { parseDockerfile } from "../kubelet/dockerfile.ts";
@@ -19,9 +20,9 @@ function permitted(entrypoint: readonly string[], flag: string): readonly string
 
 Deno.test("the agent's image has, and its sandbox allows, the programs that the agent starts", async () => {
   const started = new Set<string>();
-  for await (const { name, isFile } of Deno.readDir(`${ROOT}src/agent`)) {
-    if (!isFile) continue;
-    const text = await Deno.readTextFile(`${ROOT}src/agent/${name}`);
+  const files = await readdir(`${ROOT}src/agent`, { recursive: true });
+  for (const file of files.filter((name) => name.endsWith(".ts"))) {
+    const text = await Deno.readTextFile(`${ROOT}src/agent/${file}`);
     const calls = /(?:run|follow)\(\s*\[\s*"(\w+)"|Argv = \[\s*"(\w+)"|= \[\s*"(\w+)".*as const;/g;
     for (const [, ...names] of text.matchAll(calls)) {
       for (const program of names) if (program !== undefined) started.add(program);
@@ -78,7 +79,9 @@ Deno.test("everything that the images are made of is pinned", async () => {
   const bases = stages.map(({ from }) => from).filter((from) =>
     from !== "scratch" && stages.every(({ name }) => name !== from)
   );
-  for (const base of bases) assert.match(base, /^node:\d+\.\d+\.\d+-bookworm-slim$/);
+  for (const base of bases) {
+    assert.match(base, /^node:\d+\.\d+\.\d+-bookworm-slim@sha256:[0-9a-f]{64}$/);
+  }
   assert.deepEqual(Object.keys(packagesOf(stageNamed(stages, "tools"))), [
     "fping",
     "grep",
