@@ -1,8 +1,9 @@
 /** The first third of a tick: reads the cluster into a snapshot. */
 import { AGENT_APP, NAMESPACE } from "../core/names.ts";
-import type { InvalidObject, Snapshot } from "../core/types.ts";
+import type { Gateway, InvalidObject, Node, Pod, Snapshot } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { readable } from "./decoders/decode.ts";
+import { PartialListError } from "../kube/errors.ts";
+import { type Decoded, readable } from "./decoders/decode.ts";
 import {
   decodeCiliumPolicy,
   decodeGateway,
@@ -12,8 +13,10 @@ import {
   decodePolicy,
 } from "./decoders/kinds.ts";
 import type { LeaseWitness } from "./lease_witness.ts";
-import { list } from "../kube/list.ts";
+import { countItems, list } from "../kube/list.ts";
 import { PATHS, podsIn } from "./resources.ts";
+import { covers, nodeScope } from "./scope.ts";
+import type { NodeScope } from "./scope.ts";
 import type { ServerClock } from "./server_clock.ts";
 
 export interface ObserveOptions {
@@ -22,13 +25,32 @@ export interface ObserveOptions {
   /** What a resident process knows beyond one listing. */
   readonly witness?: LeaseWitness;
   readonly clock?: ServerClock;
+  readonly known?: Known;
+  /** In a cluster of at most so many nodes all are listed at once. Default 100. */
+  readonly everyNodeUpTo?: number;
   readonly signal?: AbortSignal;
 }
 
 export const CILIUM_PODS = { namespace: "kube-system", labelSelector: "k8s-app=cilium" } as const;
 
+/** What a resident process remembers of the last observation, so that it need not ask before the next. */
+export interface Known {
+  gateways?: readonly Gateway[];
+  nodeCount?: number;
+}
+
+/** Everything of so few nodes is one page, and needs no look at the gateways first. */
+const EVERY_NODE_UP_TO = 100;
+
+/** Asking for the pods of one node costs about as much as so many pods of a listing. */
+const PODS_PER_REQUEST = 4;
+
+/** Gateways that begin to select other nodes while they are observed are observed again so often. */
+const MAX_ROUNDS = 3;
+
 /**
- * Lists everything that a tick decides from.
+ * Lists everything that a tick decides from: nodes that are candidates of a gateway or were, Cilium's pods of these, and
+ * all that is ours.
  *
  * Causes come after their effects: gateways and policies are listed when all else has been. What was made from a
  * gateway's status (policies of Cilium, fences) is then never newer than the status that it is compared with, and a
@@ -38,13 +60,27 @@ export const CILIUM_PODS = { namespace: "kube-system", labelSelector: "k8s-app=c
  * @throws what `list` throws; a partial observation is an error, nothing may be decided from it
  */
 export async function observe(client: KubeClient, options: ObserveOptions = {}): Promise<Snapshot> {
-  const { cilium = CILIUM_PODS, witness, clock, signal } = options;
+  const { known = {} } = options;
+  for (let round = 1; round <= MAX_ROUNDS; round++) {
+    const { snapshot, scope } = await observeOnce(client, { ...options, known });
+    known.gateways = snapshot.gateways;
+    if (covers(scope, nodeScope(snapshot.gateways))) {
+      if (scope.every) known.nodeCount = snapshot.nodes.length;
+      return snapshot;
+    }
+  }
+  throw new PartialListError({ path: PATHS.Node }, "gateways went on to select other nodes");
+}
+
+async function observeOnce(
+  client: KubeClient,
+  options: ObserveOptions & { readonly known: Known },
+): Promise<{ readonly snapshot: Snapshot; readonly scope: NodeScope }> {
+  const { witness, clock, signal } = options;
   const sent = performance.now();
-  const cilia = { labelSelector: cilium.labelSelector, signal };
   const agents = { labelSelector: `app.kubernetes.io/name=${AGENT_APP}`, signal };
-  const [nodes, ciliumPods, agentPods, leases, ciliumPolicies] = await Promise.all([
-    list(client, PATHS.Node, { decode: decodeNode, signal }),
-    list(client, podsIn(cilium.namespace), { decode: decodePod, ...cilia }),
+  const [{ scope, nodes, ciliumPods }, agentPods, leases, ciliumPolicies] = await Promise.all([
+    listCandidates(client, options),
     list(client, podsIn(NAMESPACE), { decode: decodePod, ...agents }),
     list(client, PATHS.Lease, { decode: decodeLease, signal }),
     list(client, PATHS.CiliumEgressGatewayPolicy, { decode: decodeCiliumPolicy, signal }),
@@ -58,11 +94,11 @@ export async function observe(client: KubeClient, options: ObserveOptions = {}):
 
   const invalid: InvalidObject[] = [];
   const readLeases = readable(leases.items, invalid);
-  return {
+  const snapshot = {
     now: leases.serverTime,
     ...(clock === undefined ? {} : { clock: Math.max(leases.serverTime, clock.at(received)) }),
-    nodes: readable(nodes.items, invalid),
-    ciliumPods: readable(ciliumPods.items, invalid),
+    nodes: readable(nodes, invalid),
+    ciliumPods: readable(ciliumPods, invalid),
     agentPods: readable(agentPods.items, invalid),
     leases: witness?.judge(readLeases, { sent, received }) ?? readLeases,
     gateways: readable(gateways.items, invalid),
@@ -70,4 +106,77 @@ export async function observe(client: KubeClient, options: ObserveOptions = {}):
     ciliumPolicies: readable(ciliumPolicies.items, invalid),
     invalid,
   };
+  return { snapshot, scope };
+}
+
+interface Listed {
+  readonly scope: NodeScope;
+  readonly nodes: readonly Decoded<Node>[];
+  readonly ciliumPods: readonly Decoded<Pod>[];
+}
+
+/** The nodes that the gateways are about, and Cilium's pods of them. */
+async function listCandidates(
+  client: KubeClient,
+  options: ObserveOptions & { readonly known: Known },
+): Promise<Listed> {
+  const { known, cilium = CILIUM_PODS, everyNodeUpTo = EVERY_NODE_UP_TO, signal } = options;
+  known.nodeCount ??= await countItems(client, PATHS.Node, { signal });
+  const few = known.nodeCount <= everyNodeUpTo;
+  const gateways = few ? [] : known.gateways ?? await readGateways(client, signal);
+  const scope: NodeScope = few ? { every: true } : nodeScope(gateways);
+  const decodePods = { decode: decodePod, labelSelector: cilium.labelSelector, signal };
+  const everyPod = () => list(client, podsIn(cilium.namespace), decodePods);
+  if (scope.every) {
+    const [nodes, pods] = await Promise.all([
+      list(client, PATHS.Node, { decode: decodeNode, signal }),
+      everyPod(),
+    ]);
+    return { scope, nodes: nodes.items, ciliumPods: pods.items };
+  }
+  const selected = await Promise.all(
+    scope.labelSelectors.map((labelSelector) =>
+      list(client, PATHS.Node, { decode: decodeNode, labelSelector, signal })
+    ),
+  );
+  const byName = new Map(
+    selected.flatMap(({ items }) => items).map((node) => [nameOf(node), node]),
+  );
+  // A holder may have lost the labels by which it was selected.
+  const holders = gateways.flatMap(({ status }) => status.activeNodeName ?? []);
+  const missing = [...new Set(holders)].filter((name) => !byName.has(name));
+  const found = await Promise.all(
+    missing.map((name) =>
+      list(client, PATHS.Node, {
+        decode: decodeNode,
+        fieldSelector: `metadata.name=${name}`,
+        signal,
+      })
+    ),
+  );
+  const nodes = [...byName.values(), ...found.flatMap(({ items }) => items)];
+  if (nodes.length * PODS_PER_REQUEST > known.nodeCount) {
+    return { scope, nodes, ciliumPods: (await everyPod()).items };
+  }
+  const pods = await Promise.all(
+    nodes.map((node) =>
+      list(client, podsIn(cilium.namespace), {
+        ...decodePods,
+        fieldSelector: `spec.nodeName=${nameOf(node)}`,
+      })
+    ),
+  );
+  return { scope, nodes, ciliumPods: pods.flatMap(({ items }) => items) };
+}
+
+async function readGateways(
+  client: KubeClient,
+  signal: AbortSignal | undefined,
+): Promise<readonly Gateway[]> {
+  const { items } = await list(client, PATHS.EgressGateway, { decode: decodeGateway, signal });
+  return readable(items, []);
+}
+
+function nameOf(node: Decoded<Node>): string {
+  return "object" in node ? node.object.name : node.invalid.name;
 }

@@ -13,7 +13,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { sleep } from "../kube/deadline.ts";
 import { decodeLease } from "../cluster/decoders/kinds.ts";
 import { LeaseWitness } from "../cluster/lease_witness.ts";
-import type { ObserveOptions } from "../cluster/observe.ts";
+import type { Known, ObserveOptions } from "../cluster/observe.ts";
 import { Reflector } from "../kube/reflector.ts";
 import { PATHS } from "../cluster/resources.ts";
 import { ServerClock } from "../cluster/server_clock.ts";
@@ -48,6 +48,7 @@ export class Controller {
   readonly #pace: Pace;
   readonly #witness = new LeaseWitness();
   readonly #clock = new ServerClock();
+  readonly #known: Known = {};
   readonly #news = new Map<string, string>();
   #last: TickResult | undefined;
   #hint: () => void = () => {};
@@ -95,6 +96,7 @@ export class Controller {
         dryRun,
         witness: this.#witness,
         clock: this.#clock,
+        known: this.#known,
         signal,
         ...(cilium === undefined ? {} : { cilium }),
       });

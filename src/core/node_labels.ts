@@ -38,10 +38,11 @@ function wantedLabels(
   const { gateways, now } = facts.snapshot;
   const reports = lease !== undefined && (lease.report?.addresses.length ?? 0) > 0 &&
     !isAbandoned(lease, { hasAgentPod: agentPods.length > 0, now });
-  const member = reports ||
+  const held = gateways.filter(({ name }) => holders.get(name) === node.name);
+  // A holder that is no candidate any more, too: by this label a tick finds every node that may carry another of ours.
+  const member = reports || held.length > 0 ||
     gateways.some(({ spec }) => matchesLabels(node.labels, spec.nodeSelector));
-  const active = gateways.filter(({ name }) => holders.get(name) === node.name)
-    .map(({ name }) => `${ACTIVE_FOR_LABEL}${name}`)
+  const active = held.map(({ name }) => `${ACTIVE_FOR_LABEL}${name}`)
     .filter((key) => key.length - PREFIX.length <= LABEL_NAME_LIMIT);
   return Object.fromEntries([...(member ? [MEMBER_LABEL] : []), ...active].map((key) => [key, ""]));
 }

@@ -79,6 +79,31 @@ export async function list(
   }
 }
 
+const CountSchema = v.object({
+  metadata: v.object({
+    continue: v.optional(v.string()),
+    remainingItemCount: v.optional(v.number()),
+  }),
+  items: v.array(v.unknown()),
+});
+
+/**
+ * About how many items a collection has, by one item of it; Infinity where the API server does not tell.
+ *
+ * @throws what `KubeClient.request` throws, PartialListError for an answer that is no list
+ */
+export async function countItems(
+  client: KubeClient,
+  path: string,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<number> {
+  const { body } = await client.request({ method: "GET", path, query: { limit: 1 }, signal });
+  const page = v.safeParse(CountSchema, body);
+  if (!page.success) throw new PartialListError({ path }, "the answer is no list");
+  const { metadata, items } = page.output;
+  return items.length + (metadata.remainingItemCount ?? (metadata.continue ? Infinity : 0));
+}
+
 async function listOnce<T>(
   client: KubeClient,
   path: string,

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
-import { observe } from "../../src/cluster/observe.ts";
+import { type Known, observe } from "../../src/cluster/observe.ts";
+import { PartialListError } from "../../src/kube/errors.ts";
+import { matchesSelector } from "../support/label_selector.ts";
 
 /** A client of an empty cluster that notes when each listing begins and ends. */
 function recordingClient(): { readonly client: KubeClient; readonly events: string[] } {
@@ -32,6 +34,115 @@ Deno.test("gateways and policies are listed only when everything that is made fr
   const effects = events.flatMap((event, index) =>
     event.startsWith("end") && !event.includes("v1alpha1/egress") ? [index] : []
   );
-  assert.equal(effects.length, 5, "nodes, two kinds of pods, Leases, Cilium's policies");
+  assert.equal(effects.length, 6, "nodes, twice; two kinds of pods, Leases, Cilium's policies");
   assert.ok(Math.max(...effects) < Math.min(...causes));
+});
+
+const NODES = 1_000;
+const API_VERSION = "network.deckhouse.io/v1alpha1";
+
+interface Stored {
+  readonly metadata: { readonly name: string; readonly labels?: Record<string, string> };
+  readonly spec?: Record<string, unknown>;
+}
+
+/** A gateway that is served by `holder`, with the nodes of a role as its candidates. */
+function served(role: string, holder: string): Stored {
+  return {
+    metadata: { name: "gw", ...{ uid: "u", generation: 1, resourceVersion: "1" } },
+    spec: {
+      nodeSelector: { role },
+      sourceIP: {
+        mode: "PrimaryIPFromEgressGatewayNodeInterface",
+        primaryIPFromEgressGatewayNodeInterface: { interfaceName: "eth1" },
+      },
+    },
+    ...{ status: { phase: "Active", activeNodeName: holder, term: 1 } },
+  };
+}
+
+/** A client of a cluster of a thousand nodes, each tenth of which has role `egress`, and of one gateway. */
+function largeCluster(gatewayAt: (listing: number) => Stored) {
+  const paths: string[] = [];
+  let listings = 0;
+  const nodes = Array.from({ length: NODES }, (_, index): Stored => ({
+    metadata: { name: `n${index}`, labels: { role: index % 100 === 0 ? "egress" : "worker" } },
+    ...{ status: { conditions: [{ type: "Ready", status: "True" }] } },
+  }));
+  const pods = nodes.map(({ metadata: { name } }): Stored => ({
+    metadata: { name: `cilium-${name}`, labels: { "k8s-app": "cilium" } },
+    spec: { nodeName: name },
+  }));
+  const collection = (path: string): readonly Stored[] => {
+    if (path === "/api/v1/nodes") return nodes;
+    if (path.endsWith("kube-system/pods")) return pods;
+    return path.endsWith(`${API_VERSION}/egressgateways`) ? [gatewayAt(++listings)] : [];
+  };
+  const request = ({ path, query = {} }: KubeRequest) => {
+    paths.push(`${path} ${query.labelSelector ?? ""} ${query.fieldSelector ?? ""}`.trim());
+    const { labelSelector, fieldSelector } = query;
+    const [field, value] = String(fieldSelector ?? "").split("=");
+    const items = collection(path).filter(({ metadata, spec }) =>
+      (labelSelector === undefined ||
+        matchesSelector(metadata.labels ?? {}, String(labelSelector))) &&
+      (field !== "metadata.name" || metadata.name === value) &&
+      (field !== "spec.nodeName" || spec?.["nodeName"] === value)
+    );
+    const counting = query.limit === 1;
+    return Promise.resolve({
+      status: 200,
+      headers: {},
+      body: {
+        metadata: {
+          resourceVersion: "1",
+          ...(counting ? { remainingItemCount: items.length - 1, continue: "more" } : {}),
+        },
+        items: counting ? items.slice(0, 1) : items,
+      },
+      serverTime: Date.parse("2026-11-23T10:00:00Z"),
+      bytes: 0,
+    });
+  };
+  const unused = () => Promise.reject(new Error("not used here"));
+  const cluster = { name: "stub", server: "http://stub", credentials: unused };
+  const client: KubeClient = { cluster, request, stream: unused, close: () => Promise.resolve() };
+  return { client, paths };
+}
+
+Deno.test("in a large cluster only candidates are read, and Cilium's pods on these", async () => {
+  const { client, paths } = largeCluster(() => served("egress", "n100"));
+  const snapshot = await observe(client);
+  assert.equal(snapshot.nodes.length, 10);
+  assert.deepEqual(
+    snapshot.ciliumPods.map(({ nodeName }) => nodeName).sort(),
+    snapshot.nodes.map(({ name }) => name).sort(),
+  );
+  assert.equal(paths.filter((path) => path.startsWith("/api/v1/nodes")).length, 3);
+  assert.equal(paths.filter((path) => path.includes("spec.nodeName=")).length, 10);
+});
+
+Deno.test("a holder that lost the labels by which it was selected is read too", async () => {
+  const { client } = largeCluster(() => served("egress", "n7"));
+  const { nodes } = await observe(client);
+  assert.ok(nodes.some(({ name }) => name === "n7"));
+});
+
+Deno.test("a resident process asks neither for the number of nodes nor for gateways first", async () => {
+  const { client, paths } = largeCluster(() => served("egress", "n100"));
+  const known: Known = {};
+  await observe(client, { known });
+  const before = paths.length;
+  await observe(client, { known });
+  assert.equal(paths.length - before, before - 2);
+});
+
+Deno.test("a gateway that begins to select other nodes while they are read is observed again", async () => {
+  const { client } = largeCluster((listing) => served(listing < 2 ? "egress" : "worker", "n1"));
+  const { nodes } = await observe(client);
+  assert.equal(nodes.length, 990);
+});
+
+Deno.test("gateways that never cease to select other nodes are an error, and nothing is decided", async () => {
+  const { client } = largeCluster((listing) => served(`role-${listing}`, "n1"));
+  await assert.rejects(observe(client), PartialListError);
 });

@@ -1,0 +1,70 @@
+/**
+ * Which nodes a tick has to look at: those that gateways' selectors match, and those that carry our label. A tick then
+ * costs what its gateways cost, not what the cluster costs.
+ */
+import { MEMBER_LABEL } from "../core/names.ts";
+import { virtualIPOf } from "../core/reports.ts";
+import type { Gateway } from "../core/types.ts";
+
+/**
+ * - `every`: the whole cluster. An empty selector means that, and so does a virtual IP that nobody serves yet: before its
+ *   first holder it is looked for among the addresses of every node.
+ * - `labelSelectors`: the union of these, in the API server's words.
+ */
+export type NodeScope =
+  | { readonly every: true }
+  | { readonly every: false; readonly labelSelectors: readonly string[] };
+
+/** Values that one selector lists; a URL has room for far more. */
+const VALUES = 100;
+
+/**
+ * The nodes that an election of these gateways looks at. Gateways that select by the same keys share a selector, so that
+ * hundreds of them cost a few requests; what it matches beyond them is no candidate and does no harm.
+ */
+export function nodeScope(gateways: readonly Gateway[]): NodeScope {
+  const selectors = gateways.map(({ spec }) => Object.entries(spec.nodeSelector).sort());
+  if (gateways.some(isUnsettled) || selectors.some((selector) => selector.length === 0)) {
+    return { every: true };
+  }
+  const byKeys = Map.groupBy(selectors, (selector) => JSON.stringify(selector.map(([key]) => key)));
+  return {
+    every: false,
+    labelSelectors: [MEMBER_LABEL, ...[...byKeys.values()].flatMap(selectorsOfGroup)].sort(),
+  };
+}
+
+/** Tells whether what was listed for one scope has all that another needs. */
+export function covers(listed: NodeScope, needed: NodeScope): boolean {
+  return listed.every ||
+    (!needed.every &&
+      needed.labelSelectors.every((selector) => listed.labelSelectors.includes(selector)));
+}
+
+/** A virtual IP whose first holder is not found yet, or that some node disputes. */
+function isUnsettled(gateway: Gateway): boolean {
+  const ip = virtualIPOf(gateway);
+  const { phase, egressIP, conditions = [] } = gateway.status;
+  if (ip === undefined) return false;
+  return phase === undefined || phase === "Idle" || egressIP !== ip ||
+    conditions.some(({ type, status }) => type === "AddressConflict" && status === "True");
+}
+
+/** Selectors with the same keys as `key in (value, …)`: the first key in portions, the others with all their values. */
+function selectorsOfGroup(group: readonly (readonly (readonly [string, string])[])[]): string[] {
+  const [first = [], ...rest] = (group[0] ?? []).map(([key], index) => {
+    const values = new Set(group.map((selector) => selector[index]?.[1] ?? ""));
+    return [key, [...values].sort()] as const;
+  });
+  const [key = "", values = []] = first;
+  const others = rest.map(([name, all]) => requirement(name, all));
+  const portions = Array.from(
+    { length: Math.ceil(values.length / VALUES) },
+    (_, index) => values.slice(index * VALUES, (index + 1) * VALUES),
+  );
+  return portions.map((portion) => [requirement(key, portion), ...others].join(","));
+}
+
+function requirement(key: string, values: readonly string[]): string {
+  return values.length === 1 ? `${key}=${values[0]}` : `${key} in (${values.join(",")})`;
+}
