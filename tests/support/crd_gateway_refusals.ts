@@ -131,9 +131,21 @@ function addresses(): readonly Refusal[] {
 
 function interfaces(): readonly Refusal[] {
   const help = "cannot be the name of a network interface: write the name as `ip link` shows it, " +
-    "1 to 15 characters without spaces, '/' and ':'";
+    "1 to 15 characters without spaces, '/' and ':', and no '-' in front";
   const rows: readonly [name: string, says: string][] = [
-    ...["", "sixteen-letters-", "eth 1", "eth/1", "eth1:0", ".", ".."]
+    ...[
+      "",
+      "sixteen-letters-",
+      "eth 1",
+      "eth/1",
+      "eth1:0",
+      ".",
+      "..",
+      "--help",
+      "-",
+      "é",
+      "a\u00a0b",
+    ]
       .map((name): [string, string] => [name, `'${name}' ${help}`]),
     // The API server writes no line breaks and falls back to a message without the name.
     ["eth1\n", `This ${help}`],

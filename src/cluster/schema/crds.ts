@@ -1,0 +1,84 @@
+/** Our CustomResourceDefinitions, read from the files that are applied to a cluster: there is no second list of rules. */
+import { readFileSync } from "node:fs";
+import { parse } from "yaml";
+import * as v from "valibot";
+import type { StructuralSchema } from "./structural_schema.ts";
+
+const FILES = ["egressgateways.yaml", "egressgatewaypolicies.yaml"] as const;
+
+/** Keywords that `validate` honours; a schema with another one would be judged too mildly. */
+const KEYWORDS = new Set([
+  ..."type format nullable default properties additionalProperties items required enum minimum"
+    .split(
+      " ",
+    ),
+  ..."maximum minLength maxLength pattern minItems maxItems minProperties maxProperties".split(" "),
+  ..."description x-kubernetes-list-type x-kubernetes-list-map-keys x-kubernetes-map-type".split(
+    " ",
+  ),
+  "x-kubernetes-validations",
+]);
+
+export interface Definition {
+  readonly kind: string;
+  readonly group: string;
+  /** The version that is stored. */
+  readonly version: string;
+  readonly schema: StructuralSchema;
+}
+
+const schema: v.GenericSchema<unknown, StructuralSchema> = v.pipe(
+  v.custom<StructuralSchema>((value) => typeof value === "object" && value !== null),
+  v.check((value) => unknownKeywords(value).length === 0, "write only keywords that are known"),
+);
+
+const definition = v.pipe(
+  v.object({
+    spec: v.object({
+      group: v.string(),
+      names: v.object({ kind: v.string() }),
+      versions: v.array(v.object({
+        name: v.string(),
+        storage: v.boolean(),
+        schema: v.object({ openAPIV3Schema: schema }),
+      })),
+    }),
+  }),
+  v.transform(({ spec: { group, names, versions } }): Definition[] =>
+    versions.filter(({ storage }) => storage).map(({ name, schema }) => ({
+      kind: names.kind,
+      group,
+      version: name,
+      schema: schema.openAPIV3Schema,
+    }))
+  ),
+);
+
+let definitions: readonly Definition[] | undefined;
+
+/**
+ * The definitions of EgressGateway and EgressGatewayPolicy.
+ *
+ * @throws Error when `k8s/crds` is not beside the sources, or uses a keyword that is not honoured here
+ */
+export function readDefinitions(): readonly Definition[] {
+  definitions ??= FILES.flatMap((file) =>
+    v.parse(
+      definition,
+      parse(readFileSync(new URL(`../../../k8s/crds/${file}`, import.meta.url), "utf8")),
+    )
+  );
+  return definitions;
+}
+
+/** Keywords of the schema and of those in it that are not honoured, sorted. */
+function unknownKeywords(schema: StructuralSchema): readonly string[] {
+  const { properties = {}, additionalProperties, items } = schema;
+  const inner = [...Object.values(properties), additionalProperties, items].filter((each) =>
+    each !== undefined
+  );
+  return [
+    ...Object.keys(schema).filter((keyword) => !KEYWORDS.has(keyword)),
+    ...inner.flatMap(unknownKeywords),
+  ];
+}
