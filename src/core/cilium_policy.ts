@@ -1,4 +1,5 @@
 /** The translation of a policy to Cilium: one EgressGatewayPolicy is one CiliumEgressGatewayPolicy of the same name. */
+import { limitRules } from "./allowed_namespaces.ts";
 import type { Route } from "./gateway_outcome.ts";
 import {
   API_GROUP,
@@ -38,7 +39,7 @@ export function ciliumPolicyFor(policy: Policy, target: Target): JsonObject {
     apiVersion: CILIUM_API_VERSION,
     kind: "CiliumEgressGatewayPolicy",
     metadata: { name: policy.name, ...metadataFor(policy, { target, existing: undefined }) },
-    spec: specFor(policy, egressGatewayFor(target)),
+    spec: specFor(policy, { target, egressGateway: egressGatewayFor(target) }),
   };
 }
 
@@ -68,7 +69,7 @@ export function ciliumPolicyPatch(
       ? {}
       : { ownerReferences: wanted.ownerReferences }),
   };
-  const spec = mergePatch(withoutEmpty(existing.spec), specFor(policy, egressGateway));
+  const spec = mergePatch(withoutEmpty(existing.spec), specFor(policy, { target, egressGateway }));
   if (Object.keys(metadata).length === 0 && spec === undefined) return undefined;
   return {
     metadata: { resourceVersion: existing.resourceVersion, ...metadata },
@@ -129,9 +130,12 @@ function sourceFor(gateway: Gateway | undefined): JsonObject {
     : { interface: source.interfaceName };
 }
 
-function specFor({ spec }: Policy, egressGateway: Json): JsonObject {
+function specFor(
+  { spec }: Policy,
+  { target, egressGateway }: { readonly target: Target; readonly egressGateway: Json },
+): JsonObject {
   return {
-    selectors: spec.selectors,
+    selectors: limitRules(spec.selectors, target.gateway?.spec.allowedNamespaces),
     destinationCIDRs: spec.destinationCIDRs,
     ...(spec.excludedCIDRs.length === 0 ? {} : { excludedCIDRs: spec.excludedCIDRs }),
     egressGateway,

@@ -48,5 +48,12 @@ export const FENCE_ANNOTATION = `${PREFIX}fence`;
 /** Label by which a CiliumEgressGatewayPolicy selects its node. */
 export const HOSTNAME_LABEL = "kubernetes.io/hostname";
 
+/** Labels that Cilium gives to a pod: its namespace's name, and each of its namespace's labels behind this prefix. */
+export const POD_NAMESPACE_LABEL = "io.kubernetes.pod.namespace";
+export const NAMESPACE_LABELS_PREFIX = "io.cilium.k8s.namespace.labels.";
+
+/** Label that Kubernetes gives to a namespace: its name. */
+export const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
+
 /** Label that no node carries: a CiliumEgressGatewayPolicy that selects it selects no node, and Cilium drops. */
 export const NO_NODE_LABEL = `${PREFIX}no-node`;

@@ -6,6 +6,8 @@ import type { Finding } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { POLICY_LABEL } from "./names.ts";
+import { reachOf } from "./namespace_reach.ts";
+import type { Reach } from "./namespace_reach.ts";
 import { freshReport } from "./reports.ts";
 import type { Change, Policy, PolicyStatus } from "./types.ts";
 
@@ -35,10 +37,11 @@ export function decidePolicy(
     route,
     node: route?.node === undefined ? undefined : facts.byNode.get(route.node)?.node,
   };
+  const reach = reachOf(policy.spec.selectors, outcome?.gateway.spec.allowedNamespaces);
   const untouchable = clash || unreadable || policy.deleting || existing?.deleting;
   return {
     policy,
-    status: statusOf(policy, { outcome, facts, clash, unreadable }),
+    status: statusOf(policy, { outcome, facts, clash, unreadable, reach }),
     change: untouchable ? undefined : changeOf(policy, { existing, target }),
   };
 }
@@ -57,12 +60,7 @@ function changeOf(
 
 function statusOf(
   policy: Policy,
-  context: {
-    outcome: GatewayOutcome | undefined;
-    facts: Facts;
-    clash: boolean;
-    unreadable: boolean;
-  },
+  context: Verdict & { readonly facts: Facts },
 ): PolicyStatus {
   const { facts } = context;
   return {
@@ -83,9 +81,9 @@ function statusOf(
 /** By which node and address the traffic leaves; what cannot be read is not changed, so that its traffic stays. */
 function wayOf(
   policy: Policy,
-  { outcome, facts, clash, unreadable }: Verdict & { readonly facts: Facts },
+  { outcome, facts, clash, unreadable, reach }: Verdict & { readonly facts: Facts },
 ): Pick<PolicyStatus, "activeNodeName" | "egressIP"> {
-  if (clash) return {};
+  if (clash || reach?.verdict === "Outside") return {};
   const { activeNodeName, egressIP } = unreadable ? policy.status : {
     activeNodeName: outcome?.route.node,
     egressIP: outcome?.route.node === undefined
@@ -119,9 +117,11 @@ interface Verdict {
   readonly outcome: GatewayOutcome | undefined;
   readonly clash: boolean;
   readonly unreadable: boolean;
+  /** Undefined: the gateway serves all namespaces, or there is none. */
+  readonly reach: Reach | undefined;
 }
 
-function accepted(policy: Policy, { outcome, clash, unreadable }: Verdict): Finding {
+function accepted(policy: Policy, { outcome, clash, unreadable, reach }: Verdict): Finding {
   const type = "Accepted";
   const gateway = policy.spec.egressGatewayName;
   if (clash) return { type, status: "False", reason: "NameClash", message: clashMessage(policy) };
@@ -134,12 +134,46 @@ function accepted(policy: Policy, { outcome, clash, unreadable }: Verdict): Find
         `EgressGateway '${gateway}' or CiliumEgressGatewayPolicy '${policy.name}' cannot be read; nothing is changed`,
     };
   }
-  return outcome === undefined
-    ? { type, status: "False", reason: "GatewayNotFound", message: gatewayNotFound(policy) }
-    : { type, status: "True", reason: "Accepted", message: `EgressGateway '${gateway}' is there` };
+  if (outcome === undefined) {
+    return { type, status: "False", reason: "GatewayNotFound", message: gatewayNotFound(policy) };
+  }
+  switch (reach?.verdict) {
+    case "Outside":
+      return outside(type, { gateway, reach });
+    case "Partly":
+      return {
+        type,
+        status: "True",
+        reason: "PartlyAllowed",
+        message: `EgressGateway '${gateway}' serves ${reach.served} only` +
+          (reach.refused === "" ? "" : `; not served: ${reach.refused}`),
+      };
+    default:
+      return {
+        type,
+        status: "True",
+        reason: "Accepted",
+        message: `EgressGateway '${gateway}' is there`,
+      };
+  }
 }
 
-function ready(policy: Policy, { outcome, clash, unreadable }: Verdict): Finding {
+/** The gateway serves no pod that the policy could select; that is as if there were no policy. */
+function outside(
+  type: string,
+  { gateway, reach }: { readonly gateway: string; readonly reach: Reach },
+): Finding {
+  return {
+    type,
+    status: "False",
+    reason: "NamespaceNotAllowed",
+    message:
+      `EgressGateway '${gateway}' does not serve ${reach.refused}: its allowedNamespaces are ${reach.served}; ` +
+      "the pods' traffic leaves by their own nodes",
+  };
+}
+
+function ready(policy: Policy, { outcome, clash, unreadable, reach }: Verdict): Finding {
   const type = "Ready";
   if (clash) return { type, status: "False", reason: "NameClash", message: clashMessage(policy) };
   if (unreadable) {
@@ -153,6 +187,9 @@ function ready(policy: Policy, { outcome, clash, unreadable }: Verdict): Finding
   if (outcome === undefined) {
     return { type, status: "False", reason: "GatewayNotFound", message: gatewayNotFound(policy) };
   }
+  if (reach?.verdict === "Outside") {
+    return outside(type, { gateway: outcome.gateway.name, reach });
+  }
   const { node } = outcome.route;
   if (node === undefined) {
     return {
@@ -164,13 +201,17 @@ function ready(policy: Policy, { outcome, clash, unreadable }: Verdict): Finding
   }
   const holder = outcome.candidates.find((candidate) => candidate.node === node);
   return holder?.eligible
-    ? { type, status: "True", reason: "Active", message: `Traffic leaves by ${node}` }
+    ? { type, status: "True", reason: "Active", message: `${trafficOf(reach)} leaves by ${node}` }
     : {
       type,
       status: "False",
       reason: "ActiveNodeNotEligible",
       message: `Traffic is sent to ${node}, which is not eligible`,
     };
+}
+
+function trafficOf(reach: Reach | undefined): string {
+  return reach?.verdict === "Partly" ? `Traffic of ${reach.served}` : "Traffic";
 }
 
 function conflicted(policy: Policy, { clash }: Verdict): Finding {

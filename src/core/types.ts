@@ -145,6 +145,14 @@ export interface GatewaySpec {
     readonly ciliumAgentGraceSeconds: number;
   };
   readonly whenNoneEligible: "Keep" | "Drop";
+  /** Whose pods may use it; absent: all. */
+  readonly allowedNamespaces?: AllowedNamespaces;
+}
+
+/** Namespaces that are named, and those that the selector selects. */
+export interface AllowedNamespaces {
+  readonly names: readonly string[];
+  readonly selector?: LabelSelector;
 }
 
 export type ReasonType =
@@ -232,14 +240,16 @@ export interface Gateway {
   readonly status: GatewayStatus;
 }
 
+export type LabelRequirement = {
+  readonly key: string;
+  readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+  readonly values?: readonly string[];
+};
+
 /** A label selector as Kubernetes has it. */
 export type LabelSelector = {
   readonly matchLabels?: Labels;
-  readonly matchExpressions?: readonly {
-    readonly key: string;
-    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
-    readonly values?: readonly string[];
-  }[];
+  readonly matchExpressions?: readonly LabelRequirement[];
 };
 
 export type PolicyRule = {

@@ -66,6 +66,22 @@ const ACCEPTED: readonly (readonly [what: string, object: KubeObject])[] = [
     "empty optional blocks",
     virtualGateway({ failback: {}, failureDetection: {}, preferredNodes: [] }),
   ],
+  [
+    "namespaces allowed by name and by label",
+    virtualGateway({
+      allowedNamespaces: {
+        names: ["shop", "n".repeat(63)],
+        selector: {
+          matchLabels: { "example.com/team": "shop" },
+          matchExpressions: [{ key: "env", operator: "NotIn", values: ["test"] }],
+        },
+      },
+    }),
+  ],
+  [
+    "all namespaces allowed by an empty selector",
+    virtualGateway({ allowedNamespaces: { selector: {} } }),
+  ],
   ["a policy's name of 63 characters", policy({}, "p".repeat(63))],
   ["every pod", policy({ selectors: [{ podSelector: {} }] })],
   ["every namespace", policy({ selectors: [{ namespaceSelector: {} }] })],

@@ -156,6 +156,14 @@ function someGateway(name: string): fc.Arbitrary<Snapshot["gateways"][number]> {
         ),
       }),
       whenNoneEligible: fc.constantFrom("Keep" as const, "Drop" as const),
+      allowedNamespaces: rarely<GatewayOptions["allowedNamespaces"]>(
+        4,
+        undefined,
+        fc.constantFrom({ names: ["shop"] }, {
+          names: [],
+          selector: { matchLabels: { team: "shop" } },
+        }),
+      ),
       status: someStatus(name, vip),
       pin: rarely<string | undefined>(5, undefined, fc.constantFrom(...NODES)),
     }).map(({ pin, ...options }: Omit<GatewayOptions, "pin"> & { pin: string | undefined }) =>

@@ -152,6 +152,7 @@ export interface GatewayOptions extends Partial<Omit<Gateway, "name" | "spec" | 
   readonly failback?: Partial<GatewaySpec["failback"]>;
   readonly failureDetection?: Partial<GatewaySpec["failureDetection"]>;
   readonly whenNoneEligible?: GatewaySpec["whenNoneEligible"];
+  readonly allowedNamespaces?: GatewaySpec["allowedNamespaces"];
   /** Value of the pin annotation. */
   readonly pin?: string;
   readonly status?: GatewayStatus;
@@ -170,6 +171,7 @@ export function gateway(name: string, options: GatewayOptions = {}): Gateway {
     failback,
     failureDetection,
     whenNoneEligible = "Keep",
+    allowedNamespaces,
     pin,
     annotations = {},
     status = {},
@@ -199,6 +201,7 @@ export function gateway(name: string, options: GatewayOptions = {}): Gateway {
         ...failureDetection,
       },
       whenNoneEligible,
+      ...(allowedNamespaces === undefined ? {} : { allowedNamespaces }),
     },
     status,
     ...rest,

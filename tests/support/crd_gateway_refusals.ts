@@ -20,6 +20,7 @@ export const GATEWAY_REFUSALS: readonly Refusal[] = [
   ...interfaces(),
   ...nodeSelectors(),
   ...values(),
+  ...allowedNamespaces(),
 ];
 
 function modes(): readonly Refusal[] {
@@ -193,6 +194,41 @@ function nodeSelectors(): readonly Refusal[] {
       says,
     },
   ]);
+}
+
+function allowedNamespaces(): readonly Refusal[] {
+  const none = "write names or a selector, or leave allowedNamespaces out to allow all";
+  const name = "cannot be the name of a namespace: write at most 63 lower-case letters";
+  const rows: readonly [block: unknown, field: string, says: string][] = [
+    [{}, "", none],
+    [{ names: [] }, "", none],
+    [{ names: ["Shop"] }, ".names[0]", `'Shop' ${name}`],
+    [{ names: ["shop", "a.b"] }, ".names[1]", `'a.b' ${name}`],
+    [{ names: [""] }, ".names[0]", `'' ${name}`],
+    [{ names: ["n".repeat(64)] }, ".names[0]", "may not be more than 63 bytes"],
+    [{ names: "shop" }, ".names", "must be of type array"],
+    [
+      { selector: { matchLabels: { "a b": "" } } },
+      ".selector.matchLabels",
+      "'a b' cannot be a label key",
+    ],
+    [
+      { selector: { matchExpressions: [{ key: "team", operator: "In" }] } },
+      ".selector.matchExpressions[0]",
+      "Operator In lacks values: write at least one, or operator Exists",
+    ],
+    [
+      { selector: { matchExpressions: [{ key: "team", operator: "Exists", values: ["a"] }] } },
+      ".selector.matchExpressions[0]",
+      "Operator Exists takes no values: remove them, or write operator In",
+    ],
+  ];
+  return rows.map(([block, field, says]) => ({
+    what: `the allowed namespaces ${JSON.stringify(block)}`,
+    object: virtualGateway({ allowedNamespaces: block }),
+    field: `spec.allowedNamespaces${field}`,
+    says,
+  }));
 }
 
 function values(): readonly Refusal[] {

@@ -2,7 +2,7 @@
 import ipaddr from "ipaddr.js";
 import * as v from "valibot";
 import { parseTime } from "../../core/time.ts";
-import type { Condition, JsonObject } from "../../core/types.ts";
+import type { Condition, JsonObject, LabelSelector } from "../../core/types.ts";
 
 export const labels = v.record(v.string(), v.string());
 
@@ -76,3 +76,19 @@ export function compact<T extends object>(object: T): Compact<T> {
     Object.entries(object).filter(([, value]) => value !== undefined && value !== null),
   ) as Compact<T>;
 }
+
+/** As Kubernetes has it. */
+export const labelSelector = v.pipe(
+  v.object({
+    matchLabels: v.nullish(labels),
+    matchExpressions: v.nullish(v.array(v.pipe(
+      v.object({
+        key: v.string(),
+        operator: v.picklist(["In", "NotIn", "Exists", "DoesNotExist"]),
+        values: v.nullish(v.array(v.string())),
+      }),
+      v.transform((expression) => compact(expression)),
+    ))),
+  }),
+  v.transform((selector): LabelSelector => compact(selector)),
+);

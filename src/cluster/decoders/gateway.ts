@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import type { Gateway, GatewaySpec, GatewayStatus } from "../../core/types.ts";
-import { compact, condition, ipv4, labels, metadata } from "./common.ts";
+import type { AllowedNamespaces, Gateway, GatewaySpec, GatewayStatus } from "../../core/types.ts";
+import { compact, condition, ipv4, labels, labelSelector, metadata } from "./common.ts";
 
 /** Defaults of design section 3. */
 const DEFAULTS = {
@@ -28,6 +28,18 @@ const virtualIP = v.object({
   }),
 });
 
+const allowedNamespaces = v.pipe(
+  v.object({ names: v.nullish(v.array(v.string())), selector: v.nullish(labelSelector) }),
+  v.check(
+    ({ names, selector }) => (names ?? []).length > 0 || selector != null,
+    "write names or a selector, or leave allowedNamespaces out to allow all namespaces",
+  ),
+  v.transform(({ names, selector }): AllowedNamespaces => ({
+    names: names ?? [],
+    ...(selector == null ? {} : { selector }),
+  })),
+);
+
 const spec = v.pipe(
   v.object({
     nodeSelector: v.optional(labels, {}),
@@ -45,6 +57,7 @@ const spec = v.pipe(
       ciliumAgentGraceSeconds: v.nullish(v.number()),
     })),
     whenNoneEligible: v.nullish(v.picklist(["Keep", "Drop"])),
+    allowedNamespaces: v.nullish(allowedNamespaces),
   }),
   v.transform((spec): GatewaySpec => {
     const virtual = spec.sourceIP.mode === "VirtualIPAddress";
@@ -64,6 +77,7 @@ const spec = v.pipe(
         ciliumAgentGraceSeconds: spec.failureDetection?.ciliumAgentGraceSeconds ?? 0,
       },
       whenNoneEligible: spec.whenNoneEligible ?? "Keep",
+      ...(spec.allowedNamespaces == null ? {} : { allowedNamespaces: spec.allowedNamespaces }),
     };
   }),
 );

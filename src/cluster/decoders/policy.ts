@@ -1,24 +1,9 @@
 import * as v from "valibot";
-import type { LabelSelector, Policy, PolicyRule, PolicyStatus } from "../../core/types.ts";
-import { compact, condition, ipv4CIDR, labels, metadata } from "./common.ts";
-
-const selector = v.pipe(
-  v.object({
-    matchLabels: v.nullish(labels),
-    matchExpressions: v.nullish(v.array(v.pipe(
-      v.object({
-        key: v.string(),
-        operator: v.picklist(["In", "NotIn", "Exists", "DoesNotExist"]),
-        values: v.nullish(v.array(v.string())),
-      }),
-      v.transform((expression) => compact(expression)),
-    ))),
-  }),
-  v.transform((selector): LabelSelector => compact(selector)),
-);
+import type { Policy, PolicyRule, PolicyStatus } from "../../core/types.ts";
+import { compact, condition, ipv4CIDR, labelSelector, metadata } from "./common.ts";
 
 const rule = v.pipe(
-  v.object({ podSelector: v.nullish(selector), namespaceSelector: v.nullish(selector) }),
+  v.object({ podSelector: v.nullish(labelSelector), namespaceSelector: v.nullish(labelSelector) }),
   v.check(
     ({ podSelector, namespaceSelector }) => podSelector != null || namespaceSelector != null,
     "write a podSelector or a namespaceSelector",
