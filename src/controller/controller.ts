@@ -1,23 +1,23 @@
 /**
- * The resident controller: ticks each second, faster while a move is under way, and at once when an agent reports news.
- * Told to tick on triggers alone, it goes on by itself only while what a trigger began is not done.
+ * The resident controller: looks each second, and at once when something is news; ticks when there is something to do,
+ * and faster while a move is under way. Told to tick on triggers alone, it goes on by itself only while what a trigger
+ * began is not done.
  *
- * It keeps nothing that a tick needs. What it remembers (how long Leases were seen unchanged, the server's clock to the
- * millisecond, the last result for the status page) only makes it faster or better to look at.
+ * It keeps nothing that a tick needs. What it remembers (the cluster as its watches tell it, how long Leases were seen
+ * unchanged, the server's clock to the millisecond, the last result for the status page) only makes it faster, cheaper
+ * or better to look at: every write is decided from listings.
  */
 import type { TickRequest } from "./ticker.ts";
 import { Ticker } from "./ticker.ts";
-import type { Lease } from "../core/types.ts";
 import { hasMissedRenewal, untilMissed } from "../core/heartbeat.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { sleep } from "../kube/deadline.ts";
-import { decodeLease } from "../cluster/decoders/kinds.ts";
+import { ClusterCache } from "../cluster/cache.ts";
 import { LeaseWitness } from "../cluster/lease_witness.ts";
 import type { Known, ObserveOptions } from "../cluster/observe.ts";
-import { Reflector } from "../kube/reflector.ts";
 import { PATHS } from "../cluster/resources.ts";
 import { ServerClock } from "../cluster/server_clock.ts";
-import { tick } from "./tick.ts";
+import { quietTick, tick } from "./tick.ts";
 import type { TickResult } from "./tick.ts";
 
 export interface ControllerOptions {
@@ -26,8 +26,8 @@ export interface ControllerOptions {
   readonly everyMilliseconds?: number;
   /** Between ticks while a move is under way or a holder has missed a heartbeat. Default 100 ms. */
   readonly hurryMilliseconds?: number;
-  /** Watch the agents' Leases for news. Default true, unless ticks are left to triggers. */
-  readonly hints?: boolean;
+  /** Follow the cluster by watches, and tick on news only. Default true, unless ticks are left to triggers. */
+  readonly watches?: boolean;
   readonly onTick?: (result: TickResult) => void;
   /** A tick that threw, and how long it took; or a watch that broke. Milliseconds. */
   readonly onError?: (error: Error, durationMilliseconds?: number) => void;
@@ -37,6 +37,12 @@ export interface ControllerOptions {
 
 /** A holder that has been silent for longer is one whose heartbeat does not count. */
 const WORRY_MILLISECONDS = 60_000;
+
+/** However quiet it is, the cluster is listed this often: a watch may have missed something. */
+const RELIST_MILLISECONDS = 30_000;
+
+/** While nothing is to be done, the API server is asked for a sign of life this often. */
+const PROOF_MILLISECONDS = 2_000;
 
 /** After a tick that failed, the next one does not wait longer. */
 const RETRY_MILLISECONDS = 1_000;
@@ -49,7 +55,9 @@ export class Controller {
   readonly #witness = new LeaseWitness();
   readonly #clock = new ServerClock();
   readonly #known: Known = {};
-  readonly #news = new Map<string, string>();
+  #cache: ClusterCache | undefined;
+  #listedAt = -Infinity;
+  #answeredAt = -Infinity;
   #last: TickResult | undefined;
   #hint: () => void = () => {};
   /** Between its own ticks; one that ends meanwhile was triggered. */
@@ -71,13 +79,13 @@ export class Controller {
   /** Ticks until the signal aborts. */
   async run(): Promise<void> {
     const { everyMilliseconds } = this.#pace;
-    const { signal, hints = everyMilliseconds !== Infinity } = this.#options;
-    const watching = hints ? this.#watchLeases() : undefined;
+    const { signal, watches = everyMilliseconds !== Infinity } = this.#options;
+    if (watches) this.#cache = this.#followCluster();
     while (!signal.aborted) {
       const hinted = new Promise<void>((resolve) => this.#hint = resolve);
       let rest = Math.min(everyMilliseconds, RETRY_MILLISECONDS);
       try {
-        rest = restAfter(await this.ticker.trigger(), this.#pace);
+        rest = restAfter(await this.#look() ?? await this.ticker.trigger(), this.#pace);
       } catch {
         // Told to onError by the tick itself; the next one tries again.
       }
@@ -85,7 +93,53 @@ export class Controller {
       await Promise.race([hinted, sleep(rest, signal)]).catch(() => {});
       this.#resting = false;
     }
-    await watching;
+    await this.#cache?.ended();
+  }
+
+  #followCluster(): ClusterCache {
+    const { cilium, signal, onError } = this.#options;
+    return new ClusterCache(this.#client, {
+      witness: this.#witness,
+      onNews: () => this.#hint(),
+      onError,
+      signal,
+      ...(cilium === undefined ? {} : { cilium }),
+    });
+  }
+
+  /** The outcome of a tick that finds nothing to do; undefined where it takes listings to tell. */
+  async #look(): Promise<TickResult | undefined> {
+    const doubtful = performance.now() - this.#listedAt >= RELIST_MILLISECONDS;
+    if (this.#cache === undefined || doubtful || !await this.#isAnswered()) return undefined;
+    const local = performance.now();
+    const snapshot = this.#cache.snapshot({ serverTime: this.#clock.at(local), local });
+    const result = snapshot === undefined ? undefined : quietTick(snapshot);
+    if (result === undefined) return undefined;
+    this.ticker.noteQuiet();
+    this.#last = result;
+    this.#options.onTick?.(result);
+    return result;
+  }
+
+  /** Whether the API server answers: a watch that is silent may be one that nobody serves any more. */
+  async #isAnswered(): Promise<boolean> {
+    const sent = performance.now();
+    if (sent - this.#answeredAt < PROOF_MILLISECONDS) return true;
+    try {
+      const { serverTime } = await this.#client.request({
+        method: "GET",
+        path: PATHS.EgressGateway,
+        query: { limit: 1 },
+        signal: this.#options.signal,
+        timeoutMilliseconds: PROOF_MILLISECONDS,
+      });
+      this.#clock.observe(serverTime, { sent, received: performance.now() });
+      this.#answeredAt = sent;
+      return true;
+    } catch {
+      // The tick that follows fails as well, and says why.
+      return false;
+    }
   }
 
   async #tick({ dryRun }: TickRequest): Promise<TickResult> {
@@ -100,6 +154,7 @@ export class Controller {
         signal,
         ...(cilium === undefined ? {} : { cilium }),
       });
+      [this.#listedAt, this.#answeredAt] = [begun, begun];
       if (!dryRun) {
         this.#last = result;
         onTick?.(result);
@@ -113,31 +168,6 @@ export class Controller {
       if (!dryRun && this.#resting) this.#hint();
       throw error;
     }
-  }
-
-  /** Renewals say how old a heartbeat is; a changed report is a reason to tick now. */
-  async #watchLeases(): Promise<void> {
-    const { signal, onError } = this.#options;
-    await new Reflector<Lease>(this.#client, PATHS.Lease, {
-      decode: (item) => {
-        const decoded = decodeLease(item);
-        if (!("object" in decoded)) return undefined;
-        this.#note(decoded.object);
-        return decoded.object;
-      },
-      keyOf: ({ name }) => name,
-      onChange: () => {},
-      signal,
-      ...(onError === undefined ? {} : { onError }),
-    }).run();
-  }
-
-  #note(lease: Lease): void {
-    this.#witness.note(lease, performance.now());
-    const news = JSON.stringify(lease.report);
-    if (this.#news.get(lease.name) === news) return;
-    this.#news.set(lease.name, news);
-    this.#hint();
   }
 }
 

@@ -38,11 +38,29 @@ export async function tick(client: KubeClient, options: TickOptions = {}): Promi
   const results = options.dryRun
     ? []
     : await apply(plan, client, { observedAt, ...(signal ? { signal } : {}) });
+  return outcomeOf({ snapshot, plan, results }, performance.now() - observedAt);
+}
+
+/**
+ * The same for a snapshot that nothing may be written from; undefined where something is to be written, or a move is under
+ * way.
+ */
+export function quietTick(snapshot: Snapshot): TickResult | undefined {
+  const begun = performance.now();
+  const plan = decide(snapshot);
+  if (plan.changes.length > 0) return undefined;
+  const outcome = outcomeOf({ snapshot, plan, results: [] }, performance.now() - begun);
+  return outcome.settled ? outcome : undefined;
+}
+
+function outcomeOf(
+  done: Pick<TickResult, "snapshot" | "plan" | "results">,
+  durationMilliseconds: number,
+): TickResult {
+  const { snapshot, plan, results } = done;
   return {
-    snapshot,
-    plan,
-    results,
-    durationMilliseconds: performance.now() - observedAt,
+    ...done,
+    durationMilliseconds,
     problems: problemsOf(snapshot, results),
     settled: isSettled(plan, results),
   };

@@ -58,6 +58,11 @@ export class Ticker<Result> {
     return this.#last;
   }
 
+  /** Notes a tick that was none of this ticker's: what is known told that there is nothing to do. */
+  noteQuiet(): void {
+    this.#last = { finishedAt: this.#now() };
+  }
+
   /** Triggers that wait for a tick that has not started. */
   get waiting(): number {
     return (this.#real?.triggers ?? 0) + (this.#dry?.triggers ?? 0);

@@ -739,7 +739,7 @@ test("the controller never touches what others made, and reads no more than it n
       "/api/v1/namespaces/default/pods",
       "/api/v1/nodes/executed",
       "/api/v1/namespaces/default/events",
-      "/api/v1/nodes?watch=true&timeoutSeconds=1",
+      "/api/v1/secrets?watch=true&timeoutSeconds=1",
     ].map((path): Attempt => ({ what: `read ${path}`, path, answer: NO_RIGHT })),
   ]);
 });

@@ -187,7 +187,7 @@ test("every container is confined, sized, and runs a function that exists", asyn
       assert.ok(resources.requests?.["cpu"] && resources.requests["memory"], what);
       assert.ok(resources.limits?.["memory"], what);
       const [bundle = ""] = args;
-      const entry = new URL(`../functions/${bundle.replace(/\.js$/, ".ts")}`, import.meta.url);
+      const entry = new URL(`../../functions/${bundle.replace(/\.js$/, ".ts")}`, import.meta.url);
       assert.ok((await Deno.stat(entry)).isFile, what);
       const variables = Object.fromEntries(env.map(({ name, value }) => [name, value ?? "node-a"]));
       const known = Object.keys(readEnvironment(variables));
