@@ -16,6 +16,8 @@ export interface AgentWorld {
   readonly time: VirtualTime;
   readonly server: ApiServer;
   readonly machines: readonly Machine[];
+  /** VIP -> MAC address of a host that is none of the cluster's and answers for it. */
+  readonly foreigners: ReadonlyMap<string, string>;
   readonly streams: Set<Stream>;
   readonly complain: Complaint;
   readonly log: (line: string) => void;
@@ -63,7 +65,7 @@ export class AgentProcess {
       remember: (bindings) => disk().then(() => void (machine.memory = bindings)),
       relist: () => duties.relist(),
       setPingTargets: (targets) => this.#ping([...new Set(Object.values(targets).flat())]),
-      now: () => time.now,
+      now: () => this.process.now,
       onEvent: ({ event, ip = "", message = "" }) =>
         world.log(`${machine.name}: ${event} ${ip} ${message}`.trim()),
     });
@@ -134,7 +136,7 @@ export class AgentProcess {
 
   #isUp(ip: string): boolean {
     return this.#world.machines.some((machine) =>
-      machine.ip === ip && machine.powered && machine.plugged
+      machine.ip === ip && machine.runs && machine.plugged
     );
   }
 

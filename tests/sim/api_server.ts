@@ -1,5 +1,5 @@
 /**
- * An API server: objects with resourceVersions, times of whole seconds, watches that replay.
+ * API servers before one etcd: objects with resourceVersions, times of whole seconds, watches that replay.
  *
  * Knows the requests that Sallyport sends and refuses all others.
  */
@@ -16,6 +16,23 @@ export interface Answer {
   /** The `Date` header, milliseconds since the epoch. */
   readonly serverTime: number;
 }
+
+/** Who asks, and which of the API servers. */
+export interface Caller {
+  /** Default: the controller. */
+  readonly identity?: "agent" | "controller";
+  /** Default: 0. */
+  readonly replica?: number;
+}
+
+/** What etcd held at a moment. */
+export interface Backup {
+  readonly version: number;
+  readonly collections: ReadonlyMap<string, ReadonlyMap<string, JsonObject>>;
+}
+
+/** What is wrong with an object, as an API server that validates says it; empty: it is stored. */
+export type Validate = (collection: string, object: JsonObject) => readonly string[];
 
 /** One change of one object, as watches tell it. */
 export interface StoredEvent {
@@ -40,26 +57,85 @@ export class ApiServer {
   up = true;
   onCommit: (commit: Commit) => void = () => {};
   onStored: (event: StoredEvent) => void = () => {};
+  /** Agents may write as field manager `agent` only, and controllers as `controller`. */
+  admission = true;
+  /** When clocks of the API servers last differed, or were last set. */
+  clocksDoubtfulAt = -Infinity;
+  restoredAt = -Infinity;
   readonly #time: VirtualTime;
-  /** Its clock is not the world's; whole seconds begin anywhere. */
-  readonly #clockError: number;
-  readonly #collections = new Map<string, Map<string, JsonObject>>();
-  readonly #log: StoredEvent[] = [];
+  readonly #validate: Validate;
+  /** Of each server: no clock is the world's; whole seconds begin anywhere. */
+  readonly #clockErrors: number[];
+  #collections = new Map<string, Map<string, JsonObject>>();
+  #log: StoredEvent[] = [];
   #version = 100;
 
-  constructor(time: VirtualTime) {
+  constructor(
+    time: VirtualTime,
+    { replicas = 1, validate = () => [] }: {
+      readonly replicas?: number;
+      readonly validate?: Validate;
+    } = {},
+  ) {
     this.#time = time;
-    this.#clockError = time.between(0, 1_000);
+    this.#validate = validate;
+    const clockError = time.between(0, 1_000);
+    this.#clockErrors = Array.from({ length: replicas }, () => clockError);
+  }
+
+  get replicas(): number {
+    return this.#clockErrors.length;
   }
 
   /** Whole seconds, as in `Date` headers and managedFields. */
-  get clock(): number {
-    return Math.floor((EPOCH + this.#time.now + this.#clockError) / 1_000) * 1_000;
+  clock(replica = 0): number {
+    const error = this.#clockErrors[replica % this.replicas] ?? 0;
+    return Math.floor((EPOCH + this.#time.now + error) / 1_000) * 1_000;
   }
 
-  /** Its clock as RFC 3339. */
-  get timestamp(): string {
-    return new Date(this.clock).toISOString().replace(".000Z", "Z");
+  /** A server's clock as RFC 3339. */
+  timestamp(replica = 0): string {
+    return new Date(this.clock(replica)).toISOString().replace(".000Z", "Z");
+  }
+
+  /** Sets the clock of one server, or of all. */
+  stepClock(milliseconds: number, replica?: number): void {
+    this.clocksDoubtfulAt = this.#time.now;
+    for (const index of this.#clockErrors.keys()) {
+      if (replica === undefined || replica % this.replicas === index) {
+        this.#clockErrors[index] = (this.#clockErrors[index] ?? 0) + milliseconds;
+      }
+    }
+  }
+
+  /** All servers have the time of the first. */
+  alignClocks(): void {
+    if (this.#clockErrors.every((error) => error === this.#clockErrors[0])) return;
+    this.clocksDoubtfulAt = this.#time.now;
+    this.#clockErrors.fill(this.#clockErrors[0] ?? 0);
+  }
+
+  /** Tells whether the servers disagree on the time, or one was set within so many milliseconds. */
+  areClocksDoubtful(milliseconds: number): boolean {
+    return this.#clockErrors.some((error) => error !== this.#clockErrors[0]) ||
+      this.#time.now - this.clocksDoubtfulAt < milliseconds;
+  }
+
+  backup(): Backup {
+    const copies = [...this.#collections].map(([path, objects]) =>
+      [path, new Map(objects)] as const
+    );
+    return { version: this.#version, collections: new Map(copies) };
+  }
+
+  /** etcd is what it was, resourceVersions too; who watches from a later version hears of nothing until that is reached. */
+  restore({ version, collections }: Backup): void {
+    this.restoredAt = this.#time.now;
+    this.#version = version;
+    this.#log = this.#log.filter((event) => event.version <= version);
+    this.#collections = new Map(
+      [...collections].map(([path, objects]) => [path, new Map(objects)] as const),
+    );
   }
 
   list(collection: string): readonly JsonObject[] {
@@ -86,39 +162,44 @@ export class ApiServer {
     if (before !== undefined) this.put(collection, name, patched(before, patch));
   }
 
-  handle(request: KubeRequest): Answer {
+  handle(request: KubeRequest, { identity = "controller", replica = 0 }: Caller = {}): Answer {
+    return { ...this.#answerTo(request, { identity, replica }), serverTime: this.clock(replica) };
+  }
+
+  #answerTo(request: KubeRequest, { identity, replica }: Required<Caller>): Reply {
     const { method, path } = request;
     const by = String(request.query?.["fieldManager"] ?? "controller");
     if (method === "GET") return this.#list(path);
     const body = object_(request.body);
-    if (path === PATHS.Event) return this.#answer(201, body);
-    if (method === "POST") return this.#create(path, { body, by });
+    if (path === PATHS.Event) return reply(201, body);
+    if (this.admission && method !== "DELETE" && by !== identity) return reply(403);
+    const writer = { by, time: this.timestamp(replica) };
+    if (method === "POST") return this.#create(path, { body, ...writer });
     const { collection, name, subresource } = parsed(path);
     const before = this.get(collection, name);
     if (method === "DELETE") return this.#delete({ collection, name, before, body });
     if (request.contentType === "application/apply-patch+yaml") {
-      return this.#apply({ collection, name, before, body, by });
+      return this.#apply({ collection, name, before, body, ...writer });
     }
-    if (before === undefined) return this.#answer(404);
+    if (before === undefined) return reply(404);
     const given = meta(body)["resourceVersion"];
-    if (given !== undefined && given !== meta(before)["resourceVersion"]) return this.#answer(409);
+    if (given !== undefined && given !== meta(before)["resourceVersion"]) return reply(409);
     const part = subresource === undefined ? body : { [subresource]: body[subresource] ?? {} };
     const wanted = patched(before, part);
-    if (equal(wanted, before)) return this.#answer(200, before);
-    const after = withManager(wanted, by, this.timestamp);
-    return this.#answer(200, this.#store(collection, name, { object: after, by }));
+    if (equal(wanted, before)) return reply(200, before);
+    const after = withManager(wanted, writer);
+    return this.#stored(collection, name, { object: after, by });
   }
 
-  #list(path: string): Answer {
+  #list(path: string): Reply {
     const items = this.list(path);
-    return this.#answer(200, { metadata: { resourceVersion: String(this.#version) }, items });
+    return reply(200, { metadata: { resourceVersion: String(this.#version) }, items });
   }
 
-  #create(collection: string, { body, by }: { body: JsonObject; by: string }): Answer {
+  #create(collection: string, { body, ...writer }: Writer & { readonly body: JsonObject }): Reply {
     const name = String(meta(body)["name"]);
-    if (this.get(collection, name) !== undefined) return this.#answer(409);
-    const object = withManager(body, by, this.timestamp);
-    return this.#answer(201, this.#store(collection, name, { object, by }));
+    if (this.get(collection, name) !== undefined) return reply(409);
+    return this.#stored(collection, name, { object: withManager(body, writer), by: writer.by });
   }
 
   #delete({ collection, name, before, body }: {
@@ -126,25 +207,35 @@ export class ApiServer {
     name: string;
     before: JsonObject | undefined;
     body: JsonObject;
-  }): Answer {
-    if (before === undefined) return this.#answer(404);
+  }): Reply {
+    if (before === undefined) return reply(404);
     const wanted = object_(body["preconditions"] ?? {});
     const met = Object.entries(wanted).every(([key, value]) => meta(before)[key] === value);
-    if (!met) return this.#answer(409);
+    if (!met) return reply(409);
     this.#store(collection, name, { object: undefined, by: "controller" });
-    return this.#answer(200);
+    return reply(200);
   }
 
   /** Server-side apply of an object whose fields no other manager owns. */
-  #apply({ collection, name, before, body, by }: {
-    collection: string;
-    name: string;
-    before: JsonObject | undefined;
-    body: JsonObject;
-    by: string;
-  }): Answer {
-    const after = withManager(patched(before ?? {}, body), by, this.timestamp);
-    return this.#answer(200, this.#store(collection, name, { object: after, by }));
+  #apply({ collection, name, before, body, ...writer }: Writer & {
+    readonly collection: string;
+    readonly name: string;
+    readonly before: JsonObject | undefined;
+    readonly body: JsonObject;
+  }): Reply {
+    const object = withManager(patched(before ?? {}, body), writer);
+    return this.#stored(collection, name, { object, by: writer.by });
+  }
+
+  /** Stores what is valid. */
+  #stored(
+    collection: string,
+    name: string,
+    { object, by }: { readonly object: JsonObject; readonly by: string },
+  ): Reply {
+    const problems = this.#validate(collection, object);
+    if (problems.length > 0) return reply(422, { message: problems.join("; ") });
+    return reply(200, this.#store(collection, name, { object, by }));
   }
 
   #store(
@@ -170,10 +261,19 @@ export class ApiServer {
     this.onStored(event);
     return after ?? {};
   }
+}
 
-  #answer(status: number, body: JsonObject = {}): Answer {
-    return { status, body, serverTime: this.clock };
-  }
+type Reply = Omit<Answer, "serverTime">;
+
+interface Writer {
+  /** Field manager. */
+  readonly by: string;
+  /** RFC 3339. */
+  readonly time: string;
+}
+
+function reply(status: number, body: JsonObject = {}): Reply {
+  return { status, body };
 }
 
 function patched(object: JsonObject, patch: JsonObject): JsonObject {
@@ -190,7 +290,7 @@ function withIdentity(
   return patched(object, { metadata: { resourceVersion: String(version), generation, uid } });
 }
 
-function withManager(object: JsonObject, manager: string, time: string): JsonObject {
+function withManager(object: JsonObject, { by: manager, time }: Writer): JsonObject {
   const fields = meta(object)["managedFields"];
   const others = (Array.isArray(fields) ? fields : []).map(object_).filter((entry) =>
     entry["manager"] !== manager

@@ -34,9 +34,9 @@ async function send(request: KubeRequest, parts: ClientParts): Promise<KubeRespo
   const { time, process } = parts;
   const { timeoutMilliseconds = 10_000, method, contentType, path } = request;
   const idempotent = isIdempotent(method, contentType);
-  const end = time.now + timeoutMilliseconds;
+  const end = process.now + timeoutMilliseconds;
   for (let attempt = 1;; attempt++) {
-    const left = end - time.now;
+    const left = end - process.now;
     const outcome = await sendOnce(request, {
       ...parts,
       milliseconds: idempotent ? Math.min(left, timeoutMilliseconds / 2) : left,
@@ -48,7 +48,7 @@ async function send(request: KubeRequest, parts: ClientParts): Promise<KubeRespo
     }
     const wait = backoff(outcome, { attempt, random: () => time.random() });
     const again = idempotent && isPassing(outcome) && attempt < MAX_ATTEMPTS &&
-      time.now + wait < end;
+      process.now + wait < end;
     if (!again) throw outcome;
     await process.sleep(wait);
   }

@@ -2,6 +2,7 @@
 import { LeaseWitness } from "../../src/cluster/lease_witness.ts";
 import { ServerClock } from "../../src/cluster/server_clock.ts";
 import { tick } from "../../src/controller/tick.ts";
+import type { KubeClient, KubeRequest, KubeResponse } from "../../src/kube/client.ts";
 import type { ApiServer } from "./api_server.ts";
 import { simulatedClient } from "./client.ts";
 import type { Stream } from "./client.ts";
@@ -16,8 +17,39 @@ export interface ControllerOptions {
   readonly hurryMilliseconds?: number;
   /** Remembers how long Leases were seen unchanged. */
   readonly resident?: boolean;
+  /** What another version of the program writes after each of its sentences. Default: nothing. */
+  readonly wording?: string;
   /** Ends after so many writes were sent. */
   readonly writes?: number;
+}
+
+/** Members of a status that are sentences. */
+const SENTENCES = new Set(["message", "reason"]);
+
+/** A client whose program writes other sentences: its own look to it like ours. */
+async function inWords(
+  client: KubeClient,
+  { request, wording }: { readonly request: KubeRequest; readonly wording: string },
+): Promise<KubeResponse> {
+  const isOurs = request.path.includes("egressgateway");
+  const write = (text: string) => text.includes(" ") ? `${text}${wording}` : text;
+  const read = (text: string) =>
+    text.endsWith(wording) ? text.slice(0, -wording.length) : `${text} (old)`;
+  if (!isOurs) return client.request(request);
+  const { body, ...answer } = await client.request({
+    ...request,
+    ...(request.body === undefined ? {} : { body: said(request.body, write) }),
+  });
+  return { ...answer, body: said(body, (text) => text.includes(" ") ? read(text) : text) };
+}
+
+function said(value: unknown, change: (text: string) => string, key = ""): unknown {
+  if (typeof value === "string") return SENTENCES.has(key) ? change(value) : value;
+  if (Array.isArray(value)) return value.map((item) => said(item, change, key));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name, said(member, change, name)]),
+  );
 }
 
 export interface ControllerWorld {
@@ -39,7 +71,7 @@ export class ControllerProcess {
     this.#options = options;
     this.#world = world;
     this.process = new Process(world.time, options.name);
-    this.link = new Link(world.time, world.server);
+    this.link = new Link(world);
     this.process.after(0, () => void this.#run());
   }
 
@@ -57,7 +89,8 @@ export class ControllerProcess {
           this.process.kill();
           return new Promise(() => {});
         }
-        return client.request(request);
+        const { wording = "" } = this.#options;
+        return wording === "" ? client.request(request) : inWords(client, { request, wording });
       },
     };
     while (true) {

@@ -16,6 +16,15 @@ import type { World } from "./world.ts";
 const OVERLAP_MILLISECONDS = 2_500;
 const STOPPED_OVERLAP_MILLISECONDS = SPEECH_MILLISECONDS;
 
+/** A virtual machine that goes on may say what it was allowed to say when it was stopped. */
+const RESUMED_MILLISECONDS = SPEECH_MILLISECONDS;
+
+/** While clocks of API servers are wrong, and until ages are no more counted across that. */
+const CLOCKS_MILLISECONDS = 10_000;
+
+/** After a restore, who had the VIP goes on until it has heard, from its heartbeat, of what is so now. */
+const RESTORED_MILLISECONDS = 10_000;
+
 /** The kernel counts from the moment it is told, which may be so much after the agent counted. */
 const GRANT_MILLISECONDS = 110;
 
@@ -72,10 +81,21 @@ export class Invariants {
       this.#overlaps.set(key, begin);
       const overlap = time.now - begin;
       this.longestOverlap = Math.max(this.longestOverlap, overlap);
-      const entitled = speakers.filter((machine) => !this.#alone.has(`${machine.name} ${vip}`));
-      if (entitled.length > 1) this.complain(`two speak for ${key}`);
+      // Where somebody else reports in a node's name, that node may be heard beside others; never two others.
+      if (speakers.filter(({ lies }) => !lies).length < 2) continue;
+      const doubtful = this.#world.server.areClocksDoubtful(CLOCKS_MILLISECONDS);
+      const restored = time.now - this.#world.server.restoredAt < RESTORED_MILLISECONDS;
+      const entitled = speakers.filter((machine) =>
+        !this.#alone.has(`${machine.name} ${vip}`) && !machine.lies &&
+        time.now - machine.resumedAt > RESUMED_MILLISECONDS
+      );
+      if (entitled.length > 1 && !doubtful && !restored) this.complain(`two speak for ${key}`);
       const stopped = speakers.some((machine) => !this.#hasRun(machine, begin));
-      const limit = stopped ? STOPPED_OVERLAP_MILLISECONDS : OVERLAP_MILLISECONDS;
+      const limit = restored
+        ? RESTORED_MILLISECONDS
+        : stopped || doubtful
+        ? STOPPED_OVERLAP_MILLISECONDS
+        : OVERLAP_MILLISECONDS;
       if (overlap > limit) this.complain(`two speak for ${key} for ${overlap} ms`);
     }
     for (const key of this.#overlaps.keys()) if (!seen.has(key)) this.#overlaps.delete(key);
@@ -173,7 +193,7 @@ export class Invariants {
     // One that was just switched on may be known by what it said before.
     const speaksUp = this.#world.agents.get(node ?? "")?.renewedAgo !== undefined;
     if (
-      machine?.powered && speaksUp && typeof vip === "string" &&
+      machine?.powered && !machine.lies && speaksUp && typeof vip === "string" &&
       machine.lastBound(vip) === undefined
     ) {
       this.complain(`policy ${name} names ${node}, where ${vip} was never bound`);
@@ -195,10 +215,16 @@ export class Invariants {
     }
   }
 
-  /** A node that could not yet notice that it can reach the API server again. */
+  /** Terms and policies go back with etcd. */
+  onRestore(): void {
+    this.#terms.clear();
+    this.#holders.clear();
+  }
+
+  /** A node that could not yet notice that it can reach the API server again, or in whose name somebody else reports. */
   #isExcused(machine: Machine): boolean {
     const process = this.#world.agents.get(machine.name)?.process;
-    return machine.link.isImpaired ||
+    return machine.link.isImpaired || machine.lies ||
       (process !== undefined && this.#world.time.now - process.thawedAt < THAW_MILLISECONDS);
   }
 

@@ -1,6 +1,6 @@
 /** The way between a machine and the API server, with all that can happen on it. */
 import type { KubeRequest } from "../../src/kube/client.ts";
-import type { Answer, ApiServer } from "./api_server.ts";
+import type { Answer, ApiServer, Caller } from "./api_server.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 
 /**
@@ -22,15 +22,27 @@ export class Link {
   /** One way, milliseconds: from, to. */
   delay: readonly [number, number] = [1, 20];
   onHeal: (() => void)[] = [];
+  /** Which of the API servers answers. */
+  replica = 0;
+  /** Watches stand still: what is sent meanwhile comes when they go on. */
+  #stalled = false;
   readonly #time: VirtualTime;
   readonly #server: ApiServer;
+  readonly #identity: "agent" | "controller";
   readonly #held: (() => void)[] = [];
   #holding = false;
   #impairedAt = -Infinity;
 
-  constructor(time: VirtualTime, server: ApiServer) {
+  constructor(
+    { time, server, identity = "controller" }: {
+      readonly time: VirtualTime;
+      readonly server: ApiServer;
+      readonly identity?: "agent" | "controller";
+    },
+  ) {
     this.#time = time;
     this.#server = server;
+    this.#identity = identity;
   }
 
   get isUp(): boolean {
@@ -57,7 +69,17 @@ export class Link {
     if (!this.isUp) this.#impairedAt = this.#time.now;
     this.requests = true;
     this.answers = true;
-    for (const tell of this.onHeal.splice(0)) tell();
+    this.#goOn();
+  }
+
+  /** Watches are stopped, though their connections stand, or go on with all that they missed. */
+  stall(stalled: boolean): void {
+    this.#stalled = stalled;
+    if (!stalled) this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.answers && !this.#stalled) { for (const tell of this.onHeal.splice(0)) tell(); }
   }
 
   /** Keeps a node excused that could not yet notice the end of a fault: its agent is frozen, or has just started. */
@@ -85,7 +107,7 @@ export class Link {
     };
     const arrive = () => {
       if (!this.requests) return this.noteFailure();
-      back(this.#server.up ? this.#server.handle(request) : "refused");
+      back(this.#server.up ? this.#server.handle(request, this.#caller) : "refused");
     };
     if (this.#holding && request.method === "PATCH") {
       this.#holding = false;
@@ -96,9 +118,13 @@ export class Link {
   /** When a watch event arrives that is sent now; later ones never overtake it. */
   deliver(event: () => void): void {
     this.#time.after(this.watchLag + this.#travel(), () => {
-      if (this.answers) event();
+      if (this.answers && !this.#stalled) event();
       else this.onHeal.push(event);
     });
+  }
+
+  get #caller(): Caller {
+    return { identity: this.#identity, replica: this.replica };
   }
 
   #travel(): number {

@@ -32,6 +32,8 @@ export class Machine {
   onPermission: (ip: string, until: number) => void = () => {};
   /** False: its cable is out, and nobody hears what it says. */
   plugged = true;
+  /** Somebody has the token of its agent, and reports in its name. */
+  liesUntil = -Infinity;
   #hasInterface = true;
   #interfaceLostAt = -Infinity;
   readonly #time: VirtualTime;
@@ -39,6 +41,9 @@ export class Machine {
   readonly #boundAt = new Map<string, number>();
   #owned: ReadonlySet<string> | undefined;
   readonly #speaking = new Map<string, number>();
+  #pausedAt: number | undefined;
+  /** When it last went on after a pause. */
+  resumedAt = -Infinity;
 
   constructor(
     { time, server, name, index }: {
@@ -52,7 +57,7 @@ export class Machine {
     this.name = name;
     this.ip = `172.18.18.${10 + index}`;
     this.mac = `02:00:00:00:00:${String(10 + index)}`;
-    this.link = new Link(time, server);
+    this.link = new Link({ time, server, identity: "agent" });
   }
 
   /** VIPs that are bound, whoever bound them. */
@@ -60,10 +65,33 @@ export class Machine {
     return [...this.#addresses.keys()].sort();
   }
 
+  /** Tells whether its agent's token is stolen, or what was said with it may still count. */
+  get lies(): boolean {
+    return this.liesUntil > this.#time.now;
+  }
+
   /** Tells whether a node answers ARP requests for an address: bound, not held back by the fence, and heard. */
   maySpeak(ip: string): boolean {
-    if (!this.powered || !this.plugged || !this.#addresses.has(ip)) return false;
+    if (!this.runs || !this.plugged || !this.#addresses.has(ip)) return false;
     return this.#owned?.has(ip) !== true || (this.#speaking.get(ip) ?? 0) > this.#time.now;
+  }
+
+  /** Powered, and not a virtual machine that is paused. */
+  get runs(): boolean {
+    return this.powered && this.#pausedAt === undefined;
+  }
+
+  /** A virtual machine stops with its clocks: what its kernel may say expires as much later. */
+  pause(): void {
+    if (this.powered) this.#pausedAt ??= this.#time.now;
+  }
+
+  resume(): void {
+    if (this.#pausedAt === undefined) return;
+    const paused = this.#time.now - this.#pausedAt;
+    this.#pausedAt = undefined;
+    this.resumedAt = this.#time.now;
+    for (const [ip, until] of this.#speaking) this.#speaking.set(ip, until + paused);
   }
 
   /** When the address was last bound, or undefined: never since the node was started. */
@@ -88,6 +116,7 @@ export class Machine {
   setPower(on: boolean): void {
     this.powered = on;
     this.#hasInterface = true;
+    this.#pausedAt = undefined;
     if (on) return;
     this.memory = [];
     this.#addresses.clear();
@@ -98,9 +127,13 @@ export class Machine {
 
   hands(
     process: Process,
-    world: { readonly machines: readonly Machine[]; readonly complain: Complaint },
+    world: {
+      readonly machines: readonly Machine[];
+      readonly foreigners: ReadonlyMap<string, string>;
+      readonly complain: Complaint;
+    },
   ): Hands {
-    const { machines, complain } = world;
+    const { machines, foreigners, complain } = world;
     const work = () => process.sleep(this.#time.between(1, 8));
     /** A program is started, does its work in one moment, and is seen to have ended. */
     const act = async <T>(what: () => T): Promise<T> => {
@@ -151,10 +184,11 @@ export class Machine {
         if (!this.#hasInterface) throw new Error(`Cannot probe ${ip}: there is no ${INTERFACE}`);
         // Without a cable, a look shows nobody.
         const owner = this.plugged
-          ? machines.find((other) => other !== this && other.maySpeak(ip))
+          ? foreigners.get(ip) ??
+            machines.find((other) => other !== this && other.maySpeak(ip))?.mac
           : undefined;
         await process.sleep(owner === undefined ? PROBE_MILLISECONDS : this.#time.between(0.2, 3));
-        return owner?.mac;
+        return owner;
       },
     };
   }

@@ -9,7 +9,11 @@ export const CONTROLLER = { name: "controller", everyMilliseconds: 1_000 };
 
 /** A world in which a holds the VIP in term 1; b and c stand by. */
 export async function holding(options: WorldOptions = {}): Promise<World> {
-  const world = new World({ controllers: [CONTROLLER], ...options });
+  const { controllers = [CONTROLLER], ...others } = options;
+  const world = new World(others);
+  // Who is heard first is chance, and would be elected.
+  await world.until(() => world.machines.every(({ name }) => world.lease(name) !== undefined));
+  for (const controller of controllers) world.startController(controller);
   await world.until(() => world.speakers().length > 0);
   await world.pass(5);
   assert.deepEqual([world.speakers(), world.bound()], [["a"], ["a", "b", "c"]]);

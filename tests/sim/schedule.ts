@@ -1,12 +1,15 @@
 /** Schedules: what befalls a world, as data that fast-check makes and shrinks. */
 import fc from "fast-check";
 import type { ControllerOptions } from "./controller_process.ts";
+import { hostileActions, isTried, performHostile } from "./hostile.ts";
+import type { HostileAction } from "./hostile.ts";
 import { OTHER_VIP, VIP, World } from "./world.ts";
 
 /** A node by its place in the cluster, or by what it is to gateway `gw` at that moment. */
-type Target = number | "holder" | "standby";
+export type Target = number | "holder" | "standby";
 
 type Action =
+  | HostileAction
   | { readonly do: "pin"; readonly node: Target | null }
   | { readonly do: "cordon" | "leavePool"; readonly node: Target; readonly for: number }
   | { readonly do: "terminate" | "kill"; readonly node: Target; readonly for: number }
@@ -56,6 +59,7 @@ export interface Schedule {
   readonly twoGateways: boolean;
   readonly standbys: number;
   readonly drop: boolean;
+  readonly servers: number;
   readonly controllers: readonly ControllerOptions[];
   readonly steps: readonly Step[];
 }
@@ -153,12 +157,14 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       for: long,
     }),
   },
+  ...hostileActions(target),
 );
 
 const controller: fc.Arbitrary<Omit<ControllerOptions, "name">> = fc.record({
   everyMilliseconds: fc.integer({ min: 200, max: 1_500 }),
   hurryMilliseconds: fc.integer({ min: 50, max: 300 }),
   resident: fc.boolean(),
+  wording: isTried("wordings") ? fc.constantFrom("", "", " (v2)") : fc.constant(""),
 });
 
 export const schedules: fc.Arbitrary<Schedule> = fc.record({
@@ -167,6 +173,7 @@ export const schedules: fc.Arbitrary<Schedule> = fc.record({
   twoGateways: fc.boolean(),
   standbys: fc.constantFrom(2, 2, 1, 0),
   drop: fc.constantFrom(false, false, true),
+  servers: fc.integer({ min: 1, max: 3 }),
   controllers: fc.array(controller, { minLength: 1, maxLength: 3 }).map((all) =>
     all.map((options, index) => ({ ...options, name: `controller ${index}` }))
   ),
@@ -178,12 +185,13 @@ export const schedules: fc.Arbitrary<Schedule> = fc.record({
 
 /** The world of a schedule, before anything befell it. */
 export function worldOf(
-  { seed, nodes, twoGateways, standbys, drop, controllers }: Schedule,
+  { seed, nodes, twoGateways, standbys, drop, servers, controllers }: Schedule,
 ): World {
   const whenNoneEligible = drop ? "Drop" : "Keep";
   const settings = { standbys, whenNoneEligible, minReadySeconds: 3 } as const;
   return new World({
     seed,
+    servers,
     nodes: ["a", "b", "c", "d"].slice(0, nodes),
     gateways: {
       gw: { vip: VIP, ...settings },
@@ -229,6 +237,17 @@ export function perform(world: World, action: Action): void {
     case "killController":
     case "lateController":
       return troubleController(world, action);
+    case "stepServer":
+    case "restore":
+    case "foreigner":
+    case "pauseController":
+      return performHostile(world, { action, node: undefined, later });
+    case "stepNode":
+    case "pauseMachine":
+    case "stallWatches":
+    case "oddAddresses":
+    case "lie":
+      return performHostile(world, { action, node: nameOf(world, action.node), later });
     case "pin":
       return world.pin(action.node === null ? null : nameOf(world, action.node) ?? null);
     default: {

@@ -11,10 +11,12 @@ export const EPOCH = Date.UTC(2026, 10, 23, 10);
 
 /** An event that is to happen. */
 export interface Pending {
-  readonly at: number;
+  at: number;
   readonly order: number;
   readonly run: () => void;
   readonly process: Process | undefined;
+  /** How long the machine of the process had been paused when `at` was counted. */
+  paused: number;
   cancelled: boolean;
 }
 
@@ -51,10 +53,16 @@ export class VirtualTime {
       order: this.#order++,
       run,
       process,
+      paused: process?.pausedMilliseconds ?? 0,
       cancelled: false,
     };
-    push(this.#queue, event);
+    this.put(event);
     return event;
+  }
+
+  /** Queues an event, or queues it anew. */
+  put(event: Pending): void {
+    push(this.#queue, event);
   }
 
   /** Lets time pass, with the world's clocks and timers in place of the real ones. */
@@ -97,7 +105,8 @@ export class VirtualTime {
         super(given[0] ?? WorldDate.now());
       }
       static override now(): number {
-        return EPOCH + Math.floor(time.now) + (time.#current?.clockError ?? 0);
+        const { now, clockError } = time.#current ?? { now: time.now, clockError: 0 };
+        return EPOCH + Math.floor(now) + clockError;
       }
     }
     Reflect.set(globalThis, "Date", WorldDate);
@@ -108,7 +117,10 @@ export class VirtualTime {
     );
     Reflect.set(globalThis, "clearTimeout", (id: number | undefined) => time.#clearTimer(id));
     Math.random = () => time.#random();
-    Object.defineProperty(performance, "now", { value: () => time.now, configurable: true });
+    Object.defineProperty(performance, "now", {
+      value: () => (time.#current ?? time).now,
+      configurable: true,
+    });
     return {
       [Symbol.dispose]() {
         Reflect.set(globalThis, "Date", real.Date);
@@ -137,10 +149,13 @@ export class VirtualTime {
 /** A program that can be stopped, continued and killed between any two of its events. */
 export class Process {
   /** Of its wall clock, milliseconds; nothing may depend on it. */
-  readonly clockError: number;
+  clockError: number;
   readonly name: string;
   readonly #time: VirtualTime;
-  #state: "runs" | "frozen" | "dead" = "runs";
+  #frozen = false;
+  #dead = false;
+  #pausedAt: number | undefined;
+  #pausedBefore = 0;
   #missed: Pending[] = [];
   frozenAt = -Infinity;
   thawedAt = -Infinity;
@@ -151,11 +166,23 @@ export class Process {
     this.clockError = Math.round(time.between(-60_000, 60_000));
   }
 
-  get state(): "runs" | "frozen" | "dead" {
-    return this.#state;
+  get state(): "runs" | "stopped" | "dead" {
+    if (this.#dead) return "dead";
+    return this.#frozen || this.#pausedAt !== undefined ? "stopped" : "runs";
   }
 
-  /** Lets something happen to this process; never, when it is dead by then; late, when it is frozen. */
+  /** How long its machine has been paused, all in all. */
+  get pausedMilliseconds(): number {
+    return this.#pausedBefore +
+      (this.#pausedAt === undefined ? 0 : this.#time.now - this.#pausedAt);
+  }
+
+  /** Its monotonic clock: it stands while the machine is paused. */
+  get now(): number {
+    return this.#time.now - this.pausedMilliseconds;
+  }
+
+  /** Lets something happen to this process; never, when it is dead by then; late, when it is stopped. */
   after(delay: number, run: () => void): Pending {
     return this.#time.after(delay, run, this);
   }
@@ -167,35 +194,61 @@ export class Process {
 
   /** Tells whether an event may happen now; else keeps it for later, or forgets it. */
   takes(event: Pending): boolean {
-    if (this.#state === "frozen") this.#missed.push(event);
-    return this.#state === "runs";
+    if (this.state === "runs" && event.paused < this.#pausedBefore) this.#postpone(event);
+    else if (this.state === "runs") return true;
+    else if (this.state === "stopped") this.#missed.push(event);
+    return false;
   }
 
+  /** SIGSTOP, or a node that is out of memory: clocks and timers of the kernel go on. */
   freeze(): void {
-    if (this.#state !== "runs") return;
-    this.#state = "frozen";
+    if (this.#dead || this.#frozen) return;
+    this.#frozen = true;
     this.frozenAt = this.#time.now;
   }
 
   /** What was missed happens now: timers and packets in an order that is nobody's promise. */
   thaw(): void {
-    if (this.#state !== "frozen") return;
-    this.#state = "runs";
-    this.thawedAt = this.#time.now;
-    const missed = this.#missed.filter(({ cancelled }) => !cancelled);
-    this.#missed = [];
-    const shuffled = this.#time.random() < 0.5;
-    for (const event of missed) {
-      const again = this.after(shuffled ? this.#time.between(0, 3) : 0, () => {
-        if (!event.cancelled) event.run();
-      });
-      again.cancelled = event.cancelled;
-    }
+    if (!this.#frozen || this.#dead) return;
+    this.#frozen = false;
+    this.#goOn();
+  }
+
+  /** Its machine is stopped with its clocks and timers, as a virtual machine is; `resume` lets all go on. */
+  pause(): void {
+    if (this.#dead || this.#pausedAt !== undefined) return;
+    this.#pausedAt = this.#time.now;
+    this.frozenAt = this.#time.now;
+  }
+
+  resume(): void {
+    if (this.#pausedAt === undefined || this.#dead) return;
+    this.#pausedBefore = this.pausedMilliseconds;
+    this.#pausedAt = undefined;
+    this.#goOn();
   }
 
   kill(): void {
-    this.#state = "dead";
+    this.#dead = true;
     this.#missed = [];
+  }
+
+  #goOn(): void {
+    if (this.state !== "runs") return;
+    this.thawedAt = this.#time.now;
+    const shuffled = this.#time.random() < 0.5;
+    for (const event of this.#missed.splice(0)) {
+      if (event.cancelled) continue;
+      this.#postpone(event);
+      if (event.at <= this.#time.now && shuffled) event.at += this.#time.between(0, 3);
+    }
+  }
+
+  /** A timer that was set before a pause ends as much later as the pause was long. */
+  #postpone(event: Pending): void {
+    event.at = Math.max(this.#time.now, event.at + this.#pausedBefore - event.paused);
+    event.paused = this.#pausedBefore;
+    this.#time.put(event);
   }
 }
 

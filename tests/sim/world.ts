@@ -10,10 +10,13 @@ import { PATHS } from "../../src/cluster/resources.ts";
 import { AgentProcess } from "./agent_process.ts";
 import { virtualIPOf } from "../../src/core/reports.ts";
 import { ApiServer, object_ } from "./api_server.ts";
+import type { Backup } from "./api_server.ts";
 import type { Stream } from "./client.ts";
 import { ControllerProcess } from "./controller_process.ts";
 import type { ControllerOptions } from "./controller_process.ts";
 import { Invariants } from "./invariants.ts";
+import { Liar } from "./liar.ts";
+import type { Lies } from "./liar.ts";
 import { Machine } from "./machine.ts";
 import {
   AGENT_PODS,
@@ -37,6 +40,8 @@ export interface WorldOptions {
   /** Names of policies of each gateway. */
   readonly policies?: readonly string[];
   readonly controllers?: readonly ControllerOptions[];
+  /** API servers before one etcd; agents and controllers use them in turn. */
+  readonly servers?: number;
 }
 
 export class World {
@@ -46,15 +51,18 @@ export class World {
   readonly agents = new Map<string, AgentProcess>();
   readonly controllers: ControllerProcess[] = [];
   readonly streams = new Set<Stream>();
+  /** VIP -> MAC address of a host that is none of the cluster's and answers for it. */
+  readonly foreigners = new Map<string, string>();
+  readonly liars = new Set<Liar>();
   readonly invariants: Invariants;
   readonly lines: string[] = [];
   #gatewaysMade = 0;
 
   constructor(options: WorldOptions = {}) {
     const { seed = 1, nodes = ["a", "b", "c"], gateways = { gw: { vip: VIP } } } = options;
-    const { policies = ["mail", "web"], controllers = [] } = options;
+    const { policies = ["mail", "web"], controllers = [], servers = 1 } = options;
     this.time = new VirtualTime(seed);
-    this.server = new ApiServer(this.time);
+    this.server = new ApiServer(this.time, { replicas: servers });
     this.machines = nodes.map((name, index) =>
       new Machine({ time: this.time, server: this.server, name, index })
     );
@@ -66,9 +74,10 @@ export class World {
     };
     this.server.onCommit = (commit) => this.invariants.onCommit(commit);
     this.time.onEvent = () => this.invariants.check();
-    const { timestamp: time } = this.server;
+    const time = this.server.timestamp();
     for (const machine of this.machines) {
       const { name, ip } = machine;
+      machine.link.replica = this.machines.indexOf(machine);
       machine.onSpeech = (vip) => this.invariants.onSpeech(machine, vip);
       machine.onPermission = (vip, until) => this.invariants.onPermission(machine, vip, until);
       this.server.put(PATHS.Node, name, nodeObject(name, { ip, time }));
@@ -149,6 +158,7 @@ export class World {
       streams: this.streams,
       log: (line) => this.log(line),
     });
+    controller.link.replica = this.controllers.length;
     this.controllers.push(controller);
     return controller;
   }
@@ -163,11 +173,13 @@ export class World {
         time: this.time,
         server: this.server,
         machines: this.machines,
+        foreigners: this.foreigners,
         streams: this.streams,
         complain: (message) => this.invariants.complain(message),
         log: (line) => this.log(line),
       }),
     );
+    if (!machine.runs) this.agents.get(node)?.process.pause();
     this.setAgentPod(node, true);
   }
 
@@ -182,7 +194,7 @@ export class World {
   }
 
   setAgentPod(node: string, ready: boolean): void {
-    const { timestamp: time } = this.server;
+    const time = this.server.timestamp();
     const pod = { node, namespace: NAMESPACE, ready, time };
     const name = `sallyport-agent-${node}`;
     this.server.put(AGENT_PODS, name, podObject(name, pod));
@@ -220,9 +232,53 @@ export class World {
     this.time.after(seconds * 1_000, () => this.setPower(node, true));
   }
 
+  /** The node is a virtual machine, which is stopped with its clocks: a snapshot, a migration. */
+  pauseMachine(node: string): void {
+    this.machine(node).pause();
+    this.agents.get(node)?.process.pause();
+    for (const agent of this.agents.values()) agent.noteReachability();
+  }
+
+  resumeMachine(node: string): void {
+    this.machine(node).resume();
+    this.agents.get(node)?.process.resume();
+    for (const agent of this.agents.values()) agent.noteReachability();
+  }
+
+  /** Some host in the network answers ARP requests for an address; null: it does no more. */
+  setForeigner(vip: string, mac: string | null): void {
+    if (mac === null) this.foreigners.delete(vip);
+    else this.foreigners.set(vip, mac);
+  }
+
+  /** Somebody has the token of a node's agent and reports with it. */
+  lie(lies: Lies): Liar {
+    const liar = new Liar(lies, this);
+    this.liars.add(liar);
+    return liar;
+  }
+
+  /** What the kubelet says of its node's addresses. */
+  setAddresses(node: string, odd: readonly { type: string; address: string }[]): void {
+    const addresses = [{ type: "InternalIP", address: this.machine(node).ip }, ...odd];
+    this.server.edit(PATHS.Node, node, { status: { addresses } });
+  }
+
+  /** etcd is restored while the API servers are away; null: under their feet, so that their watches tell nothing more. */
+  restore(backup: Backup, outageMilliseconds: number | null): void {
+    if (outageMilliseconds !== null) this.setServer(false);
+    this.time.after(outageMilliseconds ?? 0, () => {
+      this.log(`etcd goes back to ${backup.version}`);
+      this.server.restore(backup);
+      this.invariants.onRestore();
+      if (outageMilliseconds !== null) this.setServer(true);
+      else for (const stream of this.streams) stream.deaf = true;
+    });
+  }
+
   /** The node's condition Ready. */
   setReady(node: string, status: "True" | "Unknown"): void {
-    const conditions = [{ type: "Ready", status, lastTransitionTime: this.server.timestamp }];
+    const conditions = [{ type: "Ready", status, lastTransitionTime: this.server.timestamp() }];
     this.server.edit(PATHS.Node, node, { status: { conditions } });
   }
 
@@ -257,7 +313,7 @@ export class World {
   restoreNode(node: string): void {
     const { ip } = this.machine(node);
     const uid = `uid-${node}-${this.time.events}`;
-    const object = nodeObject(node, { ip, time: this.server.timestamp });
+    const object = nodeObject(node, { ip, time: this.server.timestamp() });
     this.server.put(PATHS.Node, node, {
       ...object,
       metadata: { ...object_(object["metadata"]), uid },
@@ -326,7 +382,7 @@ export class World {
 
   makeGateway(name: string, settings: GatewaySettings): void {
     const uid = `uid-${name}-${++this.#gatewaysMade}`;
-    const { timestamp: time } = this.server;
+    const time = this.server.timestamp();
     this.server.put(PATHS.EgressGateway, name, gatewayObject(name, { ...settings, uid, time }));
   }
 
@@ -337,7 +393,12 @@ export class World {
   /** Everything that can be mended is mended; nodes that are off stay off. */
   mend(): void {
     this.setServer(true);
+    this.server.alignClocks();
+    this.foreigners.clear();
+    for (const liar of this.liars) liar.stop();
+    this.liars.clear();
     for (const machine of this.machines) {
+      if (!machine.runs && machine.powered) this.resumeMachine(machine.name);
       if (!machine.powered) this.setReady(machine.name, "Unknown");
       machine.cannotBind = false;
       machine.setInterface(true);
@@ -346,6 +407,10 @@ export class World {
       machine.link.late = 0;
       machine.link.watchLag = 0;
       machine.link.heal();
+      machine.link.stall(false);
+      if (this.server.get(PATHS.Node, machine.name) !== undefined) {
+        this.setAddresses(machine.name, []);
+      }
       const agent = this.agents.get(machine.name);
       agent?.process.thaw();
       if (agent?.process.state !== "runs") this.startAgent(machine.name);
@@ -355,6 +420,7 @@ export class World {
       link.late = 0;
       link.heal();
       process.thaw();
+      process.resume();
     }
   }
 }
