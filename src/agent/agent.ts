@@ -3,19 +3,21 @@
  *
  * It wakes each second, and at once when the duties change, a renewal is answered, or a probe or ping tells something.
  * All judgement is in `core/`; this file keeps the state between looks and does what was decided, in an order that is
- * part of the protocol: silence first, the fence before the address, the claim before the speech.
+ * part of the protocol: silence first, the gate before the address, the claim before the speech.
  */
 import { decide } from "./core/decide.ts";
 import { DEFAULT_PACE } from "./core/pace.ts";
 import type { Pace } from "./core/pace.ts";
-import type { AgentPlan, AgentView, BindFailure, Binding, HostInterface } from "./core/view.ts";
-import { virtualIPOf } from "../core/reports.ts";
+import type { AgentPlan, AgentView, Binding } from "./core/view.ts";
+import { messageOf } from "../core/message.ts";
 import type { Gateway, Report } from "../core/types.ts";
-import type { Hands, Watch } from "./hands.ts";
+import { Bindings } from "./bindings.ts";
+import type { Hands } from "./hands.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { RenewalNews } from "./heartbeat.ts";
 import type { RenewalAnswer } from "./renewal.ts";
 import { Speech } from "./speech.ts";
+import { Surroundings } from "./surroundings.ts";
 import { Wire } from "./wire.ts";
 
 export interface AgentOptions {
@@ -76,13 +78,6 @@ export const NOT_STARTED: AgentStatus = {
   failedRenewals: 0,
 };
 
-/** Addresses are looked at whenever they change; where that cannot be told each second, and now and then anyway. */
-const LOOK_MILLISECONDS = 1_000;
-const WATCHED_LOOK_MILLISECONDS = 10_000;
-
-/** The fence is written anew this often, in case somebody else took it away. */
-const FENCE_MILLISECONDS = 10_000;
-
 export class Agent {
   readonly #options: AgentOptions;
   readonly #pace: Pace;
@@ -90,16 +85,11 @@ export class Agent {
   readonly #heartbeat: Heartbeat;
   readonly #speech: Speech;
   readonly #wire: Wire;
-  readonly #bindFailures = new Map<string, BindFailure>();
+  readonly #surroundings: Surroundings;
+  readonly #bindings: Bindings;
   readonly #stop = new AbortController();
 
   #gateways: readonly Gateway[] | undefined;
-  #bindings: readonly Binding[] = [];
-  #owned: { readonly ips: string; readonly at: number } | undefined;
-  #watch: Watch | undefined;
-  #interfaces: readonly HostInterface[] = [];
-  #defaultRouteInterface: string | undefined;
-  #lookedAt = -Infinity;
   #cilium: Report["cilium"];
   #unreachable: ReadonlySet<string> = new Set();
   #leavingAt: number | undefined;
@@ -136,7 +126,20 @@ export class Agent {
         }
         this.#wake();
       },
-      onFailure: (ip, error) => this.#tell({ event: "Failed", ip, message: messageOf(error) }),
+      onFailure: (ip, error) => this.#tellFailure(ip, error),
+    });
+    this.#surroundings = new Surroundings({ hands: options.hands, now: this.#now });
+    this.#bindings = new Bindings({
+      ...options,
+      now: this.#now,
+      surroundings: this.#surroundings,
+      onBind: ({ ip, interface: name }) => this.#tell({ event: "Bound", ip, message: name }),
+      onBindFailure: (ip, message) => this.#tell({ event: "BindFailed", ip, message }),
+      onUnbind: (ip) => {
+        this.#wire.forget(ip);
+        this.#tell({ event: "Unbound", ip });
+      },
+      onUnbindFailure: (ip, error) => this.#tellFailure(ip, error),
     });
   }
 
@@ -176,7 +179,7 @@ export class Agent {
       renewedAgoMilliseconds: renewal === undefined ? undefined : this.#now() - renewal.sentAt,
       dutiesKnown: this.#gateways !== undefined,
       failures: this.#failures,
-      bound: this.#bindings.map(({ ip }) => ip),
+      bound: this.#bindings.all.map(({ ip }) => ip),
       speaking: [...this.#speech.until.keys()],
       announcements: this.#wire.counts.announcements,
       probes: this.#wire.counts.probes,
@@ -188,11 +191,8 @@ export class Agent {
 
   /** Runs until `leave` was called and nothing is left to do. */
   async run(): Promise<void> {
-    await this.#takeUp();
-    this.#watch = this.#options.hands.watch?.(() => {
-      this.#lookedAt = -Infinity;
-      this.#wake();
-    }, this.#stop.signal);
+    await Promise.all([this.#bindings.takeUp(), this.#speech.takeUp()]);
+    this.#surroundings.follow(() => this.#wake(), this.#stop.signal);
     while (true) {
       const woken = new Promise<void>((resolve) => this.#wake = resolve);
       await this.#look();
@@ -204,49 +204,10 @@ export class Agent {
     this.#stop.abort();
   }
 
-  /** What an earlier process left in the kernel and in its file. */
-  async #takeUp(): Promise<void> {
-    const { hands, recall } = this.#options;
-    const [interfaces, bindings] = await Promise.all([
-      hands.interfaces(),
-      recall(),
-      this.#speech.takeUp(),
-    ]);
-    this.#bindings = bindings.filter((binding) => isThere(binding, interfaces));
-  }
-
-  /** Addresses that carry our mark and that no file remembers: taken up where a gateway wants them, else removed. */
-  async #adoptStrays(): Promise<void> {
-    if (this.#gateways === undefined) return;
-    const known = new Set(this.#bindings.map(({ ip }) => ip));
-    for (const link of this.#interfaces) {
-      for (
-        const { ip } of link.addresses.filter((address) => address.ours && !known.has(address.ip))
-      ) {
-        const gateway = this.#gateways.find((candidate) => virtualIPOf(candidate) === ip);
-        const stray = { ip, interface: link.name, speakOn: [], boundAt: new Date().toISOString() };
-        if (gateway === undefined) await this.#options.hands.unbind(stray);
-        else {await this.#setBindings([...this.#bindings, {
-            ...stray,
-            gateway: gateway.name,
-            uid: gateway.uid,
-          }]);}
-      }
-    }
-  }
-
   async #look(): Promise<void> {
-    const now = this.#now();
     await this.#speech.muteLapsed();
-    const often = this.#watch?.works() ? WATCHED_LOOK_MILLISECONDS : LOOK_MILLISECONDS;
-    if (now - this.#lookedAt < often) return;
-    const { hands } = this.#options;
-    [this.#interfaces, this.#defaultRouteInterface] = await Promise.all([
-      hands.interfaces(),
-      hands.defaultRouteInterface(),
-    ]);
-    this.#lookedAt = now;
-    await this.#adoptStrays();
+    const looked = await this.#surroundings.look();
+    if (looked && this.#gateways !== undefined) await this.#bindings.adoptStrays(this.#gateways);
   }
 
   #view(): AgentView {
@@ -255,15 +216,15 @@ export class Agent {
       now: this.#now(),
       gateways: this.#gateways,
       fence: this.#heartbeat.fence,
-      interfaces: this.#interfaces,
-      defaultRouteInterface: this.#defaultRouteInterface,
-      bindings: this.#bindings,
+      interfaces: this.#surroundings.interfaces,
+      defaultRouteInterface: this.#surroundings.defaultRouteInterface,
+      bindings: this.#bindings.all,
       speaking: this.#speech.until,
       renewal: this.#heartbeat.renewal,
       failedAt: this.#heartbeat.failedAt,
       probes: this.#wire.probes,
       announcements: this.#wire.announcements,
-      bindFailures: this.#bindFailures,
+      bindFailures: this.#bindings.failures,
       cilium: this.#cilium,
       unreachable: this.#unreachable,
       leavingAt: this.#leavingAt,
@@ -275,96 +236,25 @@ export class Agent {
     this.#failures = plan.failures.map(({ gateway, message }) => `${gateway}: ${message}`);
     this.#options.setPingTargets(plan.ping);
     const muted = await this.#mute(plan.mute);
-    await this.#giveUp(plan.giveUp);
+    await this.#bindings.giveUp(plan.giveUp);
     if (muted) return true;
     this.#heartbeat.send(plan);
-    await this.#own(plan.own);
-    const bound = await this.#bind(plan.bind);
-    const unbound = await this.#unbind(plan.unbind);
+    await this.#bindings.own(plan.own);
+    const bound = await this.#bindings.bind(plan.bind);
+    const unbound = await this.#bindings.unbind(plan.unbind);
     const spoken = await this.#speech.permit(plan.speak);
     this.#announce(plan.announce);
     for (const entry of plan.probe) this.#wire.probe(entry);
-    await this.#noteClaims();
+    await this.#bindings.noteClaims(this.#heartbeat.renewal?.claims ?? {}, this.#speech.until);
     return bound || unbound || !spoken;
   }
 
   async #mute(ips: readonly string[]): Promise<boolean> {
     if (ips.length === 0) return false;
-    // Announcements pass by the fence, so one that is on its way out is stopped first.
+    // Announcements pass by the gate, so one that is on its way out is stopped first.
     for (const ip of ips) this.#wire.hush(ip);
     await this.#speech.mute(ips);
     return true;
-  }
-
-  async #giveUp(given: readonly Binding[]): Promise<void> {
-    if (given.length === 0) return;
-    await this.#setBindings(
-      this.#bindings.map((binding) => given.includes(binding) ? withoutClaim(binding) : binding),
-    );
-  }
-
-  async #own(ips: readonly string[]): Promise<void> {
-    const now = this.#now();
-    const same = this.#owned?.ips === ips.join();
-    if (same && (ips.length === 0 || now - (this.#owned?.at ?? 0) < FENCE_MILLISECONDS)) return;
-    await this.#options.hands.own(ips);
-    this.#owned = { ips: ips.join(), at: now };
-  }
-
-  async #bind(places: AgentPlan["bind"]): Promise<boolean> {
-    let changed = false;
-    for (const { gateway, uid, ip, interface: name, speakOn } of places) {
-      const earlier = this.#bindings.find((binding) => binding.uid === uid && binding.ip === ip);
-      const there = earlier !== undefined && isThere(earlier, this.#interfaces);
-      try {
-        const home = there ? earlier.interface : name;
-        await this.#options.hands.bind({ ip, interface: home });
-        this.#interfaces = await this.#options.hands.interfaces();
-        const boundAt = there ? earlier.boundAt : new Date().toISOString();
-        const binding: Binding = {
-          ...earlier,
-          gateway,
-          uid,
-          ip,
-          interface: home,
-          speakOn,
-          boundAt,
-        };
-        if (!isThere(binding, this.#interfaces)) {
-          throw new Error(`${ip} is not on '${home}' after it was bound`);
-        }
-        await this.#setBindings([...this.#bindings.filter((other) => other !== earlier), binding]);
-        this.#bindFailures.delete(ip);
-        this.#tell({ event: "Bound", ip, message: binding.interface });
-        changed = true;
-      } catch (error) {
-        const message = messageOf(error);
-        if (this.#bindFailures.get(ip)?.message !== message) changed = true;
-        this.#bindFailures.set(ip, { message, at: this.#now() });
-        this.#tell({ event: "BindFailed", ip, message });
-      }
-    }
-    return changed;
-  }
-
-  async #unbind(bindings: readonly Binding[]): Promise<boolean> {
-    for (const binding of bindings) {
-      try {
-        // A gateway that was made anew has the same address under another uid.
-        const isShared = this.#bindings.some((other) =>
-          other !== binding && other.ip === binding.ip
-        );
-        if (!isShared) await this.#options.hands.unbind(binding);
-      } catch (error) {
-        this.#tell({ event: "Failed", ip: binding.ip, message: messageOf(error) });
-        continue;
-      }
-      await this.#setBindings(this.#bindings.filter((other) => other !== binding));
-      this.#wire.forget(binding.ip);
-      this.#lookedAt = -Infinity;
-      this.#tell({ event: "Unbound", ip: binding.ip });
-    }
-    return bindings.length > 0;
   }
 
   #hear({ outdated, reconnected }: RenewalNews): void {
@@ -376,31 +266,11 @@ export class Agent {
     if (reconnected) this.#tell({ event: "Connected" });
   }
 
-  /** Remembers which terms were claimed, for a process that starts while the API server is away. */
-  async #noteClaims(): Promise<void> {
-    const claimed = this.#bindings.map((binding) => {
-      const term = this.#heartbeat.renewal?.claims[binding.uid];
-      return this.#speech.until.has(binding.ip) && term !== undefined
-        ? { ...binding, claimedTerm: term }
-        : binding;
-    });
-    if (
-      claimed.some((binding, index) => binding.claimedTerm !== this.#bindings[index]?.claimedTerm)
-    ) {
-      await this.#setBindings(claimed);
-    }
-  }
-
   #announce(entries: AgentPlan["announce"]): void {
     for (const entry of entries) {
       // This process may have been stopped since the decision.
       if ((this.#speech.until.get(entry.ip) ?? 0) > this.#now()) this.#wire.announce(entry);
     }
-  }
-
-  async #setBindings(bindings: readonly Binding[]): Promise<void> {
-    this.#bindings = bindings;
-    await this.#options.remember(bindings);
   }
 
   /** Until something is heard, or the next renewal, refresh or probe is due. */
@@ -412,21 +282,11 @@ export class Agent {
     clearTimeout(timer);
   }
 
+  #tellFailure(ip: string, error: unknown): void {
+    this.#tell({ event: "Failed", ip, message: messageOf(error) });
+  }
+
   #tell(event: AgentEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-function isThere({ ip, interface: name }: Binding, interfaces: readonly HostInterface[]): boolean {
-  return interfaces.some((link) =>
-    link.name === name && link.addresses.some((address) => address.ip === ip)
-  );
-}
-
-function withoutClaim({ claimedTerm: _, ...binding }: Binding): Binding {
-  return binding;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -10,7 +10,7 @@ export interface Hands {
   bind(address: { readonly ip: string; readonly interface: string }): Promise<void>;
   /** Removes exactly that address, and only where it carries our mark. */
   unbind(address: { readonly ip: string; readonly interface: string }): Promise<void>;
-  /** Makes the fence cover exactly these VIPs; none: takes the fence away. */
+  /** Makes the gate cover exactly these VIPs; none: takes the gate away. */
   own(ips: readonly string[]): Promise<void>;
   /** Lets the kernel speak for these VIPs, for that long from now. */
   speak(entries: readonly { readonly ip: string; readonly milliseconds: number }[]): Promise<void>;

@@ -1,7 +1,6 @@
 /** The agent's heartbeat: renewals of its Lease, one at a time, each second and when there is news; and what they answer. */
-import { RENEWAL_MILLISECONDS } from "../core/heartbeat.ts";
 import { rfc3339 } from "../core/time.ts";
-import { PAUSE_MILLISECONDS } from "./core/view.ts";
+import { TIMINGS } from "../core/timings.ts";
 import type { AgentPlan, Renewal } from "./core/view.ts";
 import type { Report } from "../core/types.ts";
 import type { RenewalAnswer } from "./renewal.ts";
@@ -28,9 +27,6 @@ export interface RenewalNews {
   /** The renewal before failed. */
   readonly reconnected: boolean;
 }
-
-/** More than a period between two renewals that were answered. */
-const MISSED_MILLISECONDS = 1.5 * RENEWAL_MILLISECONDS;
 
 /** Times are milliseconds of the node's monotonic clock. */
 export class Heartbeat {
@@ -74,7 +70,7 @@ export class Heartbeat {
 
   /** Milliseconds until the next renewal is due. */
   get dueIn(): number {
-    return this.#triedAt + RENEWAL_MILLISECONDS - this.#options.now();
+    return this.#triedAt + TIMINGS.renewalMilliseconds - this.#options.now();
   }
 
   /** Sends a renewal when one is due, or when there is news. */
@@ -83,7 +79,7 @@ export class Heartbeat {
     const { now, renew, onDisconnect, onEnd, signal } = this.#options;
     const text = JSON.stringify(report);
     const sentAt = now();
-    const due = sentAt - this.#triedAt >= RENEWAL_MILLISECONDS;
+    const due = sentAt - this.#triedAt >= TIMINGS.renewalMilliseconds;
     const news = text !== this.#sentAs && this.#failedAt === undefined;
     if (!due && !news) return;
     this.#sending = true;
@@ -111,10 +107,11 @@ export class Heartbeat {
     this.#counts.renewals++;
     const before = this.#renewal;
     const began = serverTime === undefined ? undefined : rfc3339(serverTime);
-    const goesOn = before !== undefined && sentAt - before.sentAt <= PAUSE_MILLISECONDS;
+    const goesOn = before !== undefined && sentAt - before.sentAt <= TIMINGS.pauseMilliseconds;
     this.#renewal = { sentAt, claims, since: goesOn ? before.since : began };
     this.#fence = fence;
-    const missed = before === undefined || sentAt - before.sentAt > MISSED_MILLISECONDS;
+    const missed = before === undefined ||
+      sentAt - before.sentAt > TIMINGS.missedRenewalMilliseconds;
     const outdated = missed || leaseUid !== this.#leaseUid;
     const reconnected = this.#failedAt !== undefined;
     this.#leaseUid = leaseUid;

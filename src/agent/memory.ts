@@ -2,28 +2,47 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import * as v from "valibot";
-import { compact } from "../cluster/decoders/common.ts";
+import { compact, ipv4 } from "../cluster/decoders/common.ts";
 import type { Binding } from "./core/view.ts";
 
-const schema = v.array(v.pipe(
+/** As the kernel has them. What is read here becomes an argument of programs. */
+const interfaceName = v.pipe(
+  v.string(),
+  v.regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/u, "write the name of an interface"),
+);
+
+const schema = v.pipe(
   v.object({
     gateway: v.string(),
     uid: v.string(),
-    ip: v.string(),
-    interface: v.string(),
-    speakOn: v.array(v.string()),
+    ip: ipv4,
+    interface: interfaceName,
+    speakOn: v.array(interfaceName),
     boundAt: v.string(),
-    claimedTerm: v.optional(v.number()),
+    claimedTerm: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
   }),
   v.transform((binding): Binding => compact(binding)),
-));
+);
 
-/** Reads the bindings of an earlier process; a missing or broken file is none, as after a reboot. */
+/**
+ * Reads the bindings of an earlier process. A missing or broken file is none, as after a reboot, and so is a part of it that
+ * is broken: an address that carries our mark is found again in the kernel.
+ */
 export async function recall(path: string): Promise<readonly Binding[]> {
+  const text = await readFile(path, "utf8").catch(() => "[]");
+  const entries = v.safeParse(v.array(v.unknown()), parseJson(text));
+  if (!entries.success) return [];
+  return entries.output.flatMap((entry) => {
+    const binding = v.safeParse(schema, entry);
+    return binding.success ? [binding.output] : [];
+  });
+}
+
+function parseJson(text: string): unknown {
   try {
-    return v.parse(schema, JSON.parse(await readFile(path, "utf8")));
+    return JSON.parse(text);
   } catch {
-    return [];
+    return undefined;
   }
 }
 

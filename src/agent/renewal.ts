@@ -1,14 +1,12 @@
 /** The heartbeat: one server-side apply of the agent's Lease, whose answer brings the fence. */
 import * as v from "valibot";
 import { AGENT_MANAGER, FENCE_ANNOTATION, NAMESPACE, REPORT_ANNOTATION } from "../core/names.ts";
+import { TIMINGS } from "../core/timings.ts";
 import type { Milliseconds, Report } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { readFence } from "../cluster/decoders/lease.ts";
 import { apply } from "../kube/patch.ts";
 import { PATHS } from "../cluster/resources.ts";
-
-/** Longer than this counts as cut off. Two attempts, a probe and the next refresh fit in the 3 s of speech. */
-const RENEWAL_TIMEOUT_MILLISECONDS = 1_200;
 
 /** For people who look at the Lease; nothing of ours reads it. */
 const LEASE_DURATION_SECONDS = 4;
@@ -44,7 +42,7 @@ export async function renew(
   const { body, serverTime } = await apply(client, path, {
     fieldManager: AGENT_MANAGER,
     signal,
-    timeoutMilliseconds: RENEWAL_TIMEOUT_MILLISECONDS,
+    timeoutMilliseconds: TIMINGS.renewalTimeoutMilliseconds,
     body: {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",

@@ -1,4 +1,5 @@
-/** For which VIPs the kernel lets this node speak, and until when: permissions that expire by themselves (see fence.ts). */
+/** For which VIPs the kernel lets this node speak, and until when: permissions that expire by themselves (see linux/gate.ts). */
+import { TIMINGS } from "../core/timings.ts";
 import type { AgentPlan } from "./core/view.ts";
 import type { Hands } from "./hands.ts";
 
@@ -9,9 +10,6 @@ export interface SpeechOptions {
   readonly onBegin: (ip: string) => void;
   readonly onEnd: (ip: string) => void;
 }
-
-/** Telling the kernel takes some milliseconds; so much longer than it may, it lets us speak for too long. */
-const PROMPT_MILLISECONDS = 100;
 
 export class Speech {
   readonly #options: SpeechOptions;
@@ -84,7 +82,7 @@ export class Speech {
       }));
       if (left.some(({ milliseconds }) => milliseconds < 1)) return false;
       await hands.speak(left);
-      if (now() - began <= PROMPT_MILLISECONDS) return true;
+      if (now() - began <= TIMINGS.promptMilliseconds) return true;
     }
     return false;
   }

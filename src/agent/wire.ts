@@ -38,7 +38,7 @@ export class Wire {
     return this.#counts;
   }
 
-  /** Announces a VIP, which the fence does not hold back: the caller knows that the node may speak for it. */
+  /** Announces a VIP, which the gate does not hold back: the caller knows that the node may speak for it. */
   announce({ ip, interfaces }: AgentPlan["announce"][number]): void {
     const { hands, now, onFailure } = this.#options;
     const count = (this.#announcements.get(ip)?.count ?? 0) + 1;

@@ -1,6 +1,7 @@
 /** Values of flags; what cannot be read becomes commander's own error, which names the flag. */
 import { InvalidArgumentError } from "commander";
 import { parseDuration, parseInterval } from "../program/duration.ts";
+import { messageOf } from "../core/message.ts";
 
 /** Milliseconds of `55s`. */
 export const duration = argument(parseDuration);
@@ -13,7 +14,7 @@ function argument<T>(parse: (text: string) => T): (text: string) => T {
     try {
       return parse(text);
     } catch (error) {
-      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+      throw new InvalidArgumentError(messageOf(error));
     }
   };
 }

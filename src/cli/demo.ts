@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { runDemo } from "../demo/demo.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { duration, portNumber } from "./arguments.ts";
+import { messageOf } from "../core/message.ts";
 
 interface Flags {
   readonly port: number;
@@ -48,6 +49,6 @@ try {
   process.exit(0);
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${messageOf(error)}\n`);
   process.exit(error instanceof ConfigError ? 2 : 1);
 }

@@ -19,6 +19,7 @@ import { planTable, serialize, statusTable } from "./output.ts";
 import type { OutputFormat } from "./output.ts";
 import { readSnapshot, withClient } from "./source.ts";
 import type { ClusterFlags, SourceFlags } from "./source.ts";
+import { messageOf } from "../core/message.ts";
 
 type OutputFlags = { readonly output: OutputFormat };
 type ServeFlags = {
@@ -259,7 +260,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else if (!stop.signal.aborted) {
-    complain(error instanceof Error ? error.message : String(error));
+    complain(messageOf(error));
     process.exitCode = error instanceof ConfigError ? 2 : 1;
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../core/message.ts";
 import type { Milliseconds } from "../core/types.ts";
 
 export interface TickRequest {
@@ -124,9 +125,4 @@ export class Ticker<Result> {
       throw error;
     }
   }
-}
-
-/** An error's message, for people. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,7 +1,7 @@
 /**
  * One Ethernet segment in memory, and the kernels on it: who answers ARP for an address, and whom the neighbours believe.
  *
- * A kernel does what the agent's fence makes a real one do: an owned address answers only while its permission to speak
+ * A kernel does what the agent's gate makes a real one do: an owned address answers only while its permission to speak
  * lasts.
  */
 import type { HostInterface } from "../agent/core/view.ts";

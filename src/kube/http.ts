@@ -14,7 +14,7 @@ import {
   serverTimeOf,
   transportError,
 } from "./exchange.ts";
-import { type Message, messageOf } from "./message.ts";
+import { httpMessage, type Message } from "./message.ts";
 import { backoff, isIdempotent, isPassing, MAX_ATTEMPTS } from "./retry.ts";
 import { createSender } from "./sender.ts";
 
@@ -99,7 +99,7 @@ export function createClient(cluster: Cluster, options: ClientOptions = {}): Kub
     const { signal, timeoutMilliseconds = TIMEOUT_MILLISECONDS } = asked;
     const { idempotent = isIdempotent(asked.method, asked.contentType) } = asked;
     const end = performance.now() + timeoutMilliseconds;
-    const message = messageOf(asked, { server, userAgent });
+    const message = httpMessage(asked, { server, userAgent });
     const { meter, report } = measure(asked);
     try {
       for (;; meter.retries++) {
@@ -120,7 +120,7 @@ export function createClient(cluster: Cluster, options: ClientOptions = {}): Kub
 
   async function stream(asked: KubeRequest): Promise<AsyncIterable<Uint8Array>> {
     const { signal, timeoutMilliseconds = TIMEOUT_MILLISECONDS } = asked;
-    const message = messageOf(asked, { server, userAgent });
+    const message = httpMessage(asked, { server, userAgent });
     const { meter, report } = measure(asked);
     const life = new AbortController();
     const follow = () => life.abort(signal?.reason);

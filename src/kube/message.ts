@@ -13,7 +13,8 @@ export interface Message {
   readonly body?: string;
 }
 
-export function messageOf(
+/** What a request is in HTTP. */
+export function httpMessage(
   { method, path, query = {}, body, contentType = "application/json", headers }: KubeRequest,
   { server, userAgent }: { readonly server: URL; readonly userAgent: string },
 ): Message {

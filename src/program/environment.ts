@@ -5,6 +5,7 @@ import type { Pace } from "../agent/core/pace.ts";
 import { parseInterval } from "./duration.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { describeIssues } from "../cluster/decoders/issues.ts";
+import { messageOf } from "../core/message.ts";
 
 const port = v.pipe(
   v.string(),
@@ -22,7 +23,7 @@ const interval = v.pipe(
     try {
       return parseInterval(dataset.value);
     } catch (error) {
-      addIssue({ message: error instanceof Error ? error.message : String(error) });
+      addIssue({ message: messageOf(error) });
       return NEVER;
     }
   }),

@@ -5,6 +5,7 @@ import type { Environment } from "./environment.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { createLogger } from "./log.ts";
 import type { Logger } from "./log.ts";
+import { messageOf } from "../core/message.ts";
 
 /** 0: done; 1: a tick failed; 2: bad configuration, trying again does not help. */
 export type ExitCode = 0 | 1 | 2;
@@ -33,7 +34,7 @@ export async function runProgram(body: (program: Program) => Promise<ExitCode>):
     if (stop.signal.aborted) code = 0;
     else {
       logger.fatal("{message}", {
-        message: error instanceof Error ? error.message : String(error),
+        message: messageOf(error),
       });
       code = error instanceof ConfigError ? 2 : 1;
     }

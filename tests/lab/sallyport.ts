@@ -223,14 +223,14 @@ export class Sallyport implements AsyncDisposable {
     };
   }
 
-  /** Whether the VIP is bound on a node, and whether a fence table is there. */
-  async leftovers(name: string): Promise<{ readonly bound: boolean; readonly fence: boolean }> {
+  /** Whether the VIP is bound on a node, and whether the gate is there. */
+  async leftovers(name: string): Promise<{ readonly bound: boolean; readonly gate: boolean }> {
     const { host } = this.lab.node(name);
     const [addresses, tables] = await Promise.all([
       host.ip("-4", "addr", "show"),
       host.run(["nft", "list", "tables"]),
     ]);
-    return { bound: addresses.includes(` ${this.ip}/`), fence: tables.includes("sallyport") };
+    return { bound: addresses.includes(` ${this.ip}/`), gate: tables.includes("sallyport") };
   }
 
   /** Waits until a node serves, with the standbys that can be had prepared; returns its name. */

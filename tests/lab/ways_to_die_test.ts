@@ -129,8 +129,8 @@ async function survive(world: Sallyport, way: WayToDie): Promise<void> {
   assert.equal(status.phase, "Active");
   assert.deepEqual(await world.cegp(), { node: holder, term: term + 1 });
   await until("the old host to be tidy", async () => {
-    const { bound, fence } = await world.leftovers(old);
-    return bound === (way.leaves === "bound") && fence === bound;
+    const { bound, gate } = await world.leftovers(old);
+    return bound === (way.leaves === "bound") && gate === bound;
   });
   const twice = contested(await sampler.stop());
   if (!way.overlaps) assert.deepEqual(twice, [], "never do two hosts answer");

@@ -70,7 +70,7 @@ export class Machine {
     return this.liesUntil > this.#time.now;
   }
 
-  /** Tells whether a node answers ARP requests for an address: bound, not held back by the fence, and heard. */
+  /** Tells whether a node answers ARP requests for an address: bound, not held back by the gate, and heard. */
   maySpeak(ip: string): boolean {
     if (!this.runs || !this.plugged || !this.#addresses.has(ip)) return false;
     return this.#owned?.has(ip) !== true || (this.#speaking.get(ip) ?? 0) > this.#time.now;

@@ -3,22 +3,15 @@
  *
  * Pure, as the controller's: no clock, no I/O. The loop looks, decides, acts, and looks again.
  */
-import { BIND_RETRY_MILLISECONDS } from "../../core/eligibility.ts";
 import { byText } from "../../core/order.ts";
 import { virtualIPOf } from "../../core/reports.ts";
+import { TIMINGS } from "../../core/timings.ts";
 import type { Gateway, Report, ReportedAddress, ReportedFailure } from "../../core/types.ts";
-import {
-  claimableTerm,
-  DISCONNECTED_PROBE_MILLISECONDS,
-  hasDuty,
-  isDisconnected,
-  speechUntil,
-} from "./entitlement.ts";
+import { claimableTerm, hasDuty, isDisconnected, speechUntil } from "./entitlement.ts";
 import { DEFAULT_PACE } from "./pace.ts";
 import type { Pace } from "./pace.ts";
 import { placementOf } from "./placement.ts";
 import type { Placed } from "./placement.ts";
-import { PAUSE_MILLISECONDS } from "./view.ts";
 import type { AgentPlan, AgentView, Binding, Placement } from "./view.ts";
 
 /** Decides what this agent does next. */
@@ -73,7 +66,7 @@ function wantedGateways(view: AgentView): readonly Gateway[] {
 }
 
 /**
- * What the fence must cover: also an address with our mark that is remembered nowhere, since the process that bound it
+ * What the gate must cover: also an address with our mark that is remembered nowhere, since the process that bound it
  * died before it could note that.
  */
 function ownedIPs(view: AgentView, bind: AgentPlan["bind"]): readonly string[] {
@@ -103,7 +96,8 @@ function failureOf(
   }
   const failure = view.bindFailures.get(ip);
   if (failure === undefined) return [];
-  const forgotten = !wanted.includes(gateway) && view.now - failure.at >= BIND_RETRY_MILLISECONDS;
+  const forgotten = !wanted.includes(gateway) &&
+    view.now - failure.at >= TIMINGS.bindRetryMilliseconds;
   return forgotten
     ? []
     : [{ gateway: gateway.name, reason: "BindFailed", message: failure.message }];
@@ -186,7 +180,7 @@ function isProbeDue(binding: Binding, { view, pace }: { view: AgentView; pace: P
   // The first look after the API server was lost is due at once.
   if (cutOff && probe.startedAt < (view.failedAt ?? 0)) return true;
   return view.now - probe.startedAt >=
-    (cutOff ? DISCONNECTED_PROBE_MILLISECONDS : pace.probeMilliseconds);
+    (cutOff ? TIMINGS.disconnectedProbeMilliseconds : pace.probeMilliseconds);
 }
 
 function reportOf(
@@ -225,7 +219,7 @@ function reportOf(
 
 /** Said in advance: a renewal that ends a pause must not pass for one of those before it. */
 function renewingSince({ renewal, now }: AgentView): Pick<Report, "renewingSince"> {
-  if (renewal === undefined || now - renewal.sentAt > PAUSE_MILLISECONDS) {
+  if (renewal === undefined || now - renewal.sentAt > TIMINGS.pauseMilliseconds) {
     return { renewingSince: null };
   }
   return renewal.since === undefined ? {} : { renewingSince: renewal.since };

@@ -10,12 +10,9 @@
  *  4. freshness: the renewal was sent less than 3 s ago. Or, cut off from the API server, a look on the wire since then
  *     showed no other owner: agents fail static.
  */
-import { SPEECH_MILLISECONDS } from "../../core/heartbeat.ts";
+import { TIMINGS } from "../../core/timings.ts";
 import type { Gateway } from "../../core/types.ts";
 import type { AgentView, Binding } from "./view.ts";
-
-/** Cut off from the API server, the wire is looked at this often. */
-export const DISCONNECTED_PROBE_MILLISECONDS = 1_000;
 
 /** Tells whether a renewal has failed since the last one that was answered. */
 export function isDisconnected({ renewal, failedAt }: AgentView): boolean {
@@ -78,14 +75,14 @@ export function speechUntil(binding: Binding, view: AgentView): number | undefin
   if (isDisconnected(view)) {
     const probe = view.probes.get(binding.ip);
     if (probe === undefined || probe.mac !== undefined) return undefined;
-    return future(probe.startedAt + SPEECH_MILLISECONDS, view.now);
+    return future(probe.startedAt + TIMINGS.speechMilliseconds, view.now);
   }
   const term = view.gateways?.find(({ uid }) => uid === binding.uid)?.status.term;
   const { renewal } = view;
   if (renewal === undefined || term === undefined || renewal.claims[binding.uid] !== term) {
     return undefined;
   }
-  return future(renewal.sentAt + SPEECH_MILLISECONDS, view.now);
+  return future(renewal.sentAt + TIMINGS.speechMilliseconds, view.now);
 }
 
 function future(time: number, now: number): number | undefined {

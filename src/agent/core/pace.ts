@@ -1,3 +1,5 @@
+import { TIMINGS } from "../../core/timings.ts";
+
 /** How the agent paces itself. */
 export interface Pace {
   /** Gratuitous ARP packets after a takeover, and how far apart. */
@@ -13,8 +15,8 @@ export interface Pace {
 
 export const DEFAULT_PACE: Pace = {
   announcements: 5,
-  announceMilliseconds: 1_000,
-  refreshMilliseconds: 30_000,
-  probeMilliseconds: 10_000,
-  leaveMilliseconds: 5_000,
+  announceMilliseconds: TIMINGS.announceMilliseconds,
+  refreshMilliseconds: TIMINGS.announceRefreshMilliseconds,
+  probeMilliseconds: TIMINGS.probeMilliseconds,
+  leaveMilliseconds: TIMINGS.leaveMilliseconds,
 };

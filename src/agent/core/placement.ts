@@ -1,4 +1,4 @@
-/** Where a VIP is to be bound on this node (design section 5). Pure. */
+/** Where a VIP is to be bound on this node. Pure. */
 import ipaddr from "ipaddr.js";
 import type { ReportedFailure } from "../../core/types.ts";
 import type { HostInterface, Placement } from "./view.ts";

@@ -72,9 +72,6 @@ export interface Renewal {
   readonly since: string | undefined;
 }
 
-/** Longer than this between two renewals that were answered is a pause: one that fails or is late is none. */
-export const PAUSE_MILLISECONDS = 2_500;
-
 export interface AgentView {
   readonly nodeName: string;
   readonly now: number;
@@ -109,7 +106,7 @@ export interface AgentPlan {
   readonly mute: readonly string[];
   /** Claims that no longer stand: without the API server nothing may be spoken for on their strength. */
   readonly giveUp: readonly Binding[];
-  /** VIPs that the fence must cover before anything is bound; empty: no fence is needed. */
+  /** VIPs that the gate must cover before anything is bound; empty: no gate is needed. */
   readonly own: readonly string[];
   readonly bind: readonly (Placement & {
     readonly gateway: string;

@@ -1,11 +1,11 @@
 /**
- * The fence: an nftables table that keeps a node silent about its VIPs unless its agent says otherwise each second.
+ * The gate: an nftables table that keeps a node silent about its VIPs unless its agent says otherwise each second.
  *
  * ARP requests for, and the kernel's ARP packets from, an address in `owned` are dropped unless the address is in
- * `speaking`, whose elements expire. A dead, frozen or stopped agent falls silent by itself: the fence needs nobody
- * alive (design section 5). Every change is one transaction, so there is no moment without the fence.
+ * `speaking`, whose elements are permissions: they expire. A dead, frozen or stopped agent falls silent by itself: the gate
+ * needs nobody alive. Every change is one transaction, so there is no moment without the gate.
  *
- * What the fence does not hold back: packets of programs that write to the wire themselves, `arping` among them
+ * What the gate does not hold back: packets of programs that write to the wire themselves, `arping` among them
  * (packet sockets pass by the output hook). Whoever announces must know that it may.
  *
  * Requests and answers for all other addresses pass, and duplicate-address probes (sender 0.0.0.0) too.
@@ -29,13 +29,13 @@ export interface OwnOptions {
 }
 
 /** For how long from now the node may speak for an address. */
-export interface Speech {
+export interface Permission {
   readonly ip: string;
   readonly milliseconds: number;
 }
 
-/** The fence as the kernel has it. */
-export interface Fence {
+/** The gate as the kernel has it. */
+export interface Gate {
   readonly owned: readonly string[];
   readonly speaking: readonly { readonly ip: string; readonly expiresMilliseconds: number }[];
 }
@@ -46,7 +46,7 @@ const TABLE = "arp sallyport";
 const IP_TABLE = "ip sallyport";
 
 /**
- * Puts the fence in place, and makes the owned addresses exactly these. Idempotent; what is speaking goes on
+ * Puts the gate in place, and makes the owned addresses exactly these. Idempotent; what is speaking goes on
  * speaking. Restores rules that somebody else has changed.
  */
 export async function own(
@@ -94,9 +94,9 @@ export async function own(
 /**
  * Lets the node speak for addresses for exactly so long from now, longer or shorter than before.
  *
- * Throws {@linkcode CommandError} when {@linkcode own} has not put the fence in place.
+ * Throws {@linkcode CommandError} when {@linkcode own} has not put the gate in place.
  */
-export async function speak(nft: Nft, entries: readonly Speech[]): Promise<void> {
+export async function speak(nft: Nft, entries: readonly Permission[]): Promise<void> {
   // The kernel keeps the old timeout of an element that is added again (before Linux 6.12), hence delete and add.
   await nft.apply(
     entries.flatMap(({ ip, milliseconds }) => [
@@ -111,15 +111,15 @@ export async function mute(nft: Nft, ips: readonly string[]): Promise<void> {
   await nft.apply(ips.flatMap(removal));
 }
 
-/** What the kernel has, or undefined where there is no fence. */
-export async function readFence(
+/** What the kernel has, or undefined where there is no gate. */
+export async function readGate(
   { commands = hostCommands, signal }: {
     readonly commands?: Commands;
     readonly signal?: AbortSignal;
   } = {},
-): Promise<Fence | undefined> {
+): Promise<Gate | undefined> {
   try {
-    return parseFence(
+    return parseGate(
       await commands.run(["nft", "list", "table", ...TABLE.split(" ")], { signal }),
     );
   } catch (error) {
@@ -130,8 +130,8 @@ export async function readFence(
   }
 }
 
-/** Takes the fence away: the node then answers for whatever is bound. No fence is no error. */
-export async function removeFence(nft: Nft): Promise<void> {
+/** Takes the gate away: the node then answers for whatever is bound. No gate is no error. */
+export async function removeGate(nft: Nft): Promise<void> {
   const removals = [TABLE, IP_TABLE].flatMap((
     table,
   ) => [`add table ${table}`, `delete table ${table}`]);
@@ -139,7 +139,7 @@ export async function removeFence(nft: Nft): Promise<void> {
 }
 
 /** Reads nft's text, since its JSON (1.0.6) gives the remaining time in whole seconds only. */
-function parseFence(text: string): Fence {
+function parseGate(text: string): Gate {
   const elements = (set: string): string[] => {
     const block = new RegExp(`set ${set} \\{[^}]*?elements = \\{([^}]*)\\}`).exec(text);
     return (block?.[1] ?? "").split(",").map((element) => element.trim()).filter(Boolean);
@@ -186,12 +186,14 @@ function removal(ip: string): string[] {
 
 /** The addresses become part of a script, so nothing but addresses may pass. */
 function checked(ip: string): string {
-  if (!isIPv4(ip)) throw new TypeError(`Cannot fence '${ip}': it is no IPv4 address`);
+  if (!isIPv4(ip)) throw new TypeError(`Cannot put '${ip}' into the gate: it is no IPv4 address`);
   return ip;
 }
 
 /** Interface names may hold any visible character, quotes and braces too. */
 function quoted(name: string): string {
-  if (!/^[\w.:@+-]{1,15}$/.test(name)) throw new TypeError(`Cannot fence interface '${name}'`);
+  if (!/^[\w.:@+-]{1,15}$/.test(name)) {
+    throw new TypeError(`Cannot name interface '${name}' in the gate`);
+  }
   return `"${name}"`;
 }

@@ -10,7 +10,7 @@ import {
 } from "./addresses.ts";
 import { type Commands, hostCommands } from "./command.ts";
 import type { HostInterface } from "../core/view.ts";
-import { mute, own, readFence, removeFence, speak } from "./gate.ts";
+import { mute, own, readGate, removeGate, speak } from "./gate.ts";
 import type { Hands } from "../hands.ts";
 import { announce, probe } from "./neighbours.ts";
 import { openNft } from "./nft.ts";
@@ -40,7 +40,7 @@ export function linuxHands(
     bind: (address) => bindAddress(address, options),
     unbind: (address) => unbindAddress(address, options),
     async own(ips) {
-      if (ips.length === 0) return await removeFence(nft);
+      if (ips.length === 0) return await removeGate(nft);
       const links = await listInterfaces(options);
       const ownAddresses = Object.fromEntries(links.flatMap((link) => {
         const ip = ownAddress(link);
@@ -51,8 +51,8 @@ export function linuxHands(
     speak: (entries) => speak(nft, entries),
     mute: (ips) => mute(nft, ips),
     async speaking() {
-      const fence = await readFence(options);
-      return (fence?.speaking ?? []).map(({ ip, expiresMilliseconds }) => ({
+      const gate = await readGate(options);
+      return (gate?.speaking ?? []).map(({ ip, expiresMilliseconds }) => ({
         ip,
         milliseconds: expiresMilliseconds,
       }));

@@ -1,5 +1,6 @@
 /** What the agent says to its neighbours, and asks them, about a VIP: iputils' arping. */
 
+import { TIMINGS } from "../../core/timings.ts";
 import { type Argv, CommandError, type Commands, hostCommands } from "./command.ts";
 
 export interface NeighbourOptions {
@@ -25,13 +26,10 @@ export interface AnnounceOptions extends NeighbourOptions {
   readonly onFailure?: (error: Error) => void;
 }
 
-/** arping itself waits for a second after its packet; this is how long it may live. */
-const ANNOUNCE_LIFETIME_MILLISECONDS = 3000;
-
 /**
  * Sends one gratuitous ARP packet of each form (default both) on each interface.
  *
- * The fence does not hold these packets back: call it for VIPs that this node may speak for, and no others. Resolves
+ * The gate does not hold these packets back: call it for VIPs that this node may speak for, and no others. Resolves
  * once the programs that send run (some milliseconds); a program that cannot send is told to `onFailure`, never thrown.
  */
 export async function announce(
@@ -47,7 +45,8 @@ export async function announce(
       ...["-c", "1", "-I", name, "-s", ip, ip],
     ];
     const arping = commands.follow(argv, { onLine: () => {}, signal });
-    const timer = setTimeout(arping.stop, ANNOUNCE_LIFETIME_MILLISECONDS);
+    // It waits for a second by itself after its packet.
+    const timer = setTimeout(arping.stop, TIMINGS.announceLifetimeMilliseconds);
     const report = (cause: unknown) =>
       onFailure(new Error(`Cannot announce ${ip} on '${name}'`, { cause }));
     arping.ended.catch(report).finally(() => clearTimeout(timer));
@@ -71,7 +70,7 @@ export interface ProbeQuestion {
 
 /**
  * Asks who owns an address, as duplicate address detection does: with sender 0.0.0.0, so that nobody's ARP cache
- * changes and the fence lets it pass.
+ * changes and the gate lets it pass.
  *
  * Gives the MAC address (lower case) of another host that answered, as soon as it answers; undefined when nobody does
  * in time. Throws {@linkcode CommandError} when the question could not be asked.

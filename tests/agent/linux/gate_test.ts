@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { bindAddress } from "../../../src/agent/linux/addresses.ts";
-import { mute, own, readFence, removeFence, speak } from "../../../src/agent/linux/gate.ts";
+import { mute, own, readGate, removeGate, speak } from "../../../src/agent/linux/gate.ts";
 import { type Nft, openNft } from "../../../src/agent/linux/nft.ts";
 import { probe } from "../../../src/agent/linux/neighbours.ts";
 import { type Host, labTest, Network } from "../../lab/network.ts";
@@ -8,10 +8,10 @@ import { pause, until } from "../../lab/wait.ts";
 import { programs } from "../../support/needs.ts";
 
 const VIP = "10.0.0.9";
-const FENCE_NEEDS = [programs("nft", "arping", "fping", "tcpdump")];
+const NEEDS = [programs("nft", "arping", "fping", "tcpdump")];
 
 interface Pair {
-  /** Has the VIP bound behind a fence. */
+  /** Has the VIP bound behind a gate. */
   readonly holder: Host;
   readonly nft: Nft;
   readonly client: Host;
@@ -19,7 +19,7 @@ interface Pair {
   readonly answers: (ip?: string) => Promise<boolean>;
 }
 
-function fenceTest(name: string, work: (pair: Pair) => Promise<void>): void {
+function gateTest(name: string, work: (pair: Pair) => Promise<void>): void {
   labTest(name, async () => {
     await using network = await Network.create();
     const cable = { name: "eth1", bridge: "public" };
@@ -34,10 +34,10 @@ function fenceTest(name: string, work: (pair: Pair) => Promise<void>): void {
       return await probe(question, { commands: client.commands }) !== undefined;
     };
     await work({ holder, nft, client, answers });
-  }, FENCE_NEEDS);
+  }, NEEDS);
 }
 
-fenceTest(
+gateTest(
   "an owned VIP is silent until it may be spoken for, other addresses are not",
   async (lab) => {
     const { nft, answers } = lab;
@@ -48,7 +48,7 @@ fenceTest(
   },
 );
 
-fenceTest(
+gateTest(
   "speech ends by itself when nobody renews it",
   async ({ nft, answers }) => {
     const startedAt = performance.now();
@@ -64,15 +64,15 @@ fenceTest(
   },
 );
 
-fenceTest("renewing can shorten the remaining time", async ({ nft, holder: { commands } }) => {
+gateTest("renewing can shorten the remaining time", async ({ nft, holder: { commands } }) => {
   await speak(nft, [{ ip: VIP, milliseconds: 60_000 }]);
   await speak(nft, [{ ip: VIP, milliseconds: 2500 }]);
-  const { speaking } = await readFence({ commands }) ?? { speaking: [] };
+  const { speaking } = await readGate({ commands }) ?? { speaking: [] };
   const left = speaking[0]?.expiresMilliseconds ?? 0;
   assert(left > 1000 && left <= 2500, `${left} ms left`);
 });
 
-fenceTest("muting silences at once, and muting the silent is no error", async (lab) => {
+gateTest("muting silences at once, and muting the silent is no error", async (lab) => {
   const { nft, answers } = lab;
   await speak(nft, [{ ip: VIP, milliseconds: 60_000 }]);
   assert.equal(await answers(), true);
@@ -82,41 +82,41 @@ fenceTest("muting silences at once, and muting the silent is no error", async (l
   await mute(nft, []);
 });
 
-fenceTest(
+gateTest(
   "owning other addresses keeps what is speaking, and gives back what is not owned",
   async (lab) => {
     const { nft, holder: { commands }, answers } = lab;
     await speak(nft, [{ ip: VIP, milliseconds: 60_000 }]);
     await own(nft, [VIP, "10.0.0.8"]);
     await own(nft, ["10.0.0.8", VIP, VIP]);
-    const fence = await readFence({ commands });
-    assert.deepEqual(fence?.owned.toSorted(), ["10.0.0.8", VIP]);
-    assert.deepEqual(fence?.speaking.map(({ ip }) => ip), [VIP]);
+    const gate = await readGate({ commands });
+    assert.deepEqual(gate?.owned.toSorted(), ["10.0.0.8", VIP]);
+    assert.deepEqual(gate?.speaking.map(({ ip }) => ip), [VIP]);
     assert.equal(await answers(), true);
     await mute(nft, [VIP]);
     await own(nft, []);
-    assert.deepEqual(await readFence({ commands }), { owned: [], speaking: [] });
+    assert.deepEqual(await readGate({ commands }), { owned: [], speaking: [] });
     assert.equal(await answers(), true, "nothing is owned any more");
   },
 );
 
-fenceTest("owning repairs a fence that somebody changed", async ({ nft, holder, answers }) => {
+gateTest("owning repairs a gate that somebody changed", async ({ nft, holder, answers }) => {
   await holder.run(["nft", "flush", "table", "arp", "sallyport"]);
   assert.equal(await answers(), true);
   await own(nft, [VIP]);
   assert.equal(await answers(), false);
 });
 
-fenceTest("removing the fence leaves nothing, twice over", async ({ nft, holder, answers }) => {
+gateTest("removing the gate leaves nothing, twice over", async ({ nft, holder, answers }) => {
   const { commands } = holder;
-  await removeFence(nft);
-  await removeFence(nft);
-  assert.equal(await readFence({ commands }), undefined);
+  await removeGate(nft);
+  await removeGate(nft);
+  assert.equal(await readGate({ commands }), undefined);
   assert.equal(await holder.run(["nft", "list", "ruleset"]), "");
   assert.equal(await answers(), true);
 });
 
-fenceTest(
+gateTest(
   "the node's own ARP requests never carry a silent VIP, and its neighbours stay known",
   async (lab) => {
     const { holder, client } = lab;
@@ -129,7 +129,7 @@ fenceTest(
   },
 );
 
-fenceTest(
+gateTest(
   "with the node's own address known, a silent VIP's traffic finds its neighbours",
   async (lab) => {
     const { nft, holder, client, answers } = lab;
@@ -145,7 +145,7 @@ fenceTest(
   },
 );
 
-Deno.test("nothing but an IPv4 address gets into the fence's script", async () => {
+Deno.test("nothing but an IPv4 address gets into the gate's script", async () => {
   const nft: Nft = {
     apply: () => Promise.reject(new Error("must not run")),
     [Symbol.dispose]: () => {},

@@ -1,6 +1,6 @@
 /** A node does not refuse, in a VIP's name, what belongs to connections of another node. */
 import assert from "node:assert/strict";
-import { own, removeFence } from "../../../src/agent/linux/gate.ts";
+import { own, removeGate } from "../../../src/agent/linux/gate.ts";
 import { openNft } from "../../../src/agent/linux/nft.ts";
 import { labTest, Network } from "../../lab/network.ts";
 import { programs } from "../../support/needs.ts";
@@ -27,13 +27,13 @@ labTest(
     }]);
     using nft = openNft(node);
     await node.ip("addr", "add", `${VIP}/32`, "dev", "eth0");
-    // Known without ARP, which the fence holds back.
+    // Known without ARP, which the gate holds back.
     await peer.ip("neigh", "replace", VIP, "lladdr", await node.macOf("eth0"), "dev", "eth0");
     await assert.rejects(peer.run(CONNECT(VIP)), /refused/);
     await own(nft, [VIP]);
     await assert.rejects(peer.run(CONNECT(VIP)), /exit code 124/);
     await assert.rejects(peer.run(CONNECT(OWN)), /refused/);
-    await removeFence(nft);
+    await removeGate(nft);
     await assert.rejects(peer.run(CONNECT(VIP)), /refused/);
   },
   [programs("nft", "bash", "timeout")],
