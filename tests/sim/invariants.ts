@@ -1,6 +1,7 @@
 /** What must be so at every moment, whatever happens. Violations are collected, with the time and the cause. */
 import { BOUND_AT_ANNOTATION, HOSTNAME_LABEL, TERM_ANNOTATION } from "../../src/core/names.ts";
 import { SPEECH_MILLISECONDS } from "../../src/core/heartbeat.ts";
+import { virtualIPOf } from "../../src/core/reports.ts";
 import type { CiliumPolicy, Gateway, JsonObject } from "../../src/core/types.ts";
 import { decodeCiliumPolicy, decodeGateway } from "../../src/cluster/decoders/kinds.ts";
 import { PATHS } from "../../src/cluster/resources.ts";
@@ -31,10 +32,15 @@ const GRANT_MILLISECONDS = 110;
 /** A node that was stopped in the middle of a command to its kernel finishes it before it can notice. */
 const THAW_MILLISECONDS = 30;
 
+/** Why two nodes may be heard for a while, which is bounded for each: Limits in ARCHITECTURE.md. */
+export type Excuse = "cut off" | "resumed" | "clocks" | "restored";
+
 export class Invariants {
   readonly violations: string[] = [];
-  /** The longest overlap with a node that could not reach the API server. Milliseconds. */
-  longestOverlap = 0;
+  /** The longest overlap of two speakers by what excused it. Milliseconds. */
+  readonly longestOverlaps = new Map<Excuse, number>();
+  /** How often a gateway got another holder. */
+  moves = 0;
   /** Writes that were no heartbeats and no person's. */
   writes = 0;
   readonly #world: World;
@@ -55,6 +61,11 @@ export class Invariants {
 
   constructor(world: World) {
     this.#world = world;
+  }
+
+  /** The longest overlap that was excused. Milliseconds. */
+  get longestOverlap(): number {
+    return Math.max(0, ...this.longestOverlaps.values());
   }
 
   complain(message: string): void {
@@ -79,26 +90,50 @@ export class Invariants {
       seen.add(key);
       const begin = this.#overlaps.get(key) ?? time.now;
       this.#overlaps.set(key, begin);
-      const overlap = time.now - begin;
-      this.longestOverlap = Math.max(this.longestOverlap, overlap);
       // Where somebody else reports in a node's name, that node may be heard beside others; never two others.
-      if (speakers.filter(({ lies }) => !lies).length < 2) continue;
-      const doubtful = this.#world.server.areClocksDoubtful(CLOCKS_MILLISECONDS);
-      const restored = time.now - this.#world.server.restoredAt < RESTORED_MILLISECONDS;
-      const entitled = speakers.filter((machine) =>
-        !this.#alone.has(`${machine.name} ${vip}`) && !machine.lies &&
-        time.now - machine.resumedAt > RESUMED_MILLISECONDS
-      );
-      if (entitled.length > 1 && !doubtful && !restored) this.complain(`two speak for ${key}`);
-      const stopped = speakers.some((machine) => !this.#hasRun(machine, begin));
-      const limit = restored
-        ? RESTORED_MILLISECONDS
-        : stopped || doubtful
-        ? STOPPED_OVERLAP_MILLISECONDS
-        : OVERLAP_MILLISECONDS;
-      if (overlap > limit) this.complain(`two speak for ${key} for ${overlap} ms`);
+      const honest = speakers.filter(({ lies }) => !lies);
+      if (honest.length < 2) continue;
+      const overlap = time.now - begin;
+      const excuse = this.#excuseFor(honest, vip);
+      if (excuse === undefined) {
+        this.complain(`two speak for ${key}`);
+        continue;
+      }
+      this.longestOverlaps.set(excuse, Math.max(overlap, this.longestOverlaps.get(excuse) ?? 0));
+      if (overlap > this.#limitOf(excuse, { speakers: honest, begin })) {
+        this.complain(`two speak for ${key} for ${overlap} ms (${excuse})`);
+      }
     }
     for (const key of this.#overlaps.keys()) if (!seen.has(key)) this.#overlaps.delete(key);
+  }
+
+  /** Why these may be heard at once for a while; undefined: they may not. */
+  #excuseFor(speakers: readonly Machine[], vip: string): Excuse | undefined {
+    const { server, time } = this.#world;
+    if (time.now - server.restoredAt < RESTORED_MILLISECONDS) return "restored";
+    if (server.areClocksDoubtful(CLOCKS_MILLISECONDS)) return "clocks";
+    const stayed = speakers.filter(({ resumedAt }) => time.now - resumedAt > RESUMED_MILLISECONDS);
+    if (stayed.length < 2) return "resumed";
+    const entitled = stayed.filter(({ name }) => !this.#alone.has(`${name} ${vip}`));
+    return entitled.length < 2 ? "cut off" : undefined;
+  }
+
+  #limitOf(
+    excuse: Excuse,
+    { speakers, begin }: { readonly speakers: readonly Machine[]; readonly begin: number },
+  ): number {
+    switch (excuse) {
+      case "restored":
+        return RESTORED_MILLISECONDS;
+      case "resumed":
+        return RESUMED_MILLISECONDS;
+      case "clocks":
+        return STOPPED_OVERLAP_MILLISECONDS;
+      case "cut off":
+        return speakers.some((machine) => !this.#hasRun(machine, begin))
+          ? STOPPED_OVERLAP_MILLISECONDS
+          : OVERLAP_MILLISECONDS;
+    }
   }
 
   /** A node's kernel begins to answer for a VIP: by then all policies send the traffic there. */
@@ -138,7 +173,9 @@ export class Invariants {
     if (after === undefined || by === "agent") return;
     if (collection === PATHS.EgressGateway) {
       const gateway = decoded(decodeGateway(after));
+      const earlier = before && decoded(decodeGateway(before));
       if (gateway !== undefined) this.#checkStatus(gateway, by);
+      if (gateway !== undefined && earlier !== undefined) this.#checkChange(earlier, gateway);
     }
     if (collection === PATHS.CiliumEgressGatewayPolicy) this.#checkPolicy({ name, before, after });
     if (by === "controller") this.#world.log(`write ${collection.split("/").pop()}/${name}`);
@@ -178,6 +215,21 @@ export class Invariants {
       this.complain(`term ${term} of ${name} belongs to ${known} and to ${holder}`);
     }
     this.#holders.set(`${uid} ${term}`, holder);
+  }
+
+  /** A gateway that serves is taken from its holder only for another, or since nobody may hold it. */
+  #checkChange({ status: before }: Gateway, { name, spec, uid, status }: Gateway): void {
+    const holder = before.activeNodeName;
+    if (holder === undefined || holder === status.activeNodeName) return;
+    if (status.activeNodeName !== undefined) return void this.moves++;
+    const vip = spec.sourceIP.mode === "VirtualIPAddress" ? spec.sourceIP.ip : undefined;
+    const rivals = this.#world.gateways().filter((other) =>
+      other.uid !== uid && virtualIPOf(other) === vip
+    );
+    if (vip === undefined || vip !== before.egressIP || rivals.length > 0) return;
+    const mayDrop = spec.whenNoneEligible === "Drop" &&
+      !status.candidates?.some(({ eligible }) => eligible);
+    if (!mayDrop) this.complain(`${name} is taken from ${holder} for nobody`);
   }
 
   /** A policy names a node only after the VIP was bound there, and never goes back to an older term. */

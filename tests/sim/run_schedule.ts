@@ -17,6 +17,10 @@ const FIRST_SECONDS = 8;
 /** At rest for so long, it stays so: nothing but heartbeats is written. */
 const QUIET_SECONDS = 4;
 
+/** A trouble drives a gateway away and, when it is over, back; two gateways at the most. */
+const MOVES_PER_STEP = 4;
+const FEW_MOVES = 4;
+
 export interface Outcome {
   readonly world: World;
   /** Empty: all is well. */
@@ -34,7 +38,10 @@ export async function runSchedule(schedule: Schedule): Promise<Outcome> {
   world.log("# mended");
   world.mend();
   const unsettled = await calmDown(world);
-  return { world, problems: [...world.invariants.violations, ...unsettled] };
+  const { violations, moves } = world.invariants;
+  const most = FEW_MOVES + MOVES_PER_STEP * schedule.steps.length;
+  const restless = moves > most ? [`${moves} moves for ${schedule.steps.length} troubles`] : [];
+  return { world, problems: [...violations, ...unsettled, ...restless] };
 }
 
 /** Lets time pass until all is well and nothing is written any more; says what is wrong when that takes too long. */
