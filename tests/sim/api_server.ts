@@ -32,7 +32,11 @@ export interface Backup {
 }
 
 /** What is wrong with an object, as an API server that validates says it; empty: it is stored. */
-export type Validate = (collection: string, object: JsonObject) => readonly string[];
+export type Validate = (
+  collection: string,
+  object: JsonObject,
+  subresource: string | undefined,
+) => readonly string[];
 
 /** One change of one object, as watches tell it. */
 export interface StoredEvent {
@@ -187,8 +191,8 @@ export class ApiServer {
     const part = subresource === undefined ? body : { [subresource]: body[subresource] ?? {} };
     const wanted = patched(before, part);
     if (equal(wanted, before)) return reply(200, before);
-    const after = withManager(wanted, writer);
-    return this.#stored(collection, name, { object: after, by });
+    const object = withManager(wanted, writer);
+    return this.#stored(collection, name, { object, by, subresource });
   }
 
   #list(path: string): Reply {
@@ -231,9 +235,13 @@ export class ApiServer {
   #stored(
     collection: string,
     name: string,
-    { object, by }: { readonly object: JsonObject; readonly by: string },
+    { object, by, subresource }: {
+      readonly object: JsonObject;
+      readonly by: string;
+      readonly subresource?: string | undefined;
+    },
   ): Reply {
-    const problems = this.#validate(collection, object);
+    const problems = this.#validate(collection, object, subresource);
     if (problems.length > 0) return reply(422, { message: problems.join("; ") });
     return reply(200, this.#store(collection, name, { object, by }));
   }

@@ -44,7 +44,7 @@ async function send(request: KubeRequest, parts: ClientParts): Promise<KubeRespo
     if (!(outcome instanceof Error)) {
       const { status, body, serverTime } = outcome;
       if (status < 300) return { status, body, serverTime, headers: {}, bytes: 0 };
-      throw new ApiError({ method, path, status }, "");
+      throw new ApiError({ method, path, status }, String(body["message"] ?? ""));
     }
     const wait = backoff(outcome, { attempt, random: () => time.random() });
     const again = idempotent && isPassing(outcome) && attempt < MAX_ATTEMPTS &&

@@ -27,6 +27,8 @@ export type HostileAction =
     readonly lies: Omit<Lies, "node">;
     readonly for: number;
   }
+  /** A kubelet says at length that its node is not ready. */
+  | { readonly do: "longMessage"; readonly node: Target; readonly for: number }
   | {
     readonly do: "oddAddresses";
     readonly node: Target;
@@ -96,7 +98,7 @@ const TROUBLES = {
         do: fc.constant("foreigner" as const),
         gateway: fc.constantFrom("gw", "other"),
         mac: fc.constantFrom("02:66:66:66:66:66", "02:77:77:77:77:77"),
-        for: long,
+        for: fc.integer({ min: 1_000, max: 25_000 }),
       }),
   },
   lie: {
@@ -127,6 +129,11 @@ const TROUBLES = {
         for: long,
       }),
   },
+  longMessage: {
+    weight: 1,
+    make: (target) =>
+      fc.record({ do: fc.constant("longMessage" as const), node: target, for: long }),
+  },
   restore: {
     weight: 1,
     make: () =>
@@ -150,6 +157,7 @@ const PENDING: readonly (HostileAction["do"] | "wordings")[] = [
   "foreigner",
   "lie",
   "oddAddresses",
+  "longMessage",
   "restore",
   "wordings",
 ];
@@ -212,6 +220,9 @@ export function performHostile(
     case "stallWatches":
       machine.link.stall(true);
       return later(() => machine.link.stall(false));
+    case "longMessage":
+      world.setReady(node, "False", "x".repeat(4_200));
+      return later(() => world.setReady(node, "True"));
     case "oddAddresses": {
       const vip = world.gateway()?.status.egressIP ?? "";
       const odd = ODD_ADDRESSES[action.which].map(({ type, address }) => ({

@@ -17,6 +17,10 @@ const FIRST_SECONDS = 8;
 /** At rest for so long, it stays so: nothing but heartbeats is written. */
 const QUIET_SECONDS = 4;
 
+/** What comes of these is not seen at once: agents look on the wire each 10 s. */
+const SLOW: readonly string[] = ["foreigner", "lie"];
+const SLOW_SECONDS = 16;
+
 /** A trouble drives a gateway away and, when it is over, back; two gateways at the most. */
 const MOVES_PER_STEP = 4;
 const FEW_MOVES = 4;
@@ -34,7 +38,8 @@ export async function runSchedule(schedule: Schedule): Promise<Outcome> {
     perform(world, action);
     if (world.invariants.violations.length > 0) break;
   }
-  await world.pass(4);
+  const isSlow = schedule.steps.some(({ action }) => SLOW.includes(action.do));
+  await world.pass(isSlow ? SLOW_SECONDS : 4);
   world.log("# mended");
   world.mend();
   const unsettled = await calmDown(world);

@@ -246,6 +246,7 @@ export function perform(world: World, action: Action): void {
     case "pauseMachine":
     case "stallWatches":
     case "oddAddresses":
+    case "longMessage":
     case "lie":
       return performHostile(world, { action, node: nameOf(world, action.node), later });
     case "pin":

@@ -4,9 +4,10 @@
  * Controllers and agents are the real ones. `check` watches over every event.
  */
 import { NAMESPACE, PIN_ANNOTATION } from "../../src/core/names.ts";
-import type { Gateway, Lease } from "../../src/core/types.ts";
+import type { Gateway, JsonObject, Lease } from "../../src/core/types.ts";
 import { decodeGateway, decodeLease } from "../../src/cluster/decoders/kinds.ts";
 import { PATHS } from "../../src/cluster/resources.ts";
+import { validate } from "../../src/cluster/schema/validate.ts";
 import { AgentProcess } from "./agent_process.ts";
 import { virtualIPOf } from "../../src/core/reports.ts";
 import { ApiServer, object_ } from "./api_server.ts";
@@ -62,7 +63,7 @@ export class World {
     const { seed = 1, nodes = ["a", "b", "c"], gateways = { gw: { vip: VIP } } } = options;
     const { policies = ["mail", "web"], controllers = [], servers = 1 } = options;
     this.time = new VirtualTime(seed);
-    this.server = new ApiServer(this.time, { replicas: servers });
+    this.server = new ApiServer(this.time, { replicas: servers, validate: asTheCRDs });
     this.machines = nodes.map((name, index) =>
       new Machine({ time: this.time, server: this.server, name, index })
     );
@@ -277,8 +278,9 @@ export class World {
   }
 
   /** The node's condition Ready. */
-  setReady(node: string, status: "True" | "Unknown"): void {
-    const conditions = [{ type: "Ready", status, lastTransitionTime: this.server.timestamp() }];
+  setReady(node: string, status: "True" | "False" | "Unknown", message = ""): void {
+    const lastTransitionTime = this.server.timestamp();
+    const conditions = [{ type: "Ready", status, message, lastTransitionTime }];
     this.server.edit(PATHS.Node, node, { status: { conditions } });
   }
 
@@ -423,4 +425,18 @@ export class World {
       process.resume();
     }
   }
+}
+
+/** As an API server that has our CustomResourceDefinitions. */
+function asTheCRDs(
+  collection: string,
+  object: JsonObject,
+  subresource: string | undefined,
+): readonly string[] {
+  const kind = (["EgressGateway", "EgressGatewayPolicy"] as const).find((each) =>
+    PATHS[each] === collection
+  );
+  if (kind === undefined) return [];
+  return validate(kind, object, subresource === "status" ? { subresource } : {})
+    .map(({ path, message }) => `${path}: ${message}`);
 }
