@@ -8,7 +8,7 @@ import { matchesLabels } from "./selectors.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import type { Candidate, Gateway, Milliseconds } from "./types.ts";
 
-/** How many candidates a status lists (design section 3). */
+/** How many candidates a status lists, as its CRD accepts. */
 export const LISTED_CANDIDATES = 32;
 
 /** All candidates of a gateway, best-ranked first. */

@@ -4,33 +4,16 @@
  * Pure: no clock, no I/O, no memory. The same snapshot in any order gives the same plan, and a snapshot to which the
  * plan was applied gives a plan without changes (as long as no move is under way).
  */
-import { conditionsFrom } from "./conditions.ts";
-import { isOurs } from "./cilium_policy.ts";
+import { changesOf } from "./changes.ts";
 import { eventsOf } from "./events.ts";
 import { gatherFacts } from "./facts.ts";
-import type { Facts } from "./facts.ts";
 import { decideGateway } from "./gateway_outcome.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
-import { isObserverSuspect } from "./heartbeat.ts";
-import { mergePatch } from "./merge_patch.ts";
-import { API_GROUP, FENCE_ANNOTATION, NAMESPACE } from "./names.ts";
-import { nodeLabelChanges } from "./node_labels.ts";
+import { trustInHeartbeats } from "./heartbeat.ts";
 import { byText, sortedByName } from "./order.ts";
 import { decidePolicy } from "./policy_outcome.ts";
 import type { PolicyOutcome } from "./policy_outcome.ts";
-import type { Fence } from "./takeover.ts";
-import type {
-  Change,
-  GatewayPlan,
-  GatewayStatus,
-  InvalidObject,
-  JsonObject,
-  Plan,
-  Snapshot,
-} from "./types.ts";
-
-/** The order of the writes of one gateway. Policies are one burst: Cilium agents take one policy event a second. */
-const STAGE = { elect: 0, fence: 1, policies: 2, activate: 3, policyStatus: 4 } as const;
+import type { GatewayPlan, InvalidObject, Plan, Snapshot } from "./types.ts";
 
 /** Decides everything. */
 export function decide(snapshot: Snapshot): Plan {
@@ -40,8 +23,6 @@ export function decide(snapshot: Snapshot): Plan {
   const policies = sortedByName(snapshot.policies).map((policy) =>
     decidePolicy(policy, { outcome: byGateway.get(policy.spec.egressGatewayName), facts })
   );
-  const fences = Map.groupBy(outcomes.flatMap((outcome) => outcome.fences), ({ node }) => node);
-  const holders = new Map(outcomes.map(({ gateway, route }) => [gateway.name, route.node]));
   return {
     gateways: outcomes.map(gatewayPlan),
     policies: policies.map(({ policy, status }) => ({
@@ -49,18 +30,11 @@ export function decide(snapshot: Snapshot): Plan {
       gateway: policy.spec.egressGatewayName,
       conditions: status.conditions ?? [],
     })),
-    changes: [
-      ...outcomes.flatMap((outcome) => gatewayChanges(outcome, { facts, fences })),
-      ...policies.flatMap((outcome) => policyChanges(outcome, byGateway)),
-      ...orphanChanges(facts),
-      ...invalidChanges(facts),
-      ...nodeLabelChanges(facts, holders),
-    ].sort((a, b) => byText(a.group, b.group) || a.stage - b.stage),
+    changes: changesOf({ gateways: outcomes, policies }, facts),
     events: outcomes.flatMap(eventsOf),
     warnings: [...warningsOf(snapshot, policies)].sort(byText),
-    heartbeatsIgnored: snapshot.gateways.some(({ spec: { failureDetection } }) =>
-      failureDetection.heartbeat !== "Ignore" &&
-      isObserverSuspect(snapshot, { timeoutSeconds: failureDetection.timeoutSeconds })
+    heartbeatsIgnored: snapshot.gateways.some((gateway) =>
+      trustInHeartbeats(gateway, snapshot) === "Doubted"
     ),
   };
 }
@@ -81,154 +55,6 @@ function gatewayPlan(
     message,
     candidates,
   };
-}
-
-function gatewayChanges(
-  outcome: GatewayOutcome,
-  context: { readonly facts: Facts; readonly fences: ReadonlyMap<string, readonly Fence[]> },
-): readonly Change[] {
-  const { gateway, statusBefore, statusAfter } = outcome;
-  // A new term is written before anything that follows from it; else one write at the end is enough.
-  const first = statusAfter === undefined || statusBefore.term !== gateway.status.term;
-  const before = first ? statusBefore : gateway.status;
-  const write = (from: GatewayStatus, to: GatewayStatus, stage: number): Change[] => {
-    const patch = mergePatch(from, to);
-    return patch === undefined ? [] : [{
-      action: "patch",
-      kind: "EgressGateway",
-      name: gateway.name,
-      subresource: "status",
-      body: { metadata: { resourceVersion: gateway.resourceVersion }, status: patch },
-      group: gateway.name,
-      stage,
-    }];
-  };
-  return [
-    ...(first ? write(gateway.status, statusBefore, STAGE.elect) : []),
-    ...outcome.fences.map((fence) => fenceChange(fence, { ...context, group: gateway.name })),
-    ...(statusAfter === undefined ? [] : write(before, statusAfter, STAGE.activate)),
-  ];
-}
-
-/**
- * A fence keeps the fences of other gateways that still exist, or that may: an unreadable one tells no uid. Gateways
- * that fence one node in the same plan write the very same change, so that it is written once and none undoes another.
- */
-function fenceChange(
-  fence: Fence,
-  { group, facts, fences }: {
-    group: string;
-    facts: Facts;
-    fences: ReadonlyMap<string, readonly Fence[]>;
-  },
-): Change {
-  const { gateways, invalid } = facts.snapshot;
-  const uids = new Set(gateways.map(({ uid }) => uid));
-  // An agent that still has the VIP of a gateway that is gone may not know that it is.
-  for (const { uid } of fence.lease?.report?.addresses ?? []) if (uid !== undefined) uids.add(uid);
-  const unreadable = invalid.some(({ kind }) => kind === "EgressGateway");
-  const kept = Object.entries(fence.lease?.fence ?? {}).filter(([uid]) =>
-    uids.has(uid) || unreadable
-  );
-  const added = (fences.get(fence.node) ?? [fence]).flatMap(({ terms }) => Object.entries(terms));
-  // Of two terms for one gateway the higher comes last and counts.
-  const terms = [...kept, ...added].sort(([a, low], [b, high]) => byText(a, b) || low - high);
-  const value = JSON.stringify(Object.fromEntries(terms));
-  const annotations: JsonObject = { [FENCE_ANNOTATION]: value };
-  const shared = { kind: "Lease", name: fence.node, group, stage: STAGE.fence } as const;
-  if (fence.lease !== undefined) {
-    return {
-      ...shared,
-      action: "patch",
-      body: { metadata: { resourceVersion: fence.lease.resourceVersion, annotations } },
-    };
-  }
-  return {
-    ...shared,
-    action: "create",
-    body: {
-      apiVersion: "coordination.k8s.io/v1",
-      kind: "Lease",
-      metadata: { name: fence.node, namespace: NAMESPACE, annotations },
-    },
-  };
-}
-
-function policyChanges(
-  { policy, change, status }: PolicyOutcome,
-  gateways: ReadonlyMap<string, GatewayOutcome>,
-): readonly Change[] {
-  const { egressGatewayName } = policy.spec;
-  const group = gateways.has(egressGatewayName) ? egressGatewayName : `policy/${policy.name}`;
-  const patch = mergePatch(policy.status, status);
-  return [
-    ...(change === undefined ? [] : [
-      {
-        ...change,
-        kind: "CiliumEgressGatewayPolicy",
-        name: policy.name,
-        group,
-        stage: STAGE.policies,
-      } as const,
-    ]),
-    ...(patch === undefined || policy.deleting ? [] : [
-      {
-        action: "patch",
-        kind: "EgressGatewayPolicy",
-        name: policy.name,
-        subresource: "status",
-        body: { metadata: { resourceVersion: policy.resourceVersion }, status: patch },
-        group,
-        stage: STAGE.policyStatus,
-      } as const,
-    ]),
-  ];
-}
-
-/** Cilium policies of ours whose policy is gone; the garbage collector does this too, where it runs. */
-function orphanChanges({ snapshot }: Facts): readonly Change[] {
-  const known = new Set([
-    ...snapshot.policies.map(({ name }) => name),
-    ...snapshot.invalid.filter(({ kind }) => kind === "EgressGatewayPolicy").map(({ name }) =>
-      name
-    ),
-  ]);
-  return snapshot.ciliumPolicies
-    .filter((policy) => isOurs(policy) && !known.has(policy.name) && !policy.deleting)
-    .map(({ name, uid, resourceVersion }): Change => ({
-      action: "delete",
-      kind: "CiliumEgressGatewayPolicy",
-      name,
-      body: { preconditions: { uid, resourceVersion } },
-      group: `policy/${name}`,
-      stage: STAGE.policies,
-    }));
-}
-
-/** Objects of ours that do not decode say so in a condition of their own. */
-function invalidChanges({ snapshot }: Facts): readonly Change[] {
-  return snapshot.invalid.flatMap((object): Change[] => {
-    if (object.kind !== "EgressGateway" && object.kind !== "EgressGatewayPolicy") return [];
-    if (object.resourceVersion === undefined) return [];
-    const type = object.kind === "EgressGateway" ? "Ready" : "Accepted";
-    const conditions = conditionsFrom(
-      [{ type, status: "False", reason: "InvalidSpec", message: object.message }],
-      { stored: object.conditions, generation: object.generation ?? 0, now: snapshot.now },
-    );
-    const others = object.conditions?.filter((condition) => condition.type !== type) ?? [];
-    const wanted = { conditions: [...others, ...conditions] };
-    const stored = { conditions: object.conditions ?? [] };
-    const patch = mergePatch(stored, wanted);
-    return patch === undefined ? [] : [{
-      action: "patch",
-      kind: object.kind,
-      name: object.name,
-      subresource: "status",
-      body: { metadata: { resourceVersion: object.resourceVersion }, status: patch },
-      group: `${API_GROUP}/${object.kind}/${object.name}`,
-      stage: 0,
-    }];
-  });
 }
 
 function* warningsOf(snapshot: Snapshot, policies: readonly PolicyOutcome[]): Iterable<string> {

@@ -6,9 +6,10 @@
  * 3. The best-ranked eligible candidate.
  * 4. Nobody is eligible: the current holder stays named (`whenNoneEligible: Keep`), or nobody holds it (`Drop`).
  *
- * Each gateway is elected on its own. Source: design section 4.
+ * Each gateway is elected on its own.
  */
 import { PIN_ANNOTATION } from "./names.ts";
+import { virtualIPOf } from "./reports.ts";
 import { parseTime } from "./time.ts";
 import type { Candidate, Decision, Gateway, Milliseconds } from "./types.ts";
 
@@ -85,7 +86,7 @@ function mayFailBack(
       `${holder.node} is eligible and failback.mode is Never, though ${names} is ranked better`,
     );
   }
-  if (gateway.status.phase === "Preparing") {
+  if (gateway.status.phase === "Preparing" && virtualIPOf(gateway) !== undefined) {
     return keep(holder.node, `The handover to ${holder.node} is under way`);
   }
   const steady = better.find(({ eligibleSince }) =>

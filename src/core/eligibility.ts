@@ -2,19 +2,13 @@
  * Why a candidate may not hold a gateway.
  *
  * An ordered list of small functions; each looks at one thing and returns a reason or null. No reason: eligible.
- * Source of the rules: design section 4.
  */
 import type { Facts, NodeFacts } from "./facts.ts";
-import { hasMissedRenewal, isAbandoned, isObserverSuspect, isStale } from "./heartbeat.ts";
+import { hasMissedRenewal, isAbandoned, isStale, trustInHeartbeats } from "./heartbeat.ts";
 import { foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
 import { parseTime, rfc3339 } from "./time.ts";
+import { TIMINGS } from "./timings.ts";
 import type { Candidate, Gateway, Milliseconds, Pod, Reason, ReasonType, Report } from "./types.ts";
-
-/** A holder that does not report its VIP within this time after its election gets `BindFailed`. */
-export const BIND_TIMEOUT_MILLISECONDS = 5_000;
-
-/** How long `BindFailed` keeps a node out, unless it reports the VIP as bound before. */
-export const BIND_RETRY_MILLISECONDS = 60_000;
 
 /** One candidate with all that its reasons may look at. */
 export interface Examination {
@@ -45,9 +39,7 @@ const CHECKS: readonly Check[] = [
 
 /** The examinations of every candidate of a gateway are alike in all but the subject. */
 export function examiner(gateway: Gateway, facts: Facts): (subject: NodeFacts) => Examination {
-  const { heartbeat, timeoutSeconds } = gateway.spec.failureDetection;
-  const trustHeartbeats = heartbeat !== "Ignore" &&
-    !isObserverSuspect(facts.snapshot, { timeoutSeconds });
+  const trustHeartbeats = trustInHeartbeats(gateway, facts.snapshot) === "Believed";
   const last = new Map(gateway.status.candidates?.map((candidate) => [candidate.node, candidate]));
   return (subject) => ({
     gateway,
@@ -207,12 +199,12 @@ function bindFailed(examination: Examination): Reason | null {
   const { status } = gateway;
   const elected = parseTime(status.lastFailover?.startTime);
   const overdue = status.phase === "Preparing" && status.activeNodeName === node.name &&
-    elected !== undefined && snapshot.now - elected >= BIND_TIMEOUT_MILLISECONDS;
+    elected !== undefined && snapshot.now - elected >= TIMINGS.bindTimeoutMilliseconds;
   if (!overdue) return null;
-  const limit = `${BIND_TIMEOUT_MILLISECONDS / 1_000} s`;
+  const limit = `${TIMINGS.bindTimeoutMilliseconds / 1_000} s`;
   return {
     ...reason("BindFailed", `The agent did not report the virtual IP as bound within ${limit}`),
-    retryAfter: rfc3339(snapshot.now + BIND_RETRY_MILLISECONDS),
+    retryAfter: rfc3339(snapshot.now + TIMINGS.bindRetryMilliseconds),
   };
 }
 

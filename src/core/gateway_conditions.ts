@@ -3,14 +3,15 @@ import { conditionsFrom } from "./conditions.ts";
 import type { Finding } from "./conditions.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
-import { isObserverSuspect } from "./heartbeat.ts";
+import { trustInHeartbeats } from "./heartbeat.ts";
 import type { Refusal } from "./refusals.ts";
 import type { Handover } from "./takeover.ts";
 import type { Tenure } from "./tenure.ts";
-import type { Candidate, Condition, Gateway } from "./types.ts";
+import type { Candidate, Condition, Gateway, Phase } from "./types.ts";
 
 interface Context {
   readonly tenure: Tenure;
+  readonly phase: Phase;
   readonly election: Election;
   readonly candidates: readonly Candidate[];
   readonly standbys: readonly string[];
@@ -34,7 +35,7 @@ export function gatewayConditions(gateway: Gateway, context: Context): readonly 
   });
 }
 
-function ready({ tenure, candidates, election, refusal, wait }: Context): Finding {
+function ready({ tenure, phase, candidates, election, refusal, wait }: Context): Finding {
   const type = "Ready";
   if (refusal?.refused) {
     return { type, status: "False", reason: "AddressConflict", message: refusal.message };
@@ -43,7 +44,7 @@ function ready({ tenure, candidates, election, refusal, wait }: Context): Findin
   if (holder?.eligible !== true) {
     return { type, status: "False", reason: "NoEligibleNode", message: election.message };
   }
-  if (tenure.phase !== "Active") {
+  if (phase !== "Active") {
     const why = wait?.state === "waiting" ? `: ${wait.message}` : "";
     return {
       type,
@@ -57,8 +58,7 @@ function ready({ tenure, candidates, election, refusal, wait }: Context): Findin
 
 function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
   const type = "Degraded";
-  const { timeoutSeconds, heartbeat } = gateway.spec.failureDetection;
-  if (heartbeat !== "Ignore" && isObserverSuspect(facts.snapshot, { timeoutSeconds })) {
+  if (trustInHeartbeats(gateway, facts.snapshot) === "Doubted") {
     return {
       type,
       status: "True",

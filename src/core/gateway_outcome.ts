@@ -4,6 +4,7 @@ import { elect } from "./elect.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
 import { statusOf } from "./gateway_status.ts";
+import { phasesOf } from "./phase.ts";
 import { refusalOf } from "./refusals.ts";
 import type { Refusal } from "./refusals.ts";
 import { virtualIPOf } from "./reports.ts";
@@ -19,7 +20,7 @@ import {
 import type { Fence, Handover } from "./takeover.ts";
 import { begins, tenureOf } from "./tenure.ts";
 import type { Tenure } from "./tenure.ts";
-import type { Candidate, Decision, Gateway, GatewayStatus } from "./types.ts";
+import type { Candidate, Decision, Gateway, GatewayStatus, Phase } from "./types.ts";
 
 /** The node that the traffic leaves by. */
 export interface Route {
@@ -35,7 +36,7 @@ export interface Route {
   readonly boundAt: string | undefined;
 }
 
-/** The outcome for one gateway. `policies.ts` and `plan.ts` turn it into writes. */
+/** The outcome for one gateway. `changes.ts` turns it into writes. */
 export interface GatewayOutcome {
   readonly gateway: Gateway;
   readonly candidates: readonly Candidate[];
@@ -62,10 +63,9 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
   const tenure = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
   const move = moveOf(gateway, { election, tenure, candidates, facts });
   const done = move === undefined || move.state === "ready";
-  const before = move === undefined ? tenure : { ...tenure, phase: "Preparing" as const };
-  const after = move?.state === "ready" ? { ...tenure, phase: "Active" as const } : undefined;
-  const finish = (part: Tenure, election: Election): GatewayStatus =>
-    statusOf(gateway, { tenure: part, election, candidates, refusal, facts, wait: move });
+  const phases = phasesOf({ holder: tenure.holder, handover: move?.state });
+  const statusIn = (phase: Phase): GatewayStatus =>
+    statusOf(gateway, { tenure, phase, election, candidates, refusal, facts, wait: move });
 
   return {
     gateway,
@@ -73,14 +73,14 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
     decision: election.decision === "Keep" && !done ? "Wait" : election.decision,
     message: done ? election.message : `${election.message}; ${move.message}`,
     route: routeOf(gateway, { tenure, move, facts }),
-    statusBefore: finish(before, election),
+    statusBefore: statusIn(phases.first),
     fences: [
       ...move?.fences ?? [],
-      ...after === undefined && !begins(gateway, { holder: election.holder, facts })
+      ...phases.first === phases.last && !begins(gateway, { holder: election.holder, facts })
         ? [...reminder(gateway, facts), ...fencesBeside(gateway, facts)]
         : [],
     ],
-    statusAfter: after === undefined ? undefined : finish(after, election),
+    statusAfter: phases.first === phases.last ? undefined : statusIn(phases.last),
     refusal,
   };
 }

@@ -8,7 +8,7 @@ import { virtualIPOf } from "./reports.ts";
 import type { Handover } from "./takeover.ts";
 import type { Tenure } from "./tenure.ts";
 import { parseTime } from "./time.ts";
-import type { Candidate, Gateway, GatewayStatus } from "./types.ts";
+import type { Candidate, Gateway, GatewayStatus, Phase } from "./types.ts";
 
 /** How many standbys a gateway in primary-IP mode lists; it prepares none. */
 const LISTED_STANDBYS = 2;
@@ -17,6 +17,7 @@ export function statusOf(
   gateway: Gateway,
   context: {
     tenure: Tenure;
+    phase: Phase;
     election: Election;
     candidates: readonly Candidate[];
     refusal: Refusal | null;
@@ -24,7 +25,7 @@ export function statusOf(
     wait: Handover | undefined;
   },
 ): GatewayStatus {
-  const { tenure, candidates, facts } = context;
+  const { tenure, phase, candidates, facts } = context;
   const addresses = tenure.holder === undefined
     ? undefined
     : facts.byNode.get(tenure.holder)?.node.internalIPs;
@@ -33,7 +34,7 @@ export function statusOf(
   const { now, clock = now } = facts.snapshot;
   const move = tenure.lastFailover;
   const completed =
-    tenure.phase === "Active" && move !== undefined && move.durationMilliseconds === undefined
+    phase === "Active" && move !== undefined && move.durationMilliseconds === undefined
       ? {
         ...move,
         durationMilliseconds: Math.max(0, clock - (parseTime(move.startTime) ?? clock)),
@@ -49,7 +50,7 @@ export function statusOf(
     ...(virtualIP === undefined || tenure.holder === undefined ? {} : { egressIP: virtualIP }),
     readyNodes: candidates.filter(({ eligible }) => eligible).length,
     term: tenure.term,
-    phase: tenure.phase,
+    phase,
     candidates: listedCandidates(candidates, tenure.holder),
     ...(completed === undefined ? {} : { lastFailover: completed }),
     conditions: gatewayConditions(gateway, { ...context, standbys }),

@@ -5,27 +5,16 @@
  * `n` seconds means that between `n - 1` and `n + 1` seconds have really passed. A resident observer that has seen the
  * Lease unchanged for some time knows a finer lower bound; either proof is enough.
  */
+import { TIMINGS } from "./timings.ts";
 import { parseTime } from "./time.ts";
-import type { Lease, Milliseconds, Report, Snapshot } from "./types.ts";
-
-/**
- * How long an agent may speak for a VIP after it sent a renewal that the API server answered; the kernel enforces it
- * (design section 5).
- */
-export const SPEECH_MILLISECONDS = 3_000;
-
-/** Agents renew each second. */
-export const RENEWAL_MILLISECONDS = 1_000;
-
-/** The worst error of a difference of two times of whole seconds. */
-const CLOCK_GRAIN_MILLISECONDS = 1_000;
+import type { Gateway, Lease, Milliseconds, Report, Snapshot } from "./types.ts";
 
 /**
  * Tells whether certainly more than `milliseconds` have passed since the agent's last renewal. A Lease that its agent never
  * wrote tells nothing of it: an earlier one may have been deleted a moment ago.
  */
 function silentLongerThan(lease: Lease, now: Milliseconds, milliseconds: Milliseconds): boolean {
-  return now - (lease.renewedAt ?? now) >= milliseconds + CLOCK_GRAIN_MILLISECONDS ||
+  return now - (lease.renewedAt ?? now) >= milliseconds + TIMINGS.clockGrainMilliseconds ||
     (lease.unchangedForMilliseconds ?? 0) > milliseconds;
 }
 
@@ -39,28 +28,22 @@ export function isStale(lease: Lease, now: Milliseconds, timeoutSeconds: number)
     (lease.unchangedForMilliseconds ?? 0) >= timeout;
 }
 
-/** One period, with some allowance for a renewal that is on its way. */
-const MISSED_MILLISECONDS = 1.2 * RENEWAL_MILLISECONDS;
-
 /** How long a resident observer waits until it can tell whether the agent misses the renewal that is due. */
 export function untilMissed({ unchangedForMilliseconds = 0 }: Lease): Milliseconds {
-  return Math.max(0, MISSED_MILLISECONDS - unchangedForMilliseconds) + 1;
+  return Math.max(0, TIMINGS.missedRenewalMilliseconds - unchangedForMilliseconds) + 1;
 }
 
 /** Tells whether the agent has missed a renewal: more than one period, with some allowance, has passed. */
 export function hasMissedRenewal(lease: Lease, now: Milliseconds): boolean {
   if (lease.renewedAt === undefined) return true;
-  return now - lease.renewedAt >= RENEWAL_MILLISECONDS + CLOCK_GRAIN_MILLISECONDS ||
-    (lease.unchangedForMilliseconds ?? 0) > MISSED_MILLISECONDS;
+  return now - lease.renewedAt >= TIMINGS.renewalMilliseconds + TIMINGS.clockGrainMilliseconds ||
+    (lease.unchangedForMilliseconds ?? 0) > TIMINGS.missedRenewalMilliseconds;
 }
 
 /** Tells whether all that the agent may have said since its last renewal has expired in its kernel. */
 export function isSpeechExpired(lease: Lease, now: Milliseconds): boolean {
-  return silentLongerThan(lease, now, SPEECH_MILLISECONDS);
+  return silentLongerThan(lease, now, TIMINGS.speechMilliseconds);
 }
-
-/** A Lease without an agent's pod on its node is believed for this long; then the agent was taken away. */
-const ABANDONED_MILLISECONDS = 60_000;
 
 /** Tells whether a Lease was left behind by an agent that no longer runs on the node. */
 export function isAbandoned(
@@ -68,7 +51,21 @@ export function isAbandoned(
   context: { readonly hasAgentPod: boolean; readonly now: Milliseconds },
 ): boolean {
   return !context.hasAgentPod &&
-    (lease.renewedAt === undefined || context.now - lease.renewedAt >= ABANDONED_MILLISECONDS);
+    (lease.renewedAt === undefined ||
+      context.now - lease.renewedAt >= TIMINGS.abandonedMilliseconds);
+}
+
+/**
+ * Whether a gateway's heartbeats are believed: `Ignored` by its own wish, `Doubted` where the observer or the API server is
+ * the likelier fault.
+ */
+export type HeartbeatTrust = "Believed" | "Ignored" | "Doubted";
+
+/** How far a gateway's heartbeats are trusted now. */
+export function trustInHeartbeats({ spec }: Gateway, snapshot: Snapshot): HeartbeatTrust {
+  const { heartbeat, timeoutSeconds } = spec.failureDetection;
+  if (heartbeat === "Ignore") return "Ignored";
+  return isObserverSuspect(snapshot, { timeoutSeconds }) ? "Doubted" : "Believed";
 }
 
 /**
@@ -101,6 +98,5 @@ export function isObserverSuspect(
 
 /** For how long an agent's renewals have been answered without a pause. */
 function renewedFor(report: Report | undefined, now: Milliseconds): Milliseconds {
-  const since = report?.renewingSince;
-  return since === null ? 0 : now - (parseTime(since) ?? -Infinity);
+  return now - (parseTime(report?.renewingSince ?? undefined) ?? now);
 }

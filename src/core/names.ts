@@ -1,4 +1,4 @@
-/** Every name that Sallyport writes into a cluster, in one place. Source: design sections 3 to 5. */
+/** Every name that Sallyport writes into a cluster, in one place. */
 
 /** API group and version of EgressGateway and EgressGatewayPolicy. */
 export const API_GROUP = "network.deckhouse.io";

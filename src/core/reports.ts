@@ -2,6 +2,7 @@
 import { isStale } from "./heartbeat.ts";
 import type { Facts } from "./facts.ts";
 import { parseTime } from "./time.ts";
+import { TIMINGS } from "./timings.ts";
 import type { Gateway, Lease, Report, ReportedAddress, Snapshot } from "./types.ts";
 
 /** The VIP of a gateway in VirtualIPAddress mode, else undefined. */
@@ -28,8 +29,7 @@ export function reportedAddress(
 ): ReportedAddress | undefined {
   const ip = virtualIPOf(gateway);
   return lease?.report?.addresses.find((address) =>
-    address.gateway === gateway.name && address.ip === ip &&
-    (address.uid === undefined || address.uid === gateway.uid)
+    address.uid === gateway.uid && address.ip === ip
   );
 }
 
@@ -37,9 +37,6 @@ export function reportedAddress(
 export function claimsSpeech(lease: Lease, ip: string | undefined): boolean {
   return lease.report?.addresses.some((address) => address.ip === ip && address.speaking) ?? false;
 }
-
-/** Agents look on the wire each 10 s; by then what they heard of a holder before is forgotten. */
-const HEARD_MILLISECONDS = 20_000;
 
 /**
  * The MAC address of a foreign host that answered for the VIP, as the agent of a node saw it. A MAC address that some
@@ -54,7 +51,9 @@ export function foreignMAC(
   if (mac === undefined) return undefined;
   const { activeNodeName, lastFailover } = gateway.status;
   const since = parseTime(lastFailover?.startTime) ?? 0;
-  const before = facts.snapshot.now - since < HEARD_MILLISECONDS ? lastFailover?.from : undefined;
+  const before = facts.snapshot.now - since < TIMINGS.heardHolderMilliseconds
+    ? lastFailover?.from
+    : undefined;
   for (const holder of [activeNodeName, before]) {
     if (holder === undefined || holder === node) continue;
     if (reportedAddress(facts.leases.get(holder), gateway) === undefined) return undefined;

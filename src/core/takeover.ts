@@ -14,17 +14,9 @@ import { isSpeechExpired } from "./heartbeat.ts";
 import { claimsSpeech, foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
 import { sortedByName } from "./order.ts";
 import { parseTime } from "./time.ts";
+import { TIMINGS } from "./timings.ts";
 import type { Facts } from "./facts.ts";
 import type { Candidate, Gateway, Lease, Milliseconds } from "./types.ts";
-
-/** How long an agent that hears the API server gets to fall silent by itself before it is fenced. */
-export const YIELD_MILLISECONDS = 3_000;
-
-/** A fence is complete when all speech from before it has expired: 3 s, and 1 s for the grain of server times. */
-export const FENCE_MILLISECONDS = 4_000;
-
-/** How long a holder's watch gets to tell it of its term before its heartbeat does. */
-export const HEAR_MILLISECONDS = 2_000;
 
 /** What stands between an elected node and its traffic. */
 export type Handover =
@@ -149,14 +141,16 @@ function release(
   // Silence in an older term proves nothing: that renewal may have been held up on its way and overtaken by a claim.
   if (fenced) {
     const state = claims ? "still reports that it speaks" : "has not answered";
-    return now - (lease.fencedAt ?? now) >= FENCE_MILLISECONDS
+    return now - (lease.fencedAt ?? now) >= TIMINGS.fenceMilliseconds
       ? {}
       : { message: `${node} was told to fall silent and ${state}` };
   }
   const state = claims ? "still speaks for the virtual IP" : `has not yet answered term ${term}`;
   return {
     message: `${node} ${state}`,
-    ...(now - startedAt >= YIELD_MILLISECONDS || lease.renewedAt === undefined ? { fence } : {}),
+    ...(now - startedAt >= TIMINGS.yieldMilliseconds || lease.renewedAt === undefined
+      ? { fence }
+      : {}),
   };
 }
 
@@ -172,7 +166,7 @@ export function reminder(gateway: Gateway, facts: Facts): readonly Fence[] {
   const began = parseTime(lastFailover?.startTime) ?? now;
   const report = freshReport(lease, { gateway, snapshot: facts.snapshot });
   if (node === undefined || lease === undefined || report === undefined) return [];
-  if (now - began < HEAR_MILLISECONDS || (lease.fence[gateway.uid] ?? 0) >= term) return [];
+  if (now - began < TIMINGS.hearMilliseconds || (lease.fence[gateway.uid] ?? 0) >= term) return [];
   const knows = hasRead(lease, { gateway, term });
   return knows ? [] : [{ node, lease, terms: { [gateway.uid]: term } }];
 }
@@ -199,10 +193,7 @@ function hasRead(
 ): boolean {
   const { addresses = [], heard = {} } = lease.report ?? {};
   return (heard[gateway.uid] ?? 0) >= term ||
-    addresses.some((address) =>
-      address.gateway === gateway.name && address.term >= term &&
-      (address.uid === undefined || address.uid === gateway.uid)
-    );
+    addresses.some((address) => address.uid === gateway.uid && address.term >= term);
 }
 
 /**
@@ -218,9 +209,7 @@ function foreignClaims(
     address.speaking && address.ip === ip
   );
   return Object.fromEntries(
-    (claims ?? []).flatMap(({ uid, term }) =>
-      uid === undefined || uid === gateway.uid ? [] : [[uid, term + 1]]
-    ),
+    (claims ?? []).flatMap(({ uid, term }) => uid === gateway.uid ? [] : [[uid, term + 1]]),
   );
 }
 
@@ -230,6 +219,12 @@ export function lastSpeaker(gateway: Gateway): string | undefined {
   if (phase !== "Idle") return servingNode(gateway);
   // A move that was broken off made no speaker.
   return lastFailover?.durationMilliseconds === undefined ? lastFailover?.from : lastFailover.to;
+}
+
+/** Tells whether a node holds a gateway, or hands it over in a move that is under way. */
+export function isInvolved({ status }: Gateway, node: string): boolean {
+  const { activeNodeName, phase, lastFailover } = status;
+  return activeNodeName === node || (phase === "Preparing" && lastFailover?.from === node);
 }
 
 /** Where a move that is under way began; for a gateway that serves, the holder itself. */

@@ -4,12 +4,11 @@ import type { Facts } from "./facts.ts";
 import { virtualIPOf } from "./reports.ts";
 import { lastSpeaker } from "./takeover.ts";
 import { rfc3339Milliseconds } from "./time.ts";
-import type { Failover, Gateway, Milliseconds, Phase } from "./types.ts";
+import type { Failover, Gateway, Milliseconds } from "./types.ts";
 
 export interface Tenure {
   readonly holder: string | undefined;
   readonly term: number;
-  readonly phase: Phase;
   readonly lastFailover: Failover | undefined;
 }
 
@@ -20,16 +19,12 @@ export function tenureOf(
 ): Tenure {
   const { term = 0, lastFailover } = gateway.status;
   const { holder } = election;
-  if (!begins(gateway, { holder, facts })) {
-    const phase = holder === undefined ? "Idle" : gateway.status.phase ?? "Idle";
-    return { holder, term, phase, lastFailover };
-  }
-  if (holder === undefined) return { holder, term: term + 1, phase: "Idle", lastFailover };
+  if (!begins(gateway, { holder, facts })) return { holder, term, lastFailover };
+  if (holder === undefined) return { holder, term: term + 1, lastFailover };
   const from = lastSpeaker(gateway);
   return {
     holder,
     term: term + 1,
-    phase: "Active",
     lastFailover: {
       ...(from === undefined ? {} : { from }),
       to: holder,
@@ -53,14 +48,16 @@ export function begins(
   if (holder === undefined) return false;
   // Nodes are fenced for all gateways that leave them in one plan, and the status of one may have been changed meanwhile.
   const fence = facts.leases.get(holder)?.fence[gateway.uid] ?? 0;
-  return phase === undefined || egressIP !== virtualIPOf(gateway) ||
+  return phase === undefined || phase === "Idle" || egressIP !== virtualIPOf(gateway) ||
     (egressIP !== undefined && fence > term);
 }
 
 /** Why a term begins though the holder stays. */
 function whyAnew(gateway: Gateway): string {
   const { phase, egressIP = "the node's own" } = gateway.status;
-  if (phase === undefined) return "The holder is taken over from a status without phase";
+  if (phase === undefined || phase === "Idle") {
+    return "The holder is taken over from a status without a phase of its own";
+  }
   return egressIP === virtualIPOf(gateway)
     ? "The holder was told to be silent for a move that was not made"
     : `The source address changed from ${egressIP} to ${virtualIPOf(gateway) ?? "the node's own"}`;

@@ -25,7 +25,7 @@ export interface Node {
   readonly labels: Labels;
   readonly cordoned: boolean;
   readonly deleting: boolean;
-  /** Status of the Ready condition; a missing condition counts as ready (design section 4). */
+  /** Status of the Ready condition; a missing condition counts as ready. */
   readonly ready: "True" | "False" | "Unknown" | "Missing";
   /** When the Ready condition last changed. */
   readonly readySince?: Milliseconds;
@@ -65,9 +65,9 @@ export interface Report {
   readonly leaving: boolean;
   /**
    * RFC 3339 by the API server's clock: since when its renewals have been answered without a pause. Null: they begin just
-   * now, for the first time or again. Absent: an agent of before, which does not say.
+   * now, for the first time or again.
    */
-  readonly renewingSince?: string | null;
+  readonly renewingSince: string | null;
 }
 
 export interface ReportedInterface {
@@ -82,7 +82,7 @@ export interface ReportedInterface {
 export interface ReportedAddress {
   readonly gateway: string;
   /** The gateway's uid: a gateway that was deleted and made anew starts with term 1 again. */
-  readonly uid?: string;
+  readonly uid: string;
   /** The term of the gateway's status that the agent has read and obeys. */
   readonly term: number;
   readonly ip: string;
@@ -197,7 +197,21 @@ export type Condition = {
   readonly observedGeneration: number;
 };
 
-/** `Preparing`: elected, the VIP's handover is under way. `Active`: serves. `Idle`: nobody holds the gateway. */
+/**
+ * `Idle`: nobody holds the gateway. `Preparing`: a node is elected, the VIP's handover is under way. `Active`: it serves.
+ * `phase.ts` decides it:
+ *
+ * | from | when | to |
+ * |---|---|---|
+ * | any | nobody is elected | Idle |
+ * | any | a node is elected, and there is no address to hand over | Active |
+ * | any | a term begins with an address to hand over | Preparing |
+ * | Preparing | the term goes on, and what it waits for is not done | Preparing |
+ * | Preparing | the VIP is bound, and no other node may speak for it | Active, once the policies are written |
+ * | Active | the term goes on | Active |
+ *
+ * A term whose handover waits for nothing is Preparing and Active within one tick.
+ */
 export type Phase = "Preparing" | "Active" | "Idle";
 
 export interface Failover {

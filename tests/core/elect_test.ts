@@ -330,7 +330,10 @@ Deno.test("a holder that another controller wrote without term and phase is adop
     decision: "Keep",
   });
   const { lastFailover } = statusAfter(before, plan);
-  assert.equal(lastFailover?.reason, "The holder is taken over from a status without phase");
+  assert.equal(
+    lastFailover?.reason,
+    "The holder is taken over from a status without a phase of its own",
+  );
   assert.deepEqual(decide(applyPlan(before, plan)).changes, []);
 });
 

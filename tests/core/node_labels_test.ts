@@ -72,6 +72,7 @@ Deno.test("a node that is no longer a candidate stays a member while it reports 
           failures: [],
           unreachable: [],
           heard: {},
+          renewingSince: null,
           leaving: false,
           addresses: [address()],
         },

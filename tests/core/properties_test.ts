@@ -9,6 +9,7 @@ import { anySnapshot } from "../support/arbitrary_snapshot.ts";
 import { cluster, edit, gateway, policy, withoutMachine } from "../support/builders.ts";
 import { later, obey } from "../support/obedient_agents.ts";
 import { holds } from "../support/holds.ts";
+import { property } from "../support/property.ts";
 import { found, gatewayPlan } from "../support/read_plan.ts";
 
 const json = (value: unknown): string => JSON.stringify(value);
@@ -39,13 +40,9 @@ const anyShuffled = anySnapshot.chain((snapshot) =>
   }).map((other) => [snapshot, other] as const)
 );
 
-Deno.test("the order in which objects are listed does not matter", () => {
-  fc.assert(
-    fc.property(anyShuffled, ([snapshot, other]) => {
-      assert.equal(json(decide(other)), json(decide(snapshot)));
-    }),
-    { numRuns: 300, interruptAfterTimeLimit: 1_000 },
-  );
+property("the order in which objects are listed does not matter", anyShuffled, (both) => {
+  const [snapshot, other] = both;
+  assert.equal(json(decide(other)), json(decide(snapshot)));
 });
 
 holds("a snapshot is never changed by deciding it", (snapshot) => {
@@ -250,51 +247,50 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
 /** Until when each agent may send ARP for the VIP, by the kernel's clock. */
 type Speech = Readonly<Record<string, number>>;
 
-Deno.test("whatever is late, dies or overlaps: no two agents ever speak for one VIP", () => {
-  let moves = 0;
-  fc.assert(
-    fc.property(fc.array(someStep, { minLength: 60, maxLength: 160 }), (steps) => {
-      let state = cluster({
-        nodes: { a: {}, b: {}, c: {} },
-        // A dead holder is told by its Lease alone here; see the table for peers.
-        gateways: [gateway("gw", { vip: "172.18.18.242", failureDetection: { peers: false } })],
-        policies: [policy("web")],
-      });
-      const seen = [state];
-      const views: Record<string, Snapshot> = { a: state, b: state, c: state };
-      let speech: Speech = {};
-      for (const step of steps) {
-        switch (step.does) {
-          case "second":
-            state = { ...state, now: state.now + 1_000 };
-            break;
-          case "tick":
-            state = applyWhatFits(state, decide(seen.at(-1 - step.late) ?? state), {
-              limit: step.dies,
-            });
-            break;
-          case "cordon":
-            state = edit(state, { nodes: { [step.node]: { cordoned: step.cordoned } } });
-            break;
-          case "pin":
-            state = edit(state, {
-              gateways: { gw: { annotations: gateway("gw", { pin: step.node }).annotations } },
-            });
-            break;
-          case "renew":
-            if (step.reads) views[step.node] = state;
-            ({ state, speech } = renew(state, speech, step.node, views[step.node] ?? state));
-        }
-        seen.push(state);
-        const speaking = NAMES.filter((name) => (speech[name] ?? 0) > state.now);
-        assert.ok(speaking.length <= 1, `${speaking.join(" and ")} speak`);
+property(
+  "whatever is late, dies or overlaps: no two agents ever speak for one VIP",
+  fc.array(someStep, { minLength: 60, maxLength: 160 }),
+  (steps) => {
+    let state = cluster({
+      nodes: { a: {}, b: {}, c: {} },
+      // A dead holder is told by its Lease alone here; see the table for peers.
+      gateways: [gateway("gw", { vip: "172.18.18.242", failureDetection: { peers: false } })],
+      policies: [policy("web")],
+    });
+    const seen = [state];
+    const views: Record<string, Snapshot> = { a: state, b: state, c: state };
+    let speech: Speech = {};
+    for (const step of steps) {
+      switch (step.does) {
+        case "second":
+          state = { ...state, now: state.now + 1_000 };
+          break;
+        case "tick":
+          state = applyWhatFits(state, decide(seen.at(-1 - step.late) ?? state), {
+            limit: step.dies,
+          });
+          break;
+        case "cordon":
+          state = edit(state, { nodes: { [step.node]: { cordoned: step.cordoned } } });
+          break;
+        case "pin":
+          state = edit(state, {
+            gateways: { gw: { annotations: gateway("gw", { pin: step.node }).annotations } },
+          });
+          break;
+        case "renew":
+          if (step.reads) views[step.node] = state;
+          ({ state, speech } = renew(state, speech, step.node, views[step.node] ?? state));
       }
-      moves += state.gateways[0]?.status.term ?? 0;
-    }),
-    { numRuns: 250, interruptAfterTimeLimit: 2_000 },
-  );
-  assert.ok(moves > 20, "the steps hardly move anything, so that nothing was tried");
-});
+      seen.push(state);
+      const speaking = NAMES.filter((name) => (speech[name] ?? 0) > state.now);
+      assert.ok(speaking.length <= 1, `${speaking.join(" and ")} speak`);
+    }
+    // What counts is how often the gateway moved.
+    return state.gateways[0]?.status.term ?? 0;
+  },
+  { runs: 250 },
+);
 
 /** One agent renews: it says what it does by the statuses that it last read, and obeys the fence in the answer. */
 function renew(

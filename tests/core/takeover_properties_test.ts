@@ -1,11 +1,17 @@
-/** When a takeover may be finished, in every cluster whatsoever. */
+/** When a takeover may be finished, wherever it stands. */
 import assert from "node:assert/strict";
 import { claimsSpeech, freshReport, reportedAddress, virtualIPOf } from "../../src/core/reports.ts";
 import { isSpeechExpired } from "../../src/core/heartbeat.ts";
 import { decide } from "../../src/core/decide.ts";
 import type { Gateway, GatewayPlan, JsonObject, Lease, Snapshot } from "../../src/core/types.ts";
-import { holds } from "../support/holds.ts";
+import { anyHandover } from "../support/arbitrary_handover.ts";
+import { property } from "../support/property.ts";
 import { found, gatewayPlan } from "../support/read_plan.ts";
+
+/** A property of every handover. */
+function handsOver(name: string, check: (snapshot: Snapshot) => number): void {
+  property(name, anyHandover, check, { runs: 3_000, floor: 200 });
+}
 
 /** Gateways with a VIP whose handover a plan finishes. */
 function finished(snapshot: Snapshot): readonly { before: Gateway; planned: GatewayPlan }[] {
@@ -22,20 +28,23 @@ function finished(snapshot: Snapshot): readonly { before: Gateway; planned: Gate
 const leaseOf = ({ leases }: Snapshot, node: string | null | undefined): Lease | undefined =>
   leases.find(({ name }) => name === node);
 
-holds(
+handsOver(
   "Active is never written for a node that does not freshly report the VIP as bound",
   (snapshot) => {
-    for (const { before, planned } of finished(snapshot)) {
+    const moves = finished(snapshot);
+    for (const { before, planned } of moves) {
       const lease = leaseOf(snapshot, planned.activeNodeName);
       assert.notEqual(reportedAddress(lease, before), undefined);
       assert.notEqual(freshReport(lease, { gateway: before, snapshot }), undefined);
     }
+    return moves.length;
   },
 );
 
-holds(
+handsOver(
   "Active is never written before the last speaker has read the term in silence, or is fenced; a lost Lease says nothing",
   (snapshot) => {
+    let cases = 0;
     for (const lost of [undefined, ...snapshot.leases.map(({ name }) => name)]) {
       const leases = snapshot.leases.filter(({ name }) => name !== lost);
       const state = { ...snapshot, leases };
@@ -43,12 +52,15 @@ holds(
         const speaker = spokeLast(before);
         if (speaker === undefined || speaker === planned.activeNodeName) continue;
         const lease = found(leaseOf(state, speaker), `Lease of ${speaker}`);
-        const hasRead = lease.report?.addresses.some(({ gateway, term, speaking }) =>
-          gateway === before.name && term >= planned.term && !speaking
-        );
+        const { addresses = [], heard = {} } = lease.report ?? {};
+        const hasRead = !claimsSpeech(lease, virtualIPOf(before)) &&
+          ((heard[before.uid] ?? 0) >= planned.term ||
+            addresses.some(({ uid, term }) => uid === before.uid && term >= planned.term));
         assert.ok(hasRead || mayBePassedOver(lease, { before, snapshot: state }), speaker);
+        cases++;
       }
     }
+    return cases;
   },
 );
 
@@ -63,8 +75,9 @@ function spokeLast(
     : undefined;
 }
 
-holds("Active is written after every policy of the gateway", (snapshot) => {
+handsOver("Active is written after every policy of the gateway", (snapshot) => {
   const { changes } = decide(snapshot);
+  let cases = 0;
   for (const { kind, group, stage, body } of changes) {
     const status = body["status"] as JsonObject | undefined;
     if (kind !== "EgressGateway" || status?.["phase"] !== "Active") continue;
@@ -74,19 +87,24 @@ holds("Active is written after every policy of the gateway", (snapshot) => {
       change.group === group && change.kind === "CiliumEgressGatewayPolicy" && change.stage >= stage
     );
     assert.deepEqual(late, []);
+    cases++;
   }
+  return cases;
 });
 
-holds(
+handsOver(
   "Active is never written while another node may speak that is neither silent nor fenced",
   (snapshot) => {
+    let cases = 0;
     for (const { before, planned } of finished(snapshot)) {
       for (const lease of snapshot.leases) {
         if (lease.name === planned.activeNodeName) continue;
         if (!claimsSpeech(lease, virtualIPOf(before))) continue;
         assert.ok(mayBePassedOver(lease, { before, snapshot }), `${lease.name} still speaks`);
+        cases++;
       }
     }
+    return cases;
   },
 );
 

@@ -1,7 +1,7 @@
 /** What must be so at every moment, whatever happens. Violations are collected, with the time and the cause. */
 import { BOUND_AT_ANNOTATION, HOSTNAME_LABEL, TERM_ANNOTATION } from "../../src/core/names.ts";
-import { SPEECH_MILLISECONDS } from "../../src/core/heartbeat.ts";
 import { virtualIPOf } from "../../src/core/reports.ts";
+import { TIMINGS } from "../../src/core/timings.ts";
 import type { CiliumPolicy, Gateway, JsonObject } from "../../src/core/types.ts";
 import { decodeCiliumPolicy, decodeGateway } from "../../src/cluster/decoders/kinds.ts";
 import { PATHS } from "../../src/cluster/resources.ts";
@@ -15,10 +15,10 @@ import type { World } from "./world.ts";
  * the beginning of a look that showed nobody.
  */
 const OVERLAP_MILLISECONDS = 2_500;
-const STOPPED_OVERLAP_MILLISECONDS = SPEECH_MILLISECONDS;
+const STOPPED_OVERLAP_MILLISECONDS = TIMINGS.speechMilliseconds;
 
 /** A virtual machine that goes on may say what it was allowed to say when it was stopped. */
-const RESUMED_MILLISECONDS = SPEECH_MILLISECONDS;
+const RESUMED_MILLISECONDS = TIMINGS.speechMilliseconds;
 
 /** While clocks of API servers are wrong, and until ages are no more counted across that. */
 const CLOCKS_MILLISECONDS = 10_000;
@@ -151,7 +151,7 @@ export class Invariants {
     // Not now, for an older renewal may have overtaken the claim; but a permission is no older than its claim.
     const key = `${machine.name} ${vip} ${gateway.status.term}`;
     const claimed = this.#claims.get(key) ?? -Infinity;
-    if (this.#world.time.now - claimed > SPEECH_MILLISECONDS) {
+    if (this.#world.time.now - claimed > TIMINGS.speechMilliseconds) {
       this.complain(`${machine.name} speaks for ${vip} before its Lease said so`);
     }
     // An agent that does not hear that its gateway is gone, or needs another address, speaks for what nobody else wants.
@@ -290,7 +290,7 @@ export class Invariants {
   #noteGrant({ name }: Machine): void {
     const ago = this.#world.agents.get(name)?.renewedAgo;
     if (ago === undefined) return;
-    const until = this.#world.time.now - ago + SPEECH_MILLISECONDS;
+    const until = this.#world.time.now - ago + TIMINGS.speechMilliseconds;
     this.#granted.set(name, Math.max(until, this.#granted.get(name) ?? -Infinity));
   }
 

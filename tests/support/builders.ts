@@ -95,6 +95,7 @@ export function report(options: Partial<Report> = {}): Report {
     unreachable: [],
     heard: {},
     leaving: false,
+    renewingSince: at(-3_600),
     ...options,
   };
 }

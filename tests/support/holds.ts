@@ -1,20 +1,14 @@
 /** Properties of every cluster. A failure prints its seed; run again with `fc.assert(..., { seed })`. */
-import fc from "fast-check";
 import type { Snapshot } from "../../src/core/types.ts";
 import { anySnapshot } from "./arbitrary_snapshot.ts";
+import { property } from "./property.ts";
+import type { PropertyOptions } from "./property.ts";
 
-/** A property of every cluster, tried on so many. */
+/** A property of every cluster; `check` returns how many cases the cluster had for it, or nothing for one. */
 export function holds(
   name: string,
-  check: (snapshot: Snapshot) => void,
-  { runs = 300 }: { readonly runs?: number } = {},
+  check: (snapshot: Snapshot) => number | void,
+  options: PropertyOptions = {},
 ): void {
-  Deno.test(name, () => {
-    fc.assert(fc.property(anySnapshot, check), {
-      numRuns: runs,
-      // Far more than it takes; a busy machine that gets through fewer, or one, is no failure.
-      interruptAfterTimeLimit: 3_000,
-      markInterruptAsFailure: false,
-    });
-  });
+  property(name, anySnapshot, check, options);
 }

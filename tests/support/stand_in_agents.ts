@@ -78,6 +78,7 @@ class StandIn {
         failures: [],
         unreachable: [],
         heard: {},
+        renewingSince: new Date(0).toISOString(),
         leaving: false,
       },
     }));

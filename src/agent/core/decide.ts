@@ -5,6 +5,7 @@
  */
 import { byText } from "../../core/order.ts";
 import { virtualIPOf } from "../../core/reports.ts";
+import { isInvolved } from "../../core/takeover.ts";
 import { TIMINGS } from "../../core/timings.ts";
 import type { Gateway, Report, ReportedAddress, ReportedFailure } from "../../core/types.ts";
 import { claimableTerm, hasDuty, isDisconnected, speechUntil } from "./entitlement.ts";
@@ -140,9 +141,7 @@ function isToGo(
   const gateway = view.gateways.find(({ uid }) => uid === binding.uid);
   if (gateway === undefined) return true;
   const { status } = gateway;
-  const mine = status.activeNodeName === view.nodeName ||
-    (status.phase === "Preparing" && status.lastFailover?.from === view.nodeName);
-  if (leave) return !mine;
+  if (leave) return !isInvolved(gateway, view.nodeName);
   if (!wanted.includes(gateway)) return true;
   return virtualIPOf(gateway) !== binding.ip && status.egressIP !== binding.ip &&
     status.phase === "Active";
@@ -151,10 +150,7 @@ function isToGo(
 /** A leaving agent may go when its gateways have been moved, or when it has waited long enough. */
 function mayLeave(view: AgentView, pace: Pace): boolean {
   const waited = view.now - (view.leavingAt ?? view.now);
-  const held = (view.gateways ?? []).some(({ status }) =>
-    status.activeNodeName === view.nodeName ||
-    (status.phase === "Preparing" && status.lastFailover?.from === view.nodeName)
-  );
+  const held = (view.gateways ?? []).some((gateway) => isInvolved(gateway, view.nodeName));
   return waited >= pace.leaveMilliseconds || (view.gateways !== undefined && !held);
 }
 
@@ -222,7 +218,7 @@ function renewingSince({ renewal, now }: AgentView): Pick<Report, "renewingSince
   if (renewal === undefined || now - renewal.sentAt > TIMINGS.pauseMilliseconds) {
     return { renewingSince: null };
   }
-  return renewal.since === undefined ? {} : { renewingSince: renewal.since };
+  return { renewingSince: renewal.since ?? null };
 }
 
 /** The node of a gateway's VIP says that it knows the term also when it has lost the address, or never had it. */

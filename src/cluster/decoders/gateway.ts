@@ -1,14 +1,15 @@
 import * as v from "valibot";
+import { TIMINGS } from "../../core/timings.ts";
 import type { AllowedNamespaces, Gateway, GatewaySpec, GatewayStatus } from "../../core/types.ts";
 import { compact, condition, ipv4, labels, labelSelector, metadata } from "./common.ts";
 
-/** Defaults of design section 3. */
+/** What a spec means that does not say. */
 const DEFAULTS = {
   standby: "Bound",
   standbys: 2,
   strategy: "Alphabetical",
   minReadySeconds: 10,
-  timeoutSeconds: 4,
+  timeoutSeconds: TIMINGS.timeoutMilliseconds / 1_000,
 } as const;
 
 const primaryIP = v.object({

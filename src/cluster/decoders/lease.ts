@@ -14,40 +14,30 @@ const failureReasons = ["BindFailed", "InterfaceMissing", "AddressConflict"] as 
 
 const report = v.pipe(
   v.object({
-    interfaces: v.optional(
-      v.array(v.object({
-        name: v.string(),
-        up: v.boolean(),
-        mac: v.nullish(v.string()),
-        addresses: v.nullish(v.array(v.string())),
-      })),
-      [],
-    ),
+    interfaces: v.array(v.object({
+      name: v.string(),
+      up: v.boolean(),
+      mac: v.nullish(v.string()),
+      addresses: v.nullish(v.array(v.string())),
+    })),
     cilium: v.nullish(v.object({ ready: v.boolean(), message: v.nullish(v.string()) })),
-    addresses: v.optional(
-      v.array(v.object({
-        gateway: v.string(),
-        uid: v.nullish(v.string()),
-        term: v.pipe(v.number(), v.integer()),
-        ip: v.string(),
-        interface: v.string(),
-        boundAt: v.string(),
-        speaking: v.boolean(),
-        conflict: v.nullish(v.string()),
-      })),
-      [],
+    addresses: v.array(v.object({
+      gateway: v.string(),
+      uid: v.string(),
+      term: v.pipe(v.number(), v.integer()),
+      ip: v.string(),
+      interface: v.string(),
+      boundAt: v.string(),
+      speaking: v.boolean(),
+      conflict: v.nullish(v.string()),
+    })),
+    failures: v.array(
+      v.object({ gateway: v.string(), reason: v.picklist(failureReasons), message: v.string() }),
     ),
-    failures: v.optional(
-      v.array(
-        v.object({ gateway: v.string(), reason: v.picklist(failureReasons), message: v.string() }),
-      ),
-      [],
-    ),
-    unreachable: v.optional(v.array(v.string()), []),
-    // Agents of before do not say it.
-    heard: v.optional(v.record(v.string(), v.number()), {}),
-    leaving: v.optional(v.boolean(), false),
-    renewingSince: v.optional(v.nullable(v.string())),
+    unreachable: v.array(v.string()),
+    heard: v.record(v.string(), v.number()),
+    leaving: v.boolean(),
+    renewingSince: v.nullable(v.string()),
   }),
   v.transform(({ interfaces, cilium, addresses, renewingSince, ...rest }): Report => ({
     ...compact({
@@ -57,7 +47,7 @@ const report = v.pipe(
       cilium: cilium ? compact(cilium) : undefined,
     }),
     // Null is something that an agent says: its renewals have only just begun.
-    ...(renewingSince === undefined ? {} : { renewingSince }),
+    renewingSince,
   })),
 );
 
