@@ -94,7 +94,7 @@ export class Network implements AsyncDisposable {
     const inside = ["netns", host.namespace, "name", name];
     await this.#switch.ip("link", "add", port, "type", "veth", "peer", ...inside);
     await this.#switch.ip("link", "set", port, "master", bridge, "up");
-    await host.ip("link", "set", name, "up");
+    await host.ip("link", "set", "dev", name, "up");
     if (address !== undefined) await host.ip("addr", "add", address, "dev", name);
     const set = (...change: string[]) => this.#switch.ip("link", "set", port, ...change);
     host.addCable(name, {

@@ -46,7 +46,13 @@ export async function listInterfaces(
   { commands = hostCommands, signal }: AddressOptions = {},
 ): Promise<HostInterface[]> {
   const text = await commands.run(["ip", "-json", "-details", "addr"], { signal });
-  return v.parse(Links, JSON.parse(text)).map(toInterface);
+  return v.parse(Links, JSON.parse(printable(text))).map(toInterface);
+}
+
+/** The kernel lets an interface's name hold control characters, and `ip` writes them into its JSON as they are. */
+function printable(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x08\x0e-\x1f]/g, "\uFFFD");
 }
 
 /** The interface of the IPv4 default route; of several, the one with the lowest metric. */
@@ -55,7 +61,7 @@ export async function defaultRouteInterface(
 ): Promise<string | undefined> {
   const text = await commands.run(["ip", "-4", "-json", "route", "show", "default"], { signal });
   // No route at all is an empty text in some versions, an empty list in others.
-  const routes = v.parse(Routes, JSON.parse(text.trim() || "[]"));
+  const routes = v.parse(Routes, JSON.parse(printable(text.trim() || "[]")));
   return routes
     .filter(({ dev, flags }) => dev !== undefined && !flags.includes("linkdown"))
     .sort((a, b) => a.metric - b.metric)[0]?.dev;

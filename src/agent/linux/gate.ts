@@ -23,7 +23,8 @@ import type { Nft } from "./nft.ts";
 export interface OwnOptions {
   /**
    * The node's own address on each interface. With it, a neighbour that traffic from a silent VIP needs is asked for in
-   * the node's own name; else that request is dropped, and the traffic waits until the VIP may be spoken for.
+   * the node's own name; else that request is dropped, and the traffic waits until the VIP may be spoken for. Interfaces
+   * whose names nft cannot be told ({@linkcode canQuote}) are passed over.
    */
   readonly ownAddresses?: Readonly<Record<string, string>>;
 }
@@ -57,10 +58,10 @@ export async function own(
   const silent = (field: "saddr" | "daddr") =>
     `arp ${field} ip @owned arp ${field} ip != @speaking`;
   // The kernel asks for a neighbour in the name of the packet's source, here a VIP (sysctl arp_announce 0).
-  const inOwnName = Object.entries(ownAddresses).map(([name, ip]) =>
-    `oifname ${quoted(name)} arp operation request ${silent("saddr")} arp saddr ip set ${
-      checked(ip)
-    }`
+  const inOwnName = Object.entries(ownAddresses).filter(([name]) => canQuote(name)).map((
+    [name, ip],
+  ) =>
+    `oifname "${name}" arp operation request ${silent("saddr")} arp saddr ip set ${checked(ip)}`
   );
   await nft.apply(
     [
@@ -190,10 +191,11 @@ function checked(ip: string): string {
   return ip;
 }
 
-/** Interface names may hold any visible character, quotes and braces too. */
-function quoted(name: string): string {
-  if (!/^[\w.:@+-]{1,15}$/.test(name)) {
-    throw new TypeError(`Cannot name interface '${name}' in the gate`);
-  }
-  return `"${name}"`;
+/**
+ * Tells whether nft can be told of an interface. The kernel takes any name without white space, slash and colon. A quoted
+ * one is taken as it is, but it cannot hold a quote, a star at its end would mean all names that begin so, and what is no
+ * ASCII is lost on the way into an nft that reads a terminal's lines.
+ */
+export function canQuote(name: string): boolean {
+  return /^[\x21-\x7e]{1,15}$/.test(name) && !/"|[*\\]$/.test(name);
 }

@@ -10,7 +10,7 @@ import {
 } from "./addresses.ts";
 import { type Commands, hostCommands } from "./command.ts";
 import type { HostInterface } from "../core/view.ts";
-import { mute, own, readGate, removeGate, speak } from "./gate.ts";
+import { canQuote, mute, own, readGate, removeGate, speak } from "./gate.ts";
 import type { Hands } from "../hands.ts";
 import { announce, probe } from "./neighbours.ts";
 import { openNft } from "./nft.ts";
@@ -20,7 +20,7 @@ export interface LinuxHandsOptions {
   readonly signal?: AbortSignal;
   /** How long a probe waits for another owner's answer. Default 400. */
   readonly probeMilliseconds?: number;
-  /** Told of gratuitous ARP packets that could not be sent. */
+  /** Told of gratuitous ARP packets that could not be sent, and of interfaces that are passed over. */
   readonly onFailure?: (error: Error) => void;
 }
 
@@ -30,6 +30,21 @@ export function linuxHands(
 ): Hands {
   const options = signal === undefined ? { commands } : { commands, signal };
   const nft = openNft(options);
+  const passedOver = new Set<string>();
+
+  /** Says once of each interface that the gate cannot name it. */
+  function noteNames(names: readonly string[]): void {
+    for (const name of names.filter((name) => !canQuote(name) && !passedOver.has(name))) {
+      passedOver.add(name);
+      onFailure?.(
+        new Error(
+          `Cannot name interface ${JSON.stringify(name)} in the gate: ` +
+            "a silent VIP's traffic there waits for neighbours that are not known yet; rename the interface",
+        ),
+      );
+    }
+  }
+
   return {
     async interfaces() {
       const [links, ignores] = await Promise.all([listInterfaces(options), arpIgnores(options)]);
@@ -46,6 +61,7 @@ export function linuxHands(
         const ip = ownAddress(link);
         return ip === undefined || link.name === "lo" ? [] : [[link.name, ip]];
       }));
+      noteNames(Object.keys(ownAddresses));
       await own(nft, ips, { ownAddresses });
     },
     speak: (entries) => speak(nft, entries),

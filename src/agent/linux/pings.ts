@@ -65,7 +65,7 @@ export class PeerPings implements Disposable {
     else this.setTargets(targets);
   }
 
-  /** Makes the targets exactly these. fping is started anew only if they differ; what is known of others is kept. */
+  /** Makes the targets, IP addresses, exactly these. fping is started anew only if they differ; what is known of others is kept. */
   setTargets(addresses: Iterable<string>): void {
     const wanted = new Set(addresses);
     const isSame = wanted.size === this.#targets.size &&
@@ -112,7 +112,7 @@ export class PeerPings implements Disposable {
       "fping",
       ...["--loop", "--timestamp", "--period", String(period)],
       ...["--timeout", String(Math.max(1, period - 20)), "--interval", "1"],
-      ...this.#targets.keys(),
+      ...["--", ...this.#targets.keys()],
     ], { onLine: (line) => this.#hear(line) });
     this.#fping = fping;
     fping.ended.then(

@@ -53,6 +53,12 @@ export const ipv4 = v.pipe(
   ),
 );
 
+/** Tells whether a text is an IP address, of either family, and nothing more: no zone, no short form. */
+export function isIP(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) ||
+    (ipaddr.IPv6.isValid(text) && !text.includes("%"));
+}
+
 export const ipv4CIDR = v.pipe(
   v.string(),
   v.check(

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { TIMINGS } from "../../core/timings.ts";
 import type { AllowedNamespaces, Gateway, GatewaySpec, GatewayStatus } from "../../core/types.ts";
-import { compact, condition, ipv4, labels, labelSelector, metadata } from "./common.ts";
+import { compact, condition, ipv4, isIP, labels, labelSelector, metadata } from "./common.ts";
 
 /** What a spec means that does not say. */
 const DEFAULTS = {
@@ -129,7 +129,8 @@ const status = v.fallback(
     v.object({
       observedGeneration: v.nullish(v.number()),
       activeNodeName: v.nullish(v.string()),
-      activeNodeAddresses: v.nullish(v.array(v.string())),
+      // Agents ping them: a kubelet's hostname or worse is none of their arguments.
+      activeNodeAddresses: v.nullish(v.pipe(v.array(v.string()), v.filterItems(isIP))),
       standbyNodeNames: v.nullish(v.array(v.string())),
       egressIP: v.nullish(v.string()),
       readyNodes: v.nullish(v.number()),

@@ -117,6 +117,26 @@ Deno.test("an fping that dies is told and started again", async () => {
   assert.equal(failures.length, 1, "closed");
 });
 
+labTest("a target that reads as an option is none to fping", async () => {
+  await using network = await Network.create();
+  const a = await network.host("a", [{ name: "eth0", bridge: "c", address: "10.0.0.1/24" }]);
+  await network.host("b", [{ name: "eth0", bridge: "c", address: "10.0.0.2/24" }]);
+  const said: string[] = [];
+  const commands: Commands = {
+    ...a.commands,
+    follow: (argv, options) =>
+      a.commands.follow(argv, {
+        ...options,
+        onLine: (line) => said.push(line),
+        onErrorLine: (line) => said.push(line),
+      }),
+  };
+  // An interval of 0 with 10,000 addresses would flood the network; here it is a name that nobody has.
+  using _ = new PeerPings(["-i0", "10.0.0.2"], { commands });
+  await until("word of the name", () => said.some((line) => line.startsWith("-i0:")));
+  await until("an answer", () => said.some((line) => line.includes("10.0.0.2 : ")));
+}, NEEDS);
+
 for (const how of ["silent", "unplugged"] as const) {
   labTest(`a cut link (${how}) is seen within a second, and its return too`, async (t) => {
     await using network = await Network.create();

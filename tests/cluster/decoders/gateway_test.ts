@@ -27,3 +27,13 @@ Deno.test("a block that allows nobody is an error, and not a gateway that serves
     );
   }
 });
+
+Deno.test("of a holder's addresses only IP addresses are pinged", () => {
+  const said = ["10.0.0.2", "-i0", "10.0.0.2/24", "10", "node-a", "fd00::2", "fe80::1%eth0", ""];
+  const decoded = decodeGateway({
+    ...primaryGateway({}),
+    status: { activeNodeName: "a", activeNodeAddresses: said },
+  });
+  assert.ok("object" in decoded);
+  assert.deepEqual(decoded.object.status.activeNodeAddresses, ["10.0.0.2", "fd00::2"]);
+});
