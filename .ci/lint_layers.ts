@@ -46,6 +46,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "src/http",
     "src/program",
   ],
+  "src/cli/files": ["src/core", "src/kube", "src/cluster/schema"],
   "src/cli": [
     "src/core",
     "src/kube",
@@ -57,6 +58,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "src/http",
     "src/program",
     "src/demo",
+    "src/cli/files",
   ],
   "functions": ["src/kube", "src/kube/auth", "src/controller", "src/http", "src/program"],
   "src/build": [],

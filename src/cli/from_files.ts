@@ -1,14 +1,9 @@
-/** A snapshot from files instead of a cluster: YAML documents, or lists as `kubectl get -o yaml` prints them. */
-import { readFile } from "node:fs/promises";
-import process from "node:process";
-import { text } from "node:stream/consumers";
-import { LineCounter, parseAllDocuments } from "yaml";
-import * as v from "valibot";
-import { AGENT_APP, NAMESPACE } from "../core/names.ts";
-import { parseTime } from "../core/time.ts";
-import type { InvalidObject, Snapshot } from "../core/types.ts";
-import { isObject } from "../cluster/decoders/common.ts";
-import { readable } from "../cluster/decoders/decode.ts";
+/** A snapshot from files instead of a cluster: YAML or JSON, as kubectl prints and accepts it. */
+import { AGENT_APP, API_VERSION, NAMESPACE } from "../core/names.ts";
+import { parseTime, rfc3339 } from "../core/time.ts";
+import type { InvalidObject, Milliseconds, Snapshot } from "../core/types.ts";
+import { invalidObject, readable } from "../cluster/decoders/decode.ts";
+import type { Decoded } from "../cluster/decoders/decode.ts";
 import {
   decodeCiliumPolicy,
   decodeGateway,
@@ -17,151 +12,171 @@ import {
   decodePod,
   decodePolicy,
 } from "../cluster/decoders/kinds.ts";
-import { ConfigError } from "../kube/errors.ts";
+import { isMap } from "../cluster/schema/json.ts";
+import type { Json } from "../cluster/schema/json.ts";
 import { CILIUM_PODS } from "../cluster/observe.ts";
+import { ConfigError } from "../kube/errors.ts";
+import { newestTime } from "./files/clock.ts";
+import { judgeForeign, judgeOwn } from "./files/judge.ts";
+import type { Judged } from "./files/judge.ts";
+import { withRenewalTime } from "./files/lease_without_fields.ts";
+import { readManifests } from "./files/manifest.ts";
+import type { Manifest } from "./files/manifest.ts";
+import { readTexts } from "./files/text.ts";
+
+export interface FromFilesOptions {
+  /** RFC 3339; default: the newest time in the files, else this machine's. */
+  readonly now?: string | undefined;
+  /** Told what was taken for granted, a sentence each. */
+  readonly onNote?: (note: string) => void;
+}
 
 /**
- * Reads a snapshot from files; `-` is standard input.
+ * Reads a snapshot from files; `-` is standard input, and a directory stands for the YAML and JSON files in it.
  *
- * @param options.now RFC 3339; default: the newest server time found in the files
- * @throws ConfigError for a file that cannot be read or is no YAML, and where no time can be told
+ * @throws ConfigError for a file that cannot be read or holds something else than objects
  */
 export async function snapshotFromFiles(
   files: readonly string[],
-  options: { readonly now?: string | undefined },
+  { now, onNote = () => {} }: FromFilesOptions,
 ): Promise<Snapshot> {
-  const objects = distinct((await Promise.all(files.map(readObjects))).flat());
-  const now = options.now === undefined ? newestTime(objects) : parseTime(options.now);
-  if (now === undefined) {
-    throw new ConfigError(
-      options.now === undefined
-        ? "Cannot tell the time as no object in the files carries a server time: give --now 2026-11-23T10:00:00Z"
-        : `Cannot read --now '${options.now}': write a time such as 2026-11-23T10:00:00Z`,
+  const texts = (await Promise.all([...new Set(files)].map(readTexts))).flat();
+  const manifests = distinct(
+    texts.flatMap(readManifests).filter(isRead),
+  );
+  const judged = manifests.map(judge);
+  for (const { judgement } of judged) judgement.notes.forEach(onNote);
+  const leases = judged.filter(({ manifest }) => manifest.kind === "Lease");
+  if (leases.some(({ judgement }) => withRenewalTime(judgement.object) !== judgement.object)) {
+    onNote(
+      "Leases lack managedFields, so heartbeats are judged by spec.renewTime, which is the nodes' own clocks: dump with " +
+        "kubectl get --show-managed-fields for the API server's",
     );
   }
+  if (!judged.some(({ manifest: { kind } }) => kind.startsWith("EgressGateway"))) {
+    onNote(`The files hold no EgressGateway of ${API_VERSION}`);
+  }
+
   const invalid: InvalidObject[] = [];
-  const of = (kind: string) => objects.filter((object) => object.kind === kind);
-  const pods = of("Pod");
+  const read = <T>(kind: InvalidObject["kind"], options: ReadOptions<T>) =>
+    readable(
+      judged.filter(({ manifest }) => manifest.kind === kind)
+        .flatMap(({ judgement }) => readOne(judgement, { kind, ...options })),
+      invalid,
+    );
   return {
-    now: Math.floor(now / 1_000) * 1_000,
-    nodes: readable(of("Node").map(decodeNode), invalid),
-    ciliumPods: readable(
-      pods.filter((pod) => hasLabel(pod, CILIUM_PODS.labelSelector)).map(decodePod),
-      invalid,
-    ),
-    agentPods: readable(
-      pods.filter((pod) => hasLabel(pod, `app.kubernetes.io/name=${AGENT_APP}`)).map(decodePod),
-      invalid,
-    ),
-    leases: readable(
-      of("Lease").filter(({ metadata }) => (metadata?.["namespace"] ?? NAMESPACE) === NAMESPACE)
-        .map(
-          decodeLease,
-        ),
-      invalid,
-    ),
-    gateways: readable(of("EgressGateway").map(withIdentity).map(decodeGateway), invalid),
-    policies: readable(of("EgressGatewayPolicy").map(withIdentity).map(decodePolicy), invalid),
-    ciliumPolicies: readable(of("CiliumEgressGatewayPolicy").map(decodeCiliumPolicy), invalid),
+    now: timeOf(now, { objects: manifests.map(({ object }) => object), onNote }),
+    nodes: read("Node", { decode: decodeNode }),
+    ciliumPods: read("Pod", {
+      decode: decodePod,
+      where: (pod) => hasLabel(pod, CILIUM_PODS.labelSelector),
+    }),
+    agentPods: read("Pod", {
+      decode: decodePod,
+      where: (pod) => hasLabel(pod, `app.kubernetes.io/name=${AGENT_APP}`),
+    }),
+    leases: read("Lease", {
+      decode: (lease) => decodeLease(withRenewalTime(lease)),
+      where: (lease) => namespaceOf(lease) === NAMESPACE,
+    }),
+    gateways: read("EgressGateway", {
+      decode: (gateway) => decodeGateway(withIdentity(gateway)),
+    }),
+    policies: read("EgressGatewayPolicy", {
+      decode: (policy) => decodePolicy(withIdentity(policy)),
+    }),
+    ciliumPolicies: read("CiliumEgressGatewayPolicy", { decode: decodeCiliumPolicy }),
     invalid,
   };
 }
 
-const object = v.looseObject({
-  kind: v.optional(v.string(), ""),
-  metadata: v.optional(v.looseObject({})),
-  items: v.nullish(v.array(v.unknown())),
-});
+interface ReadOptions<T> {
+  readonly decode: (object: Json) => Decoded<T>;
+  /** Which objects of the kind are meant; default: all. */
+  readonly where?: (object: Json) => boolean;
+}
 
-type AnyObject = v.InferOutput<typeof object>;
+function readOne<T>(
+  { object, refusal }: Judged,
+  { kind, decode, where = () => true }: ReadOptions<T> & { readonly kind: InvalidObject["kind"] },
+): readonly Decoded<T>[] {
+  if (!where(object)) return [];
+  return [
+    refusal === undefined
+      ? decode(object)
+      : { invalid: invalidObject(object, { kind, message: refusal }) },
+  ];
+}
+
+/** Group -> kinds of it that are read. Others share their names. */
+const KINDS: Readonly<Record<string, readonly string[]>> = {
+  "": ["Node", "Pod"],
+  "coordination.k8s.io": ["Lease"],
+  "network.deckhouse.io": ["EgressGateway", "EgressGatewayPolicy"],
+  "cilium.io": ["CiliumEgressGatewayPolicy"],
+};
+
+/** A kind of ours without a group is read and refused: it is meant. */
+function isRead({ group, kind }: Manifest): boolean {
+  if (group === undefined) return Object.values(KINDS).flat().includes(kind);
+  return Object.hasOwn(KINDS, group) && KINDS[group]?.includes(kind) === true;
+}
 
 /** Objects by kind, namespace and name: of several versions of one object the last one read counts. */
-function distinct(objects: readonly AnyObject[]): readonly AnyObject[] {
-  const known = new Map<string, AnyObject>();
-  for (const each of objects) {
-    const { namespace, name } = each.metadata ?? {};
+function distinct(manifests: readonly Manifest[]): readonly Manifest[] {
+  const known = new Map<string, Manifest>();
+  for (const each of manifests) {
+    const { namespace, name } = metadataOf(each.object);
     known.set(JSON.stringify([each.kind, namespace, name]), each);
   }
   return [...known.values()];
 }
 
-async function readObjects(file: string): Promise<readonly AnyObject[]> {
-  const lines = new LineCounter();
-  const content = await readText(file);
-  return parseAllDocuments(content, { lineCounter: lines, logLevel: "error" }).flatMap(
-    (document) => {
-      const [error] = document.errors;
-      if (error !== undefined) {
-        throw new ConfigError(`Cannot read ${file}: ${error.message.trim()}`, { cause: error });
-      }
-      const { line } = lines.linePos(document.contents?.range?.[0] ?? 0);
-      return objectsIn(document.toJS(), `${file}, line ${line}`);
-    },
-  );
+function judge(manifest: Manifest): { readonly manifest: Manifest; readonly judgement: Judged } {
+  const { kind } = manifest;
+  const own = kind === "EgressGateway" || kind === "EgressGatewayPolicy";
+  return { manifest, judgement: own ? judgeOwn(kind, manifest) : judgeForeign(manifest) };
 }
 
-async function readText(file: string): Promise<string> {
-  try {
-    return file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
-  } catch (cause) {
+function timeOf(
+  now: string | undefined,
+  { objects, onNote }: {
+    readonly objects: readonly Json[];
+    readonly onNote: (note: string) => void;
+  },
+): Milliseconds {
+  const time = now === undefined ? newestTime(objects) : parseTime(now);
+  if (time !== undefined) return Math.floor(time / 1_000) * 1_000;
+  if (now !== undefined) {
     throw new ConfigError(
-      `Cannot read ${file}: ${cause instanceof Error ? cause.message : cause}`,
-      { cause },
+      `Cannot read --now '${now}': write a time such as 2026-11-23T10:00:00Z`,
     );
   }
-}
-
-/** @param place of the document, for messages */
-function objectsIn(value: unknown, place: string): readonly AnyObject[] {
-  if (value === null || value === undefined) return [];
-  const result = v.safeParse(object, value);
-  if (!result.success || (result.output.kind === "" && result.output.items == null)) {
-    throw new ConfigError(
-      `Cannot use ${place}: it is no Kubernetes object: write one with apiVersion, kind and metadata`,
-    );
-  }
-  const { kind, items } = result.output;
-  if (items == null) return [result.output];
-  // `kubectl get nodes -o yaml` names the kind in each item; a typed NodeList may leave it out.
-  const itemKind = kind.replace(/List$/, "");
-  return items.flatMap((item, index) =>
-    objectsIn(
-      isObject(item) ? { ...(itemKind === "" ? {} : { kind: itemKind }), ...item as object } : item,
-      `${place}, item ${index + 1}`,
-    )
+  const ours = Math.floor(Date.now() / 1_000) * 1_000;
+  onNote(
+    `No object in the files carries a time, so this machine's clock is taken: --now ${
+      rfc3339(ours)
+    }`,
   );
+  return ours;
 }
 
 /** Hand-written manifests have no uid; the name stands in for it. */
-function withIdentity(value: AnyObject): AnyObject {
-  return {
-    ...value,
-    metadata: { uid: value.metadata?.["name"], generation: 1, ...value.metadata },
-  };
+function withIdentity(object: Json): Json {
+  const metadata = metadataOf(object);
+  return { ...object, metadata: { uid: metadata["name"], generation: 1, ...metadata } };
 }
 
-function hasLabel({ metadata }: AnyObject, selector: string): boolean {
+function hasLabel(object: Json, selector: string): boolean {
   const [key = "", value] = selector.split("=");
-  const labels = metadata?.["labels"];
-  return isObject(labels) && (labels as Readonly<Record<string, unknown>>)[key] === value;
+  const { labels } = metadataOf(object);
+  return isMap(labels) && labels[key] === value;
 }
 
-/** The newest time that an API server wrote into these objects. */
-function newestTime(objects: readonly unknown[]): number | undefined {
-  return objects.flatMap(timesIn).reduce<number | undefined>(
-    (newest, time) => newest === undefined || time > newest ? time : newest,
-    undefined,
-  );
+function namespaceOf(object: Json): unknown {
+  return metadataOf(object)["namespace"] ?? NAMESPACE;
 }
 
-const SERVER_TIMES = new Set(["time", "creationTimestamp", "lastTransitionTime"]);
-
-function timesIn(value: unknown): readonly number[] {
-  if (Array.isArray(value)) return value.flatMap(timesIn);
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, member]) => {
-    if (!SERVER_TIMES.has(key)) return timesIn(member);
-    const time = member instanceof Date ? member.getTime() : parseTime(String(member));
-    return time === undefined ? [] : [time];
-  });
+function metadataOf({ metadata }: Json): Json {
+  return isMap(metadata) ? metadata : {};
 }

@@ -1,4 +1,5 @@
 /** Where a command gets its snapshot from: a named cluster, or files. */
+import process from "node:process";
 import type { Snapshot } from "../core/types.ts";
 import { loadCluster } from "../kube/auth/load_cluster.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -25,7 +26,10 @@ export async function readSnapshot(flags: SourceFlags): Promise<Snapshot> {
         "Cannot read from files and from a cluster: give --from or --kubeconfig, not both",
       );
     }
-    return await snapshotFromFiles(flags.from, { now: flags.now });
+    return await snapshotFromFiles(flags.from, {
+      now: flags.now,
+      onNote: (note) => process.stderr.write(`Note: ${note}\n`),
+    });
   }
   if (flags.now !== undefined) {
     throw new ConfigError("Cannot set the time of a cluster: give --now only with --from");

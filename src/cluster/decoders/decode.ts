@@ -40,7 +40,8 @@ const identity = v.object({
   ),
 });
 
-function invalidObject(
+/** What is known of an object that is not read. */
+export function invalidObject(
   item: unknown,
   { kind, message }: { kind: InvalidObject["kind"]; message: string },
 ): InvalidObject {

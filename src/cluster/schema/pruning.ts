@@ -82,25 +82,19 @@ function unknownField(segments: Segments, schema: StructuralSchema | undefined):
 }
 
 /** What to write instead of a field that there is not. */
-export function whatInstead(name: string, known: readonly string[]): string {
-  const meant = known.find((each) => distance(name.toLowerCase(), each.toLowerCase()) <= 2);
+function whatInstead(name: string, known: readonly string[]): string {
+  const meant = known.find((each) => isSlip(name.toLowerCase(), each.toLowerCase()));
   if (meant !== undefined) return `write ${meant}`;
   return known.length === 0 ? "remove it" : `remove it, or write one of ${known.join(", ")}`;
 }
 
-/** How many letters were added, left out or changed. */
-function distance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (const [i, letter] of [...one].entries()) {
-    const next = [i + 1];
-    for (const [j, candidate] of [...other].entries()) {
-      next.push(Math.min(
-        (next[j] ?? 0) + 1,
-        (row[j + 1] ?? 0) + 1,
-        (row[j] ?? 0) + (letter === candidate ? 0 : 1),
-      ));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
+/** Whether one letter was added, left out or changed, or two were swapped: nodeSelector is no slip for podSelector. */
+function isSlip(written: string, meant: string): boolean {
+  const most = Math.min(written.length, meant.length);
+  let same = 0;
+  while (same < most && written[same] === meant[same]) same++;
+  const [rest, wanted] = [written.slice(same), meant.slice(same)];
+  return rest.slice(1) === wanted.slice(1) || rest.slice(1) === wanted ||
+    rest === wanted.slice(1) ||
+    `${rest[1]}${rest[0]}${rest.slice(2)}` === wanted;
 }

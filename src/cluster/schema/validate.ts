@@ -82,11 +82,15 @@ function statusOf({ type, properties = {} }: StructuralSchema): StructuralSchema
 
 function typeIssues(object: Json, { kind, group, version }: Definition): readonly Issue[] {
   const wanted = { apiVersion: `${group}/${version}`, kind };
-  return Object.entries(wanted).flatMap(([field, value]) =>
-    object[field] === value
-      ? []
-      : [issueAt([field], "Invalid", `Invalid value: ${quote(object[field])}: must be ${value}`)]
-  );
+  return Object.entries(wanted).flatMap(([field, value]) => {
+    const found = object[field];
+    if (found === value) return [];
+    return [
+      found === undefined
+        ? issueAt([field], "Required", `Required value: write ${value}`)
+        : issueAt([field], "Invalid", `Invalid value: ${quote(found)}: must be ${value}`),
+    ];
+  });
 }
 
 function withoutStatus({ status: _, ...rest }: Json): Json {
