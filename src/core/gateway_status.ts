@@ -26,9 +26,7 @@ export function statusOf(
   },
 ): GatewayStatus {
   const { tenure, phase, candidates, facts } = context;
-  const addresses = tenure.holder === undefined
-    ? undefined
-    : facts.byNode.get(tenure.holder)?.node.internalIPs;
+  const addresses = addressesOf(tenure.holder, facts);
   const virtualIP = virtualIPOf(gateway);
   const standbys = standbysOf(gateway, { candidates, holder: tenure.holder });
   const { now, clock = now } = facts.snapshot;
@@ -43,9 +41,7 @@ export function statusOf(
   return {
     observedGeneration: gateway.generation,
     ...(tenure.holder === undefined ? {} : { activeNodeName: tenure.holder }),
-    ...(addresses === undefined || addresses.length === 0
-      ? {}
-      : { activeNodeAddresses: addresses }),
+    ...(addresses.length === 0 ? {} : { activeNodeAddresses: addresses }),
     standbyNodeNames: standbys,
     ...(virtualIP === undefined || tenure.holder === undefined ? {} : { egressIP: virtualIP }),
     readyNodes: candidates.filter(({ eligible }) => eligible).length,
@@ -55,6 +51,16 @@ export function statusOf(
     ...(completed === undefined ? {} : { lastFailover: completed }),
     conditions: gatewayConditions(gateway, { ...context, standbys }),
   };
+}
+
+/** What standbys ping: not the VIPs that a kubelet lists, which a standby has bound itself, so that it always answers. */
+function addressesOf(holder: string | undefined, { byNode, snapshot }: Facts): readonly string[] {
+  const listed = holder === undefined ? undefined : byNode.get(holder)?.node.internalIPs;
+  const virtual = snapshot.gateways.flatMap((gateway) => [
+    virtualIPOf(gateway),
+    gateway.status.egressIP,
+  ]);
+  return listed?.filter((address) => !virtual.includes(address)) ?? [];
 }
 
 /** The best-ranked eligible candidates beside the holder. */

@@ -5,23 +5,28 @@ import {
   FENCE_ANNOTATION,
   REPORT_ANNOTATION,
 } from "../../core/names.ts";
-import type { Lease, Report } from "../../core/types.ts";
+import { rfc3339 } from "../../core/time.ts";
+import type { Lease, Milliseconds, Report } from "../../core/types.ts";
 import { compact, metadata } from "./common.ts";
 import type { Metadata } from "./common.ts";
 import { describeIssues } from "./issues.ts";
 
 const failureReasons = ["BindFailed", "InterfaceMissing", "AddressConflict"] as const;
 
-const report = v.pipe(
-  v.object({
-    interfaces: v.array(v.object({
+/** What is left out is empty: of a report as of every object, one part that is missing takes nothing else with it. */
+const report = v.object({
+  interfaces: v.optional(
+    v.array(v.object({
       name: v.string(),
       up: v.boolean(),
       mac: v.nullish(v.string()),
       addresses: v.nullish(v.array(v.string())),
     })),
-    cilium: v.nullish(v.object({ ready: v.boolean(), message: v.nullish(v.string()) })),
-    addresses: v.array(v.object({
+    [],
+  ),
+  cilium: v.nullish(v.object({ ready: v.boolean(), message: v.nullish(v.string()) })),
+  addresses: v.optional(
+    v.array(v.object({
       gateway: v.string(),
       uid: v.string(),
       term: v.pipe(v.number(), v.integer()),
@@ -31,25 +36,35 @@ const report = v.pipe(
       speaking: v.boolean(),
       conflict: v.nullish(v.string()),
     })),
-    failures: v.array(
+    [],
+  ),
+  failures: v.optional(
+    v.array(
       v.object({ gateway: v.string(), reason: v.picklist(failureReasons), message: v.string() }),
     ),
-    unreachable: v.array(v.string()),
-    heard: v.record(v.string(), v.number()),
-    leaving: v.boolean(),
-    renewingSince: v.nullable(v.string()),
-  }),
-  v.transform(({ interfaces, cilium, addresses, renewingSince, ...rest }): Report => ({
+    [],
+  ),
+  unreachable: v.optional(v.array(v.string()), []),
+  heard: v.optional(v.record(v.string(), v.number()), {}),
+  leaving: v.optional(v.boolean(), false),
+  renewingSince: v.optional(v.nullable(v.string())),
+});
+
+function reportOf(said: v.InferOutput<typeof report>, madeAt: Milliseconds | undefined): Report {
+  const { interfaces, cilium, addresses, renewingSince, ...rest } = said;
+  return {
     ...compact({
       ...rest,
       interfaces: interfaces.map((link) => compact(link)),
       addresses: addresses.map((address) => compact(address)),
       cilium: cilium ? compact(cilium) : undefined,
     }),
-    // Null is something that an agent says: its renewals have only just begun.
-    renewingSince,
-  })),
-);
+    // Who does not say since when it has renewed its Lease is taken to have done so since that was made.
+    renewingSince: renewingSince === undefined && madeAt !== undefined
+      ? rfc3339(madeAt)
+      : renewingSince ?? null,
+  };
+}
 
 /** `coordination.k8s.io/v1` Lease of an agent, with the report in its annotation. */
 export const lease = v.pipe(
@@ -60,7 +75,7 @@ export const lease = v.pipe(
       name: metadata.name,
       resourceVersion: metadata.resourceVersion,
       renewedAt: lastWrite(metadata, AGENT_MANAGER),
-      ...(text === undefined ? {} : readReport(text)),
+      ...(text === undefined ? {} : readReport(text, metadata.creationTimestamp ?? undefined)),
       fence: readFence(metadata.annotations?.[FENCE_ANNOTATION]),
       fencedAt: lastWrite(metadata, CONTROLLER_MANAGER),
     });
@@ -68,12 +83,15 @@ export const lease = v.pipe(
 );
 
 /** Reads a report; one that cannot be read says why. */
-function readReport(text: string): { report: Report } | { reportError: string } {
+function readReport(
+  text: string,
+  madeAt: Milliseconds | undefined,
+): { report: Report } | { reportError: string } {
   const value = parseJson(text);
   if (value === undefined) return { reportError: `annotation ${REPORT_ANNOTATION} is not JSON` };
   const result = v.safeParse(report, value);
   return result.success
-    ? { report: result.output }
+    ? { report: reportOf(result.output, madeAt) }
     : { reportError: describeIssues(result.issues) };
 }
 
