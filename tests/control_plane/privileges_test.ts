@@ -569,6 +569,166 @@ test("an agent writes its own node's Lease, its report in it, and nothing else",
   ]);
 });
 
+const FUTURE = "2099-01-01T00:00:00Z";
+
+test("an agent renews under its own name, and at no other time than now", async (plane) => {
+  const { api } = plane;
+  await putNode(plane, "named");
+  const agent = api.as(await agentToken(plane, "named"));
+  const controller = api.as(await plane.serviceAccountToken(NAMESPACE, CONTROLLER));
+  const path = `${LEASES}/named`;
+  const renewal = leaseOf("named", { annotations: { [REPORT_ANNOTATION]: "{}" } });
+  const apply = (what: string, query: string, answer: Attempt["answer"]): Attempt => ({
+    what,
+    method: "PATCH",
+    path: `${path}${query}`,
+    contentType: APPLY,
+    body: renewal,
+    answer,
+  });
+  const asAgent = [403, /may write its Lease as field manager agent only/] as const;
+  const byApply = [
+    403,
+    /may write its Lease by a server-side apply only; who else wrote it/,
+  ] as const;
+  const ownTime = [403, /may not choose the time of its heartbeat/] as const;
+  const create = (what: string, body: object, answer: Attempt["answer"]): Attempt => ({
+    what,
+    method: "POST",
+    path: `${LEASES}?fieldManager=agent`,
+    body,
+    answer,
+  });
+  const { spec: _, ...bare } = leaseOf("named") as { spec: unknown };
+  const ofFuture = {
+    manager: "agent",
+    operation: "Apply",
+    apiVersion: "coordination.k8s.io/v1",
+    time: FUTURE,
+    fieldsType: "FieldsV1",
+    fieldsV1: { "f:spec": {} },
+  };
+  await assertAttempts(agent, [
+    apply("make the Lease as the controller", "?fieldManager=controller&force=true", asAgent),
+    create("make the Lease with a time to come", {
+      ...bare,
+      metadata: { name: "named", namespace: NAMESPACE, managedFields: [ofFuture] },
+    }, ownTime),
+    create("make the Lease by a POST", leaseOf("named"), byApply),
+    apply("make the Lease", `?${APPLIED}`, 201),
+  ]);
+  await controller.patch(`${path}?fieldManager=controller`, annotate(FENCE_ANNOTATION, '{"u":3}'));
+  const written = async () => {
+    const { managedFields } = (await api.get(path)).metadata;
+    return managedFields as { manager: string; operation: string; time: string }[];
+  };
+  const before = await written();
+  assert.deepEqual(before.map(({ manager }) => manager).sort(), ["agent", "controller"]);
+  const withTime = (manager: string, time: string, more: object = {}) => ({
+    metadata: {
+      managedFields: before.map((entry) =>
+        entry.manager === manager ? { ...entry, time, ...more } : entry
+      ),
+    },
+  });
+  const fewerFields = { fieldsV1: { "f:spec": { "f:holderIdentity": {} } } };
+  const merge = (what: string, body: object, answer: Attempt["answer"]): Attempt => ({
+    what,
+    method: "PATCH",
+    path: `${path}?fieldManager=agent`,
+    contentType: MERGE,
+    body,
+    answer,
+  });
+  await assertAttempts(agent, [
+    apply("renew as the controller", "?fieldManager=controller&force=true", asAgent),
+    apply("renew as somebody", "?fieldManager=kubectl&force=true", asAgent),
+    merge("renew by a merge patch", { spec: { holderIdentity: "other" } }, byApply),
+    // The API server takes it back by itself, as nothing else is changed.
+    merge("set the time of its heartbeat alone", withTime("agent", FUTURE), 200),
+    merge("set the time of its heartbeat", withTime("agent", FUTURE, fewerFields), ownTime),
+    merge("set the time of its heartbeat with a report", {
+      ...withTime("agent", FUTURE),
+      spec: { holderIdentity: "other" },
+    }, byApply),
+    merge(
+      "set the time of the fence",
+      withTime("controller", FUTURE, { fieldsV1: { "f:metadata": { "f:annotations": {} } } }),
+      byApply,
+    ),
+    merge("forget who wrote what", { metadata: { managedFields: [{}] } }, byApply),
+    {
+      ...apply("label its Lease", `?${APPLIED}`, [403, /may not label its Lease/]),
+      body: leaseOf("named", {
+        labels: { "example.com/a": "1" },
+        annotations: { [REPORT_ANNOTATION]: "{}" },
+      }),
+    },
+    apply("renew", `?${APPLIED}`, 200),
+  ]);
+  const after = await written();
+  const of = (manager: string, list: typeof after) => list.filter((one) => one.manager === manager);
+  assert.deepEqual(of("controller", after), of("controller", before));
+  assert.deepEqual(of("agent", after).map(({ operation }) => operation), ["Apply"]);
+  assert.ok(Date.parse(of("agent", after)[0]?.time ?? "") < Date.parse(FUTURE));
+
+  const asController = [403, /may write a Lease as field manager controller only/] as const;
+  const notAsOther = [403, /may not write as another field manager/] as const;
+  const fence = (
+    what: string,
+    query: string,
+    body: object,
+    answer: Attempt["answer"],
+  ): Attempt => ({
+    what,
+    method: "PATCH",
+    path: `${path}${query}`,
+    contentType: MERGE,
+    body,
+    answer,
+  });
+  const four = annotate(FENCE_ANNOTATION, '{"u":4}');
+  await assertAttempts(controller, [
+    fence("fence as an agent", "?fieldManager=agent", four, asController),
+    fence("fence as nobody", "", four, asController),
+    fence(
+      "set the time of a heartbeat",
+      "?fieldManager=controller",
+      withTime("agent", FUTURE, fewerFields),
+      notAsOther,
+    ),
+    fence("forget the heartbeat", "?fieldManager=controller", {
+      metadata: { managedFields: [{}] },
+    }, notAsOther),
+    fence("fence", "?fieldManager=controller", four, 200),
+  ]);
+});
+
+test("a heartbeat goes on over what a person wrote into the Lease", async (plane) => {
+  const { api } = plane;
+  await putNode(plane, "edited");
+  const agent = api.as(await agentToken(plane, "edited"));
+  const path = `${LEASES}/edited`;
+  const renew = (report: string) =>
+    agent.patch(
+      `${path}?${APPLIED}`,
+      leaseOf("edited", { annotations: { [REPORT_ANNOTATION]: report } }),
+      "apply",
+    );
+  await renew("{}");
+  await api.patch(`${path}?fieldManager=kubectl-edit`, {
+    metadata: {
+      annotations: { [REPORT_ANNOTATION]: '{"leaving":true}', "example.com/note": "mine" },
+      labels: { "example.com/team": "net" },
+    },
+    spec: { holderIdentity: "somebody" },
+  });
+  await renew('{"leaving":false}');
+  const { metadata } = await api.get(path);
+  assert.equal(metadata.annotations?.[REPORT_ANNOTATION], '{"leaving":false}');
+  assert.equal(metadata.annotations?.["example.com/note"], "mine");
+});
+
 test("a token of the agent's account that is bound to no node writes no Lease", async (plane) => {
   await putNode(plane, "unbound");
   const unbound = plane.api.as(await plane.serviceAccountToken(NAMESPACE, AGENT_APP));
@@ -637,7 +797,7 @@ test("the controller writes fences, and never a heartbeat", async (plane) => {
   const patch = (what: string, body: object, answer: Attempt["answer"]): Attempt => ({
     what,
     method: "PATCH",
-    path,
+    path: `${path}?fieldManager=controller`,
     contentType: MERGE,
     body,
     answer,
@@ -645,7 +805,7 @@ test("the controller writes fences, and never a heartbeat", async (plane) => {
   const create = (what: string, body: object, answer: Attempt["answer"]): Attempt => ({
     what,
     method: "POST",
-    path: LEASES,
+    path: `${LEASES}?fieldManager=controller`,
     body,
     answer,
   });
