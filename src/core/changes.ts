@@ -3,13 +3,13 @@ import { isOurs } from "./cilium_policy.ts";
 import { conditionsFrom } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
-import { mergePatch } from "./merge_patch.ts";
 import { API_GROUP, FENCE_ANNOTATION, NAMESPACE } from "./names.ts";
 import { nodeLabelChanges } from "./node_labels.ts";
 import { byText } from "./order.ts";
 import type { PolicyOutcome } from "./policy_outcome.ts";
+import { statusPatch } from "./status_change.ts";
 import type { Fence } from "./takeover.ts";
-import type { Change, GatewayStatus, JsonObject } from "./types.ts";
+import type { Change, GatewayStatus, JsonObject, Milliseconds } from "./types.ts";
 
 /** The order of the writes of one gateway. Policies are one burst: Cilium agents take one policy event a second. */
 const STAGE = { elect: 0, fence: 1, policies: 2, activate: 3, policyStatus: 4 } as const;
@@ -27,7 +27,7 @@ export function changesOf({ gateways, policies }: Outcomes, facts: Facts): reado
   const holders = new Map(gateways.map(({ gateway, route }) => [gateway.name, route.node]));
   return [
     ...gateways.flatMap((outcome) => gatewayChanges(outcome, { facts, fences })),
-    ...policies.flatMap((outcome) => policyChanges(outcome, known)),
+    ...policies.flatMap((outcome) => policyChanges(outcome, { known, now: facts.snapshot.now })),
     ...orphanChanges(facts),
     ...invalidChanges(facts),
     ...nodeLabelChanges(facts, holders),
@@ -43,7 +43,10 @@ function gatewayChanges(
   const first = statusAfter === undefined || statusBefore.term !== gateway.status.term;
   const before = first ? statusBefore : gateway.status;
   const write = (from: GatewayStatus, to: GatewayStatus, stage: number): Change[] => {
-    const patch = mergePatch(from, to);
+    const patch = statusPatch(from, to, {
+      writtenAt: gateway.statusWrittenAt,
+      now: context.facts.snapshot.now,
+    });
     return patch === undefined ? [] : [{
       action: "patch",
       kind: "EgressGateway",
@@ -107,11 +110,11 @@ function fenceChange(
 
 function policyChanges(
   { policy, change, status }: PolicyOutcome,
-  gateways: ReadonlySet<string>,
+  { known, now }: { readonly known: ReadonlySet<string>; readonly now: Milliseconds },
 ): readonly Change[] {
   const { egressGatewayName } = policy.spec;
-  const group = gateways.has(egressGatewayName) ? egressGatewayName : `policy/${policy.name}`;
-  const patch = mergePatch(policy.status, status);
+  const group = known.has(egressGatewayName) ? egressGatewayName : `policy/${policy.name}`;
+  const patch = statusPatch(policy.status, status, { writtenAt: policy.statusWrittenAt, now });
   return [
     ...(change === undefined ? [] : [
       {
@@ -169,7 +172,10 @@ function invalidChanges({ snapshot }: Facts): readonly Change[] {
     const others = object.conditions?.filter((condition) => condition.type !== type) ?? [];
     const wanted = { conditions: [...others, ...conditions] };
     const stored = { conditions: object.conditions ?? [] };
-    const patch = mergePatch(stored, wanted);
+    const patch = statusPatch(stored, wanted, {
+      writtenAt: object.statusWrittenAt,
+      now: snapshot.now,
+    });
     return patch === undefined ? [] : [{
       action: "patch",
       kind: object.kind,

@@ -86,6 +86,8 @@ export const TIMINGS = {
   settleMilliseconds: 15_000,
   /** The next tick of a move that is under way comes this soon. */
   unsettledMilliseconds: 100,
+  /** Two versions that word one status differently write it no more often than this. */
+  rewordMilliseconds: 30_000,
   /** A holder that has been silent for longer is one whose heartbeat does not count. */
   worryMilliseconds: 60_000,
 } as const;

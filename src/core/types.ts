@@ -252,6 +252,8 @@ export interface Gateway {
   readonly annotations: Labels;
   readonly spec: GatewaySpec;
   readonly status: GatewayStatus;
+  /** When a controller last wrote the status, by the API server's clock; absent where nobody says. */
+  readonly statusWrittenAt?: Milliseconds;
 }
 
 export type LabelRequirement = {
@@ -293,6 +295,8 @@ export interface Policy {
     readonly selectors: readonly PolicyRule[];
   };
   readonly status: PolicyStatus;
+  /** When a controller last wrote the status, by the API server's clock; absent where nobody says. */
+  readonly statusWrittenAt?: Milliseconds;
 }
 
 /** A CiliumEgressGatewayPolicy; `spec` is compared as a whole. */
@@ -321,6 +325,8 @@ export interface InvalidObject {
   readonly message: string;
   readonly resourceVersion?: string;
   readonly generation?: number;
+  /** When a controller last wrote the status, by the API server's clock; absent where nobody says. */
+  readonly statusWrittenAt?: Milliseconds;
   /** Stored conditions where the object can hold one. */
   readonly conditions?: readonly Condition[];
 }

@@ -1,6 +1,7 @@
 /** Schemas that several decoders share. */
 import ipaddr from "ipaddr.js";
 import * as v from "valibot";
+import { CONTROLLER_MANAGER } from "../../core/names.ts";
 import { parseTime } from "../../core/time.ts";
 import type { Condition, JsonObject, LabelSelector } from "../../core/types.ts";
 
@@ -30,11 +31,29 @@ export const metadata = v.object({
   ownerReferences: v.nullish(v.array(v.custom<JsonObject>(isObject))),
   managedFields: v.nullish(v.array(v.object({
     manager: v.optional(v.string()),
+    subresource: v.optional(v.string()),
     time: v.nullish(time),
   }))),
 });
 
 export type Metadata = v.InferOutput<typeof metadata>;
+
+/** When a field manager last wrote an object, or a subresource of it; undefined: never, or it is not told. */
+export function lastWrite(
+  { managedFields }: Metadata,
+  by: { readonly manager: string; readonly subresource?: string },
+): number | undefined {
+  const times = (managedFields ?? []).filter(({ manager, subresource }) =>
+    manager === by.manager && (by.subresource === undefined || subresource === by.subresource)
+  ).map(({ time }) => time).filter((time) => time != null);
+  return times.length === 0 ? undefined : Math.max(...times);
+}
+
+/** The same of a status that controllers write. */
+export function statusWrite(metadata: Metadata): { readonly statusWrittenAt?: number } {
+  const at = lastWrite(metadata, { manager: CONTROLLER_MANAGER, subresource: "status" });
+  return at === undefined ? {} : { statusWrittenAt: at };
+}
 
 export const condition: v.GenericSchema<unknown, Condition> = v.object({
   type: v.string(),

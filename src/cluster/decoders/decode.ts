@@ -1,7 +1,7 @@
 /** From the API server's JSON to the snapshot's types. One object that cannot be read never hides the others. */
 import * as v from "valibot";
 import type { InvalidObject } from "../../core/types.ts";
-import { compact, condition, metadata } from "./common.ts";
+import { compact, condition, metadata, statusWrite } from "./common.ts";
 import { describeIssues } from "./issues.ts";
 
 /** An object, or what is known of one that cannot be read. */
@@ -54,6 +54,7 @@ export function invalidObject(
     message,
     resourceVersion: metadata.resourceVersion,
     generation: metadata.generation,
+    ...statusWrite(metadata),
     conditions: status?.conditions,
   });
 }

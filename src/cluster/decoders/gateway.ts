@@ -1,7 +1,16 @@
 import * as v from "valibot";
 import { TIMINGS } from "../../core/timings.ts";
 import type { AllowedNamespaces, Gateway, GatewaySpec, GatewayStatus } from "../../core/types.ts";
-import { compact, condition, ipv4, isIP, labels, labelSelector, metadata } from "./common.ts";
+import {
+  compact,
+  condition,
+  ipv4,
+  isIP,
+  labels,
+  labelSelector,
+  metadata,
+  statusWrite,
+} from "./common.ts";
 
 /** What a spec means that does not say. */
 const DEFAULTS = {
@@ -170,5 +179,6 @@ export const gateway = v.pipe(
     annotations: metadata.annotations ?? {},
     spec,
     status,
+    ...statusWrite(metadata),
   })),
 );

@@ -7,8 +7,7 @@ import {
 } from "../../core/names.ts";
 import { rfc3339 } from "../../core/time.ts";
 import type { Lease, Milliseconds, Report } from "../../core/types.ts";
-import { compact, metadata } from "./common.ts";
-import type { Metadata } from "./common.ts";
+import { compact, lastWrite, metadata } from "./common.ts";
 import { describeIssues } from "./issues.ts";
 
 const failureReasons = ["BindFailed", "InterfaceMissing", "AddressConflict"] as const;
@@ -74,10 +73,10 @@ export const lease = v.pipe(
     return compact({
       name: metadata.name,
       resourceVersion: metadata.resourceVersion,
-      renewedAt: lastWrite(metadata, AGENT_MANAGER),
+      renewedAt: lastWrite(metadata, { manager: AGENT_MANAGER }),
       ...(text === undefined ? {} : readReport(text, metadata.creationTimestamp ?? undefined)),
       fence: readFence(metadata.annotations?.[FENCE_ANNOTATION]),
-      fencedAt: lastWrite(metadata, CONTROLLER_MANAGER),
+      fencedAt: lastWrite(metadata, { manager: CONTROLLER_MANAGER }),
     });
   }),
 );
@@ -110,10 +109,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function lastWrite({ managedFields }: Metadata, manager: string): number | undefined {
-  const times = (managedFields ?? []).filter((entry) => entry.manager === manager)
-    .map(({ time }) => time).filter((time) => time != null);
-  return times.length === 0 ? undefined : Math.max(...times);
 }

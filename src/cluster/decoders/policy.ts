@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Policy, PolicyRule, PolicyStatus } from "../../core/types.ts";
-import { compact, condition, ipv4CIDR, labelSelector, metadata } from "./common.ts";
+import { compact, condition, ipv4CIDR, labelSelector, metadata, statusWrite } from "./common.ts";
 
 const rule = v.pipe(
   v.object({ podSelector: v.nullish(labelSelector), namespaceSelector: v.nullish(labelSelector) }),
@@ -45,5 +45,6 @@ export const policy = v.pipe(
     deleting: metadata.deletionTimestamp != null,
     spec: { ...spec, excludedCIDRs: spec.excludedCIDRs ?? [] },
     status,
+    ...statusWrite(metadata),
   })),
 );
