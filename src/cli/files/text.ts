@@ -65,17 +65,21 @@ export function decode(name: string, bytes: Uint8Array): TextFile {
     throw new ConfigError(`Cannot read ${name}: its encoding is UTF-32: save it as UTF-8`);
   }
   const text = decoded(name, { bytes, encoding });
-  const nul = text.indexOf("\0");
-  if (nul >= 0) {
+  const control = text.search(CONTROL);
+  if (control >= 0) {
     throw new ConfigError(
       `Cannot read ${name}, line ${
-        lineAt(text, nul)
-      }: there is a NUL character, as in a file that is no text: ` +
+        lineAt(text, control)
+      }: there is a control character, as in a file that is no text: ` +
         "give YAML or JSON",
     );
   }
   return { name, text };
 }
+
+/** What neither YAML nor JSON may hold unescaped. */
+// deno-lint-ignore no-control-regex -- these are what is looked for
+const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 
 type Encoding = "utf-8" | "utf-16le" | "utf-16be" | "utf-32";
 

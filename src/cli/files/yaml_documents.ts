@@ -1,10 +1,12 @@
 /** YAML as kubectl reads it, with lines, merge keys and anchors. */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from "yaml";
-import type { Node, Pair, ParsedNode, YAMLError, YAMLMap } from "yaml";
+import type { Node, ParsedNode, YAMLError } from "yaml";
 import type { Segments } from "../../cluster/schema/json.ts";
 import { DocumentFault } from "./document.ts";
 import type { Document } from "./document.ts";
 import { inspect } from "./yaml_inspection.ts";
+import { dropReplacedKeys, keyOf, mergeSources } from "./yaml_merge.ts";
+import type { Anchors } from "./yaml_merge.ts";
 import { KUBECTL_TAGS } from "./yaml_schema.ts";
 
 /**
@@ -17,6 +19,8 @@ export function readYamlDocuments(text: string): readonly Document[] {
   const documents = parseAllDocuments(text, {
     schema: "failsafe",
     customTags: KUBECTL_TAGS,
+    // Else !!set, !!binary and the like make objects that JSON has not.
+    resolveKnownTags: false,
     lineCounter: lines,
     logLevel: "error",
     prettyErrors: false,
@@ -27,6 +31,7 @@ export function readYamlDocuments(text: string): readonly Document[] {
     const [error] = document.errors;
     if (error !== undefined) throw faultOf(error, { text, line: lineAt(error.pos[0]) });
     const anchors = inspect(document, (node) => lineAt(node.range?.[0]));
+    dropReplacedKeys(document, anchors);
     const value: unknown = document.toJS({ maxAliasCount: -1 });
     if (value === null || value === undefined) return [];
     const find = (segments: Segments) => locate(document.contents, { segments, anchors });
@@ -41,8 +46,6 @@ export function readYamlDocuments(text: string): readonly Document[] {
     }];
   });
 }
-
-type Anchors = ReadonlyMap<Node, Node>;
 
 interface Place {
   readonly node: Node | null;
@@ -76,23 +79,10 @@ function memberOf(
   if (typeof segment === "number") return isSeq<Node>(node) ? node.items[segment] : undefined;
   if (!isMap<Node, Node>(node)) return undefined;
   const own = node.items.find(({ key }) => keyOf(key) === segment);
-  return own?.value ?? mergedInto(node).flatMap((source) => {
+  return own?.value ?? mergeSources(node).flatMap((source) => {
     const found = memberOf(resolved(source, anchors), { segment, anchors });
     return found === undefined ? [] : [found];
   })[0];
-}
-
-/** What `<<` names, in the order in which it counts. */
-function mergedInto(map: YAMLMap<Node, Node>): readonly Node[] {
-  return map.items.flatMap(({ key, value }: Pair<Node, Node>) => {
-    if (keyOf(key) !== "<<" || value === null) return [];
-    return isSeq<Node>(value) ? value.items : [value];
-  });
-}
-
-function keyOf(key: Node): string | undefined {
-  if (!isScalar(key)) return undefined;
-  return typeof key.value === "symbol" ? key.value.description : String(key.value ?? "");
 }
 
 /** What to write instead, by the parser's code. */
@@ -114,7 +104,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 const FIRST_FIELDS = /^(apiVersion|kind|metadata|items|spec|status)\s*:/;
 
 function faultOf(
-  { code, message }: YAMLError,
+  { code, message, pos }: YAMLError,
   { text, line }: { readonly text: string; readonly line: number },
 ): DocumentFault {
   const content = text.split("\n", line)[line - 1] ?? "";
@@ -125,7 +115,7 @@ function faultOf(
     );
   }
   if (code === "DUPLICATE_KEY") {
-    const key = content.trim().split(":")[0] ?? "";
+    const key = /[^:\s,}]+/.exec(text.slice(pos[0], pos[0] + 300))?.[0] ?? "";
     return new DocumentFault(
       line,
       FIRST_FIELDS.test(content)

@@ -2,6 +2,8 @@
 import { isAlias, isCollection, isMap, isPair, isScalar, isSeq } from "yaml";
 import type { Document as YamlDocument, Node, Pair } from "yaml";
 import { DocumentFault } from "./document.ts";
+import { isMergeKey, sourcesOf } from "./yaml_merge.ts";
+import type { Anchors } from "./yaml_merge.ts";
 
 /**
  * How many values the aliases of one document may stand for. kubectl allows 400 000 at least; a file of 5000 nodes that
@@ -25,7 +27,7 @@ interface Walk {
 export function inspect(
   document: YamlDocument.Parsed,
   lineOf: (node: Node) => number,
-): ReadonlyMap<Node, Node> {
+): Anchors {
   const walk: Walk = { lineOf, anchors: new Map(), targets: new Map(), aliased: 0 };
   if (document.contents !== null) sizeOf(document.contents, walk);
   return walk.targets;
@@ -83,13 +85,8 @@ function pairMembers({ key, value }: Pair<Node, Node>, walk: Walk): readonly Nod
   return value === null ? [] : [value];
 }
 
-function isMergeKey(key: Node): boolean {
-  return isScalar(key) && typeof key.value === "symbol";
-}
-
 function checkMerge(value: Node, walk: Walk): void {
-  const sources = isSeq<Node>(value) ? value.items : [value];
-  for (const source of sources) {
+  for (const source of sourcesOf(value)) {
     const target = isAlias(source) ? walk.anchors.get(source.source)?.node : source;
     if (target === undefined || isMap(target)) continue;
     throw new DocumentFault(
