@@ -19,6 +19,8 @@ import { ConfigError } from "../kube/errors.ts";
 import { newestTime } from "./files/clock.ts";
 import { judgeForeign, judgeOwn } from "./files/judge.ts";
 import type { Judged } from "./files/judge.ts";
+import { kindOf } from "./files/kinds.ts";
+import type { Kind } from "./files/kinds.ts";
 import { withRenewalTime } from "./files/lease_without_fields.ts";
 import { readManifests } from "./files/manifest.ts";
 import type { Manifest } from "./files/manifest.ts";
@@ -41,31 +43,17 @@ export async function snapshotFromFiles(
   { now, onNote = () => {} }: FromFilesOptions,
 ): Promise<Snapshot> {
   const texts = (await Promise.all([...new Set(files)].map(readTexts))).flat();
-  const manifests = distinct(
-    texts.flatMap(readManifests).filter(isRead),
-  );
-  const judged = manifests.map(judge);
-  for (const { judgement } of judged) judgement.notes.forEach(onNote);
-  const leases = judged.filter(({ manifest }) => manifest.kind === "Lease");
-  if (leases.some(({ judgement }) => withRenewalTime(judgement.object) !== judgement.object)) {
-    onNote(
-      "Leases lack managedFields, so heartbeats are judged by spec.renewTime, which is the nodes' own clocks: dump with " +
-        "kubectl get --show-managed-fields for the API server's",
-    );
-  }
-  if (!judged.some(({ manifest: { kind } }) => kind.startsWith("EgressGateway"))) {
-    onNote(`The files hold no EgressGateway of ${API_VERSION}`);
-  }
-
+  const items = distinct(texts.flatMap(readManifests));
+  const judged = items.map(judge);
+  tellNotes(judged, onNote);
   const invalid: InvalidObject[] = [];
-  const read = <T>(kind: InvalidObject["kind"], options: ReadOptions<T>) =>
+  const read = <T>(kind: Kind, options: ReadOptions<T>) =>
     readable(
-      judged.filter(({ manifest }) => manifest.kind === kind)
-        .flatMap(({ judgement }) => readOne(judgement, { kind, ...options })),
+      judged.filter((each) => each.kind === kind).flatMap((each) => readOne(each, options)),
       invalid,
     );
   return {
-    now: timeOf(now, { objects: manifests.map(({ object }) => object), onNote }),
+    now: timeOf(now, { objects: items.map(({ manifest }) => manifest.object), onNote }),
     nodes: read("Node", { decode: decodeNode }),
     ciliumPods: read("Pod", {
       decode: decodePod,
@@ -77,7 +65,7 @@ export async function snapshotFromFiles(
     }),
     leases: read("Lease", {
       decode: (lease) => decodeLease(withRenewalTime(lease)),
-      where: (lease) => namespaceOf(lease) === NAMESPACE,
+      where: isOurs,
     }),
     gateways: read("EgressGateway", {
       decode: (gateway) => decodeGateway(withIdentity(gateway)),
@@ -90,6 +78,23 @@ export async function snapshotFromFiles(
   };
 }
 
+function tellNotes(
+  judged: readonly (Judged & { readonly kind: Kind })[],
+  onNote: (note: string) => void,
+): void {
+  for (const { notes } of judged) notes.forEach(onNote);
+  const leases = judged.filter(({ kind, object }) => kind === "Lease" && isOurs(object));
+  if (leases.some(({ object }) => withRenewalTime(object) !== object)) {
+    onNote(
+      "Leases lack managedFields, so heartbeats are judged by spec.renewTime, which is the nodes' own clocks: dump with " +
+        "kubectl get --show-managed-fields for the API server's",
+    );
+  }
+  if (!judged.some(({ kind }) => kind === "EgressGateway" || kind === "EgressGatewayPolicy")) {
+    onNote(`The files hold no EgressGateway of ${API_VERSION}`);
+  }
+}
+
 interface ReadOptions<T> {
   readonly decode: (object: Json) => Decoded<T>;
   /** Which objects of the kind are meant; default: all. */
@@ -97,8 +102,8 @@ interface ReadOptions<T> {
 }
 
 function readOne<T>(
-  { object, refusal }: Judged,
-  { kind, decode, where = () => true }: ReadOptions<T> & { readonly kind: InvalidObject["kind"] },
+  { kind, object, refusal }: Judged & { readonly kind: Kind },
+  { decode, where = () => true }: ReadOptions<T>,
 ): readonly Decoded<T>[] {
   if (!where(object)) return [];
   return [
@@ -108,34 +113,28 @@ function readOne<T>(
   ];
 }
 
-/** Group -> kinds of it that are read. Others share their names. */
-const KINDS: Readonly<Record<string, readonly string[]>> = {
-  "": ["Node", "Pod"],
-  "coordination.k8s.io": ["Lease"],
-  "network.deckhouse.io": ["EgressGateway", "EgressGatewayPolicy"],
-  "cilium.io": ["CiliumEgressGatewayPolicy"],
-};
-
-/** A kind of ours without a group is read and refused: it is meant. */
-function isRead({ group, kind }: Manifest): boolean {
-  if (group === undefined) return Object.values(KINDS).flat().includes(kind);
-  return Object.hasOwn(KINDS, group) && KINDS[group]?.includes(kind) === true;
+interface Item {
+  readonly kind: Kind;
+  readonly manifest: Manifest;
 }
 
 /** Objects by kind, namespace and name: of several versions of one object the last one read counts. */
-function distinct(manifests: readonly Manifest[]): readonly Manifest[] {
-  const known = new Map<string, Manifest>();
-  for (const each of manifests) {
-    const { namespace, name } = metadataOf(each.object);
-    known.set(JSON.stringify([each.kind, namespace, name]), each);
+function distinct(manifests: readonly Manifest[]): readonly Item[] {
+  const known = new Map<string, Item>();
+  for (const manifest of manifests) {
+    const kind = kindOf(manifest);
+    if (kind === undefined) continue;
+    const { namespace, name } = metadataOf(manifest.object);
+    known.set(JSON.stringify([kind, namespace, name]), { kind, manifest });
   }
   return [...known.values()];
 }
 
-function judge(manifest: Manifest): { readonly manifest: Manifest; readonly judgement: Judged } {
-  const { kind } = manifest;
-  const own = kind === "EgressGateway" || kind === "EgressGatewayPolicy";
-  return { manifest, judgement: own ? judgeOwn(kind, manifest) : judgeForeign(manifest) };
+function judge({ kind, manifest }: Item): Judged & { readonly kind: Kind } {
+  const judged = kind === "EgressGateway" || kind === "EgressGatewayPolicy"
+    ? judgeOwn(kind, manifest)
+    : judgeForeign(kind, manifest);
+  return { kind, ...judged };
 }
 
 function timeOf(
@@ -173,8 +172,9 @@ function hasLabel(object: Json, selector: string): boolean {
   return isMap(labels) && labels[key] === value;
 }
 
-function namespaceOf(object: Json): unknown {
-  return metadataOf(object)["namespace"] ?? NAMESPACE;
+/** kubelets have Leases too. */
+function isOurs(lease: Json): boolean {
+  return (metadataOf(lease)["namespace"] ?? NAMESPACE) === NAMESPACE;
 }
 
 function metadataOf({ metadata }: Json): Json {

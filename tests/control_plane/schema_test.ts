@@ -1,8 +1,12 @@
 /** The validator and a real API server with our CRDs: the same verdict, fields and sentences. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { stringify } from "yaml";
+import { judgeOwn } from "../../src/cli/files/judge.ts";
+import { readManifests } from "../../src/cli/files/manifest.ts";
 import { decodeGateway, decodePolicy } from "../../src/cluster/decoders/kinds.ts";
 import { admit } from "../../src/cluster/schema/validate.ts";
+import { ConfigError } from "../../src/kube/errors.ts";
 import type { Issue } from "../../src/cluster/schema/issue.ts";
 import { arbitraryManifest, enumeratedManifests } from "../support/arbitrary_manifests.ts";
 import type { Manifest } from "../support/arbitrary_manifests.ts";
@@ -71,11 +75,31 @@ async function compare(
       JSON.stringify(found)
     }`;
   }
+  const file = judgeAsFile({ kind, object, what });
+  if (said.accepted !== (file === undefined)) {
+    return `${kind} with ${what}: the API server ${
+      said.accepted ? "accepts" : "refuses"
+    } it, and as a file ${file ?? "it is accepted"}`;
+  }
   if (!said.accepted) return undefined;
   const decoded = (kind === "EgressGateway" ? decodeGateway : decodePolicy)(stored);
   return "object" in decoded
     ? undefined
     : `${kind} with ${what} is accepted and not read: ${decoded.invalid.message}`;
+}
+
+/** Why `--from` refuses the object, written as JSON or as YAML; undefined: it is accepted. */
+function judgeAsFile({ kind, object, what }: Manifest): string | undefined {
+  const text = what.length % 2 === 0
+    ? JSON.stringify(object)
+    : stringify(object, { schema: "yaml-1.1", aliasDuplicateObjects: false });
+  try {
+    const [manifest] = readManifests({ name: "one.yaml", text });
+    return manifest === undefined ? "there is no object" : judgeOwn(kind, manifest).refusal;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
 }
 
 interface Answer {

@@ -14,6 +14,12 @@ export function readJsonStream(text: string): readonly Document[] | undefined {
   for (let start = between(text, 0); start < text.length;) {
     const end = /[[{]/.test(text.charAt(start)) ? endOf(text, start) : undefined;
     const value = end === undefined ? undefined : parsed(text.slice(start, end));
+    if (documents.length > 0 && text.charAt(start) === ",") {
+      throw new DocumentFault(
+        lineAt(text, start),
+        "there is a comma between JSON values: write them one after the other, or as items of kind: List",
+      );
+    }
     if (end === undefined || value === undefined) {
       if (documents.length < 2) return undefined;
       throw new DocumentFault(

@@ -1,14 +1,16 @@
 /** What of the objects in files is refused, in the words and by the rules of the API server. */
 import { isMap, pathOf } from "../../cluster/schema/json.ts";
 import type { Json, Segments } from "../../cluster/schema/json.ts";
-import { describeIssue, issueAt } from "../../cluster/schema/issue.ts";
+import { describeIssue, issueAt, quote } from "../../cluster/schema/issue.ts";
 import type { Issue } from "../../cluster/schema/issue.ts";
 import { admitMetadata } from "../../cluster/schema/object_meta.ts";
 import { structuralIssues } from "../../cluster/schema/structural.ts";
 import type { StructuralSchema } from "../../cluster/schema/structural_schema.ts";
 import { admit } from "../../cluster/schema/validate.ts";
 import type { OwnKind } from "../../cluster/schema/validate.ts";
-import { CILIUM_API_VERSION } from "../../core/names.ts";
+import { API_VERSIONS } from "./kinds.ts";
+import type { Kind } from "./kinds.ts";
+import { groupOf } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
 
 export interface Judged {
@@ -43,23 +45,32 @@ function isEntry(segments: Segments): boolean {
 }
 
 /** Another kind: its metadata, and texts that YAML took for something else. */
-export function judgeForeign(manifest: Manifest): Judged {
-  const { object, kind } = manifest;
+export function judgeForeign(kind: ForeignKind, manifest: Manifest): Judged {
+  const { object } = manifest;
   const issues = [
-    ...(manifest.group === undefined
-      ? [issueAt(["apiVersion"], "Required", `Required value: write ${apiVersionOf(kind)}`)]
-      : []),
+    ...typeIssues(kind, manifest),
     // Fields of metadata come and go with Kubernetes' versions.
     ...admitMetadata(object["metadata"]).issues.filter((issue) => issue.kind !== "Unknown"),
-    ...structuralIssues(object, TEXTS[kind] ?? {}).filter(({ wantsText }) => wantsText === true),
+    ...structuralIssues(object, TEXTS[kind] ?? {}).filter(({ type }) =>
+      type?.wanted === "string" && type.isScalar
+    ),
   ];
   return { object, ...refusalOf(issues, manifest), notes: [] };
 }
 
-function apiVersionOf(kind: string): string {
-  if (kind === "Lease") return "coordination.k8s.io/v1";
-  return kind === "CiliumEgressGatewayPolicy" ? CILIUM_API_VERSION : "v1";
+function typeIssues(kind: ForeignKind, { object, group }: Manifest): readonly Issue[] {
+  const apiVersion = API_VERSIONS[kind];
+  const wrong = (field: string, wanted: string) =>
+    object[field] === undefined
+      ? issueAt([field], "Required", `Required value: write ${wanted}`)
+      : issueAt([field], "Invalid", `Invalid value: ${quote(object[field])}: must be ${wanted}`);
+  return [
+    ...(group === groupOf(apiVersion) ? [] : [wrong("apiVersion", apiVersion)]),
+    ...(object["kind"] === kind ? [] : [wrong("kind", kind)]),
+  ];
 }
+
+type ForeignKind = Exclude<Kind, OwnKind>;
 
 const TEXT: StructuralSchema = { type: "string" };
 
@@ -95,9 +106,21 @@ function refusalOf(issues: readonly Issue[], manifest: Manifest): { readonly ref
   return { refusal: `${manifest.file}, ${told.join("; ")}` };
 }
 
-/** YAML reads true, 1e3 and 0123 as something else than text, unless they are quoted. */
-function remedyOf({ segments, wantsText }: Issue, { sourceOf }: Manifest): string {
-  if (wantsText !== true) return "";
-  const source = sourceOf(segments);
-  return source === undefined ? ": write text" : `: quote it: "${source}"`;
+/** What to write, where the API server only says what is wrong. */
+function remedyOf({ segments, type }: Issue, { sourceOf }: Manifest): string {
+  if (type === undefined) return "";
+  const { wanted, isScalar } = type;
+  // YAML reads true, 1e3 and 0123 as something else than text, unless they are quoted.
+  const source = isScalar ? sourceOf(segments) : undefined;
+  if (wanted === "string" && source !== undefined) return `: quote it: "${source}"`;
+  return `: write ${EXAMPLES[wanted] ?? wanted}`;
 }
+
+const EXAMPLES: Readonly<Record<string, string>> = {
+  string: "text",
+  array: "a list, as - value",
+  object: "a map, as key: value",
+  integer: "a whole number without quotes",
+  number: "a number without quotes",
+  boolean: "true or false without quotes",
+};

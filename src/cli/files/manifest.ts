@@ -10,8 +10,8 @@ import { readYamlDocuments } from "./yaml_documents.ts";
 
 export interface Manifest {
   readonly object: Json;
-  /** Of the apiVersion, without the version; "" is the core group. Absent: there is no apiVersion. */
-  readonly group?: string;
+  /** Of the apiVersion, without the version; "" is the core group. Undefined: there is no apiVersion. */
+  readonly group: string | undefined;
   readonly kind: string;
   readonly file: string;
   /** The line of a field of the object. */
@@ -86,7 +86,7 @@ function objectsIn(value: unknown, place: Place): readonly Manifest[] {
   if (typeof kind !== "string" || kind === "") throw noObject(where);
   return [{
     object,
-    ...groupOf(apiVersion),
+    group: typeof apiVersion === "string" && apiVersion !== "" ? groupOf(apiVersion) : undefined,
     kind,
     file,
     lineOf: (inner) => document.lineOf([...segments, ...inner]),
@@ -94,10 +94,10 @@ function objectsIn(value: unknown, place: Place): readonly Manifest[] {
   }];
 }
 
-function groupOf(apiVersion: unknown): { readonly group?: string } {
-  if (typeof apiVersion !== "string" || apiVersion === "") return {};
+/** The group of an apiVersion; "" is the core group. */
+export function groupOf(apiVersion: string): string {
   const slash = apiVersion.indexOf("/");
-  return { group: slash < 0 ? "" : apiVersion.slice(0, slash) };
+  return slash < 0 ? "" : apiVersion.slice(0, slash);
 }
 
 /** Undefined for what is no list. */

@@ -123,6 +123,7 @@ function faultOf(
         : `the key '${key}' is there twice in one map: keep one`,
     );
   }
+  if (message.includes("call stack")) throw new RangeError(message);
   const remedy = REMEDIES[code] ?? "write YAML or JSON as kubectl prints it";
   return new DocumentFault(line, `${lowerFirst(message)}: ${remedy}`);
 }

@@ -9,8 +9,8 @@ export interface Issue {
   /** The API server's own sentence. */
   readonly message: string;
   readonly kind: IssueKind;
-  /** The value is another scalar where text is wanted: in YAML, quotes are missing. */
-  readonly wantsText?: true;
+  /** Of a value of another type: the type that is wanted, and whether there is a scalar. */
+  readonly type?: { readonly wanted: string; readonly isScalar: boolean };
 }
 
 export type IssueKind =

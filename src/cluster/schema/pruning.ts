@@ -3,6 +3,7 @@ import { issueAt, quote } from "./issue.ts";
 import type { Issue } from "./issue.ts";
 import { isMap, pathOf } from "./json.ts";
 import type { Segments } from "./json.ts";
+import { isSlip } from "./slip.ts";
 import { memberSchema } from "./structural_schema.ts";
 import type { StructuralSchema } from "./structural_schema.ts";
 
@@ -86,15 +87,4 @@ function whatInstead(name: string, known: readonly string[]): string {
   const meant = known.find((each) => isSlip(name.toLowerCase(), each.toLowerCase()));
   if (meant !== undefined) return `write ${meant}`;
   return known.length === 0 ? "remove it" : `remove it, or write one of ${known.join(", ")}`;
-}
-
-/** Whether one letter was added, left out or changed, or two were swapped: nodeSelector is no slip for podSelector. */
-function isSlip(written: string, meant: string): boolean {
-  const most = Math.min(written.length, meant.length);
-  let same = 0;
-  while (same < most && written[same] === meant[same]) same++;
-  const [rest, wanted] = [written.slice(same), meant.slice(same)];
-  return rest.slice(1) === wanted.slice(1) || rest.slice(1) === wanted ||
-    rest === wanted.slice(1) ||
-    `${rest[1]}${rest[0]}${rest.slice(2)}` === wanted;
 }

@@ -94,8 +94,8 @@ const TELLERS: Readonly<Record<string, Teller>> = {
       "TypeInvalid",
       `Invalid value: ${found}: ${path} in body must be of type ${wanted}: ${found}`,
     );
-    const scalar = typeof value === "boolean" || typeof value === "number";
-    return [wanted === "string" && scalar ? { ...issue, wantsText: true } : issue];
+    const isScalar = value !== null && typeof value !== "object";
+    return [{ ...issue, type: { wanted, isScalar } }];
   },
   enum: ({ value, schema, segments }) => {
     const allowed = (schema.enum ?? []).map((each) =>
