@@ -38,7 +38,8 @@ export function listedCandidates(
 function judge(examination: Examination): Candidate {
   const { gateway, facts: { snapshot }, subject: { node } } = examination;
   const known = reasonsAbout(examination);
-  const against = known.filter((reason) => countsAgainst(reason, snapshot.now));
+  const holds = gateway.status.activeNodeName === node.name;
+  const against = known.filter((reason) => countsAgainst(reason, { now: snapshot.now, holds }));
   const eligible = against.length === 0;
   return {
     node: node.name,
@@ -52,18 +53,21 @@ function judge(examination: Examination): Candidate {
 
 /**
  * Since when a candidate is eligible. Memory lives in status: one that the last status did not list as eligible is
- * eligible since now; where no status was ever written, the objects' own transition times tell.
+ * eligible since now; where no status was ever written, the objects' own transition times tell. These are of the node's
+ * clock: one that lies ahead of the API server's tells nothing.
  */
 function eligibleSince({ gateway, facts: { snapshot }, subject, last }: Examination): Milliseconds {
+  const { now } = snapshot;
   const pods = [
     ...subject.ciliumPods,
     ...(virtualIPOf(gateway) === undefined ? [] : subject.agentPods),
   ]
     .filter((pod) => pod.ready && !pod.deleting);
   const times = [subject.node.readySince, ...pods.map((pod) => pod.readySince)]
-    .filter((time) => time !== undefined);
+    .filter((time) => time !== undefined).filter((time) => time <= now);
   const transition = times.length === 0 ? undefined : Math.max(...times);
-  if (gateway.status.candidates === undefined) return transition ?? snapshot.now;
+  if (gateway.status.candidates === undefined) return transition ?? now;
   const remembered = last?.eligible ? parseTime(last.eligibleSince) : undefined;
-  return remembered === undefined ? snapshot.now : Math.max(remembered, transition ?? remembered);
+  if (remembered === undefined) return now;
+  return Math.min(Math.max(remembered, transition ?? remembered), now);
 }

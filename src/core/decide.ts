@@ -11,6 +11,7 @@ import { decideGateway } from "./gateway_outcome.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { trustInHeartbeats } from "./heartbeat.ts";
 import { byText, sortedByName } from "./order.ts";
+import { findOverlaps } from "./overlaps.ts";
 import { decidePolicy } from "./policy_outcome.ts";
 import type { PolicyOutcome } from "./policy_outcome.ts";
 import type { GatewayPlan, InvalidObject, Plan, Snapshot } from "./types.ts";
@@ -20,8 +21,13 @@ export function decide(snapshot: Snapshot): Plan {
   const facts = gatherFacts(snapshot);
   const outcomes = sortedByName(snapshot.gateways).map((gateway) => decideGateway(gateway, facts));
   const byGateway = new Map(outcomes.map((outcome) => [outcome.gateway.name, outcome]));
+  const overlaps = findOverlaps(snapshot);
   const policies = sortedByName(snapshot.policies).map((policy) =>
-    decidePolicy(policy, { outcome: byGateway.get(policy.spec.egressGatewayName), facts })
+    decidePolicy(policy, {
+      outcome: byGateway.get(policy.spec.egressGatewayName),
+      facts,
+      overlaps: overlaps.get(policy.name) ?? [],
+    })
   );
   return {
     gateways: outcomes.map(gatewayPlan),

@@ -8,7 +8,7 @@
  *
  * Each gateway is elected on its own.
  */
-import { PIN_ANNOTATION } from "./names.ts";
+import { pinOf } from "./pin.ts";
 import { virtualIPOf } from "./reports.ts";
 import { parseTime } from "./time.ts";
 import type { Candidate, Decision, Gateway, Milliseconds } from "./types.ts";
@@ -27,16 +27,27 @@ export interface Election {
 /** Elects the holder from the candidates, which come best-ranked first. */
 export function elect(
   gateway: Gateway,
-  context: { readonly candidates: readonly Candidate[]; readonly now: Milliseconds },
+  context: {
+    readonly candidates: readonly Candidate[];
+    readonly now: Milliseconds;
+    /** The holder's Node is there and cannot be read, so that nothing is known of it. */
+    readonly holderUnreadable?: boolean;
+  },
 ): Election {
-  const { candidates, now } = context;
+  const { candidates, now, holderUnreadable = false } = context;
   const eligible = candidates.filter((candidate) => candidate.eligible);
   const best = eligible[0];
   const current = gateway.status.activeNodeName;
   const holder = eligible.find((candidate) => candidate.node === current);
-  const pin = gateway.annotations[PIN_ANNOTATION];
-  const pinned = eligible.find((candidate) => candidate.node === pin);
+  const pin = pinOf(gateway, candidates);
+  const pinned = eligible.find((candidate) => candidate.node === pin?.node);
 
+  if (current !== undefined && holderUnreadable && pinned === undefined) {
+    return keep(
+      current,
+      `Node ${current} cannot be read, which is no reason to take the gateway from it`,
+    );
+  }
   if (best === undefined) return nobodyEligible(gateway, candidates);
   if (pinned !== undefined) {
     if (pinned.node === current) return keep(pinned.node, `${pinned.node} is pinned and eligible`);

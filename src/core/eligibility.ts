@@ -3,6 +3,7 @@
  *
  * An ordered list of small functions; each looks at one thing and returns a reason or null. No reason: eligible.
  */
+import { isUnreadable } from "./facts.ts";
 import type { Facts, NodeFacts } from "./facts.ts";
 import { hasMissedRenewal, isAbandoned, isStale, trustInHeartbeats } from "./heartbeat.ts";
 import { foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
@@ -55,14 +56,24 @@ export function reasonsAbout(examination: Examination): readonly Reason[] {
   return CHECKS.map((check) => check(examination)).filter((reason) => reason !== null);
 }
 
-/** Tells whether a reason counts against the candidate now; a tolerated one does not until its time has come. */
-export function countsAgainst(reason: Reason, now: Milliseconds): boolean {
+/**
+ * Tells whether a reason counts against the candidate now; a tolerated one does not until its time has come, and what
+ * cannot be read takes no gateway from its holder.
+ */
+export function countsAgainst(
+  reason: Reason,
+  { now, holds }: { readonly now: Milliseconds; readonly holds: boolean },
+): boolean {
+  if (reason.type === "Unreadable") return !holds;
   return reason.type !== "CiliumAgentNotReady" || reason.retryAfter === undefined ||
     (parseTime(reason.retryAfter) ?? 0) <= now;
 }
 
 function nodeNotReady({ subject: { node } }: Examination): Reason | null {
   if (node.ready === "True" || node.ready === "Missing") return null;
+  if (node.ready === "Unreadable") {
+    return reason("Unreadable", "Node condition Ready is none of True, False and Unknown");
+  }
   const since = node.readySince === undefined ? "" : ` since ${rfc3339(node.readySince)}`;
   const said = node.readyMessage === undefined ? "" : `: ${node.readyMessage}`;
   return reason("NodeNotReady", `Node condition Ready is ${node.ready}${since}${said}`);
@@ -84,7 +95,9 @@ function nodeDeleting({ subject: { node } }: Examination): Reason | null {
 function ciliumAgentNotReady(examination: Examination): Reason | null {
   const { gateway, facts, subject, last } = examination;
   const said = believedReport(examination)?.cilium;
-  const problem = podProblem(subject.ciliumPods, "cilium-agent") ??
+  const pods = podProblem(subject.ciliumPods, "cilium-agent");
+  if (pods !== null && mayBeUnreadable(subject.ciliumPods, facts)) return unreadablePod(pods);
+  const problem = pods ??
     (said?.ready === false
       ? { message: `Cilium's healthz on the node fails${said.message ? `: ${said.message}` : ""}` }
       : null);
@@ -98,14 +111,15 @@ function ciliumAgentNotReady(examination: Examination): Reason | null {
   };
 }
 
-function agentNotReady({ gateway, subject }: Examination): Reason | null {
+function agentNotReady({ gateway, facts, subject }: Examination): Reason | null {
   if (virtualIPOf(gateway) === undefined) return null;
   const problem = podProblem(subject.agentPods, "sallyport-agent");
+  if (problem !== null && mayBeUnreadable(subject.agentPods, facts)) return unreadablePod(problem);
   if (problem !== null) return reason("AgentNotReady", problem.message);
   const error = subject.lease?.reportError;
   return error === undefined
     ? null
-    : reason("AgentNotReady", `Cannot read the agent's report: ${error}`);
+    : reason("Unreadable", `Cannot read the agent's report: ${error}`);
 }
 
 function agentLeaving(examination: Examination): Reason | null {
@@ -125,6 +139,9 @@ function heartbeatStale(
   const counts = heartbeat === "Required" || lease === undefined ||
     !isAbandoned(lease, { hasAgentPod, now });
   if (!counts) return null;
+  if (lease === undefined && isUnreadable(facts, { kind: "Lease", name: node.name })) {
+    return reason("Unreadable", `Cannot read Lease '${node.name}'`);
+  }
   if (lease?.renewedAt === undefined) {
     return heartbeat === "Required" && virtualIPOf(gateway) !== undefined
       ? reason("HeartbeatStale", `The agent on this node has never renewed Lease '${node.name}'`)
@@ -220,14 +237,20 @@ function interfaceMissing(examination: Examination): Reason | null {
   const wanted = sourceIP.mode === "VirtualIPAddress"
     ? sourceIP.interfaces
     : [sourceIP.interfaceName];
-  for (const name of wanted) {
-    const link = report.interfaces.find((candidate) => candidate.name === name);
-    if (link === undefined) {
-      return reason("InterfaceMissing", `Interface '${name}' is not on this node`);
-    }
-    if (!link.up) return reason("InterfaceMissing", `Interface '${name}' is down`);
-  }
-  return null;
+  if (wanted.length === 0) return null;
+  // Nodes of several kinds of hardware name theirs differently: what a node does not have is another's.
+  const there = report.interfaces.filter(({ name }) => wanted.includes(name));
+  if (there.length === 0) return reason("InterfaceMissing", noneOf(wanted));
+  const down = there.find(({ up }) => !up);
+  return down === undefined ? null : reason("InterfaceMissing", `Interface '${down.name}' is down`);
+}
+
+/** That a node has none of these interfaces, in words. */
+export function noneOf(names: readonly string[]): string {
+  const [first = ""] = names;
+  return names.length === 1
+    ? `Interface '${first}' is not on this node`
+    : `None of the interfaces ${names.map((name) => `'${name}'`).join(", ")} is on this node`;
 }
 
 function addressConflict(examination: Examination): Reason | null {
@@ -255,6 +278,15 @@ function believedReport(
     : undefined;
 }
 
+/** A pod that cannot be read tells no node, so it may be the one that is missed. */
+function mayBeUnreadable(pods: readonly Pod[], facts: Facts): boolean {
+  return pods.length === 0 && facts.snapshot.invalid.some(({ kind }) => kind === "Pod");
+}
+
+function unreadablePod({ message }: { readonly message: string }): Reason {
+  return reason("Unreadable", `${message}, and there are pods that cannot be read`);
+}
+
 /** What is wrong with the pods of one kind on a node; null where one of them is ready and stays. */
 function podProblem(
   pods: readonly Pod[],
@@ -265,6 +297,7 @@ function podProblem(
   if (pod === undefined) return { message: `No ${what} pod runs on this node` };
   const name = `${pod.namespace}/${pod.name}`;
   if (pod.deleting) return { message: `Pod ${name} is being deleted` };
+  if (pod.ended !== undefined) return { message: `Pod ${name} has phase ${pod.ended}` };
   return {
     message: `Pod ${name} is not Ready`,
     ...(pod.readySince === undefined ? {} : { since: pod.readySince }),

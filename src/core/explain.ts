@@ -40,7 +40,9 @@ function candidateLine(
     }.`;
   }
   const tolerated = reasons.map(({ type, message, retryAfter }) =>
-    `; ${type} is tolerated until ${retryAfter}: ${message}`
+    retryAfter === undefined
+      ? `; ${type} takes no gateway from its holder: ${message}`
+      : `; ${type} is tolerated until ${retryAfter}: ${message}`
   );
   const role = node === gateway.activeNodeName
     ? "holds it"

@@ -1,6 +1,6 @@
 /** The snapshot, indexed once per tick by node. */
 import { sortedByName } from "./order.ts";
-import type { Lease, Node, Pod, Snapshot } from "./types.ts";
+import type { InvalidObject, Lease, Node, Pod, Snapshot } from "./types.ts";
 
 /** What is known of one node. */
 export interface NodeFacts {
@@ -16,6 +16,14 @@ export interface Facts {
   readonly nodes: readonly NodeFacts[];
   readonly byNode: ReadonlyMap<string, NodeFacts>;
   readonly leases: ReadonlyMap<string, Lease>;
+}
+
+/** Whether an object of that name is there, and is none that can be understood. */
+export function isUnreadable(
+  { snapshot }: Pick<Facts, "snapshot">,
+  object: Pick<InvalidObject, "kind" | "name">,
+): boolean {
+  return snapshot.invalid.some(({ kind, name }) => kind === object.kind && name === object.name);
 }
 
 /** Joins nodes with their pods and Leases. */

@@ -1,9 +1,11 @@
-/** The conditions of a gateway: Ready, Degraded, NoStandby, AddressConflict. */
+/** The conditions of a gateway: Ready, Degraded, NoStandby, AddressConflict, and Pinned where it is. */
 import { conditionsFrom } from "./conditions.ts";
 import type { Finding } from "./conditions.ts";
 import type { Election } from "./elect.ts";
+import { isUnreadable } from "./facts.ts";
 import type { Facts } from "./facts.ts";
 import { trustInHeartbeats } from "./heartbeat.ts";
+import { pinOf } from "./pin.ts";
 import type { Refusal } from "./refusals.ts";
 import type { Handover } from "./takeover.ts";
 import type { Tenure } from "./tenure.ts";
@@ -27,6 +29,7 @@ export function gatewayConditions(gateway: Gateway, context: Context): readonly 
     degraded(gateway, context),
     noStandby(context),
     addressConflict(context),
+    ...pinned(gateway, context),
   ];
   return conditionsFrom(findings, {
     stored: gateway.status.conditions,
@@ -35,12 +38,15 @@ export function gatewayConditions(gateway: Gateway, context: Context): readonly 
   });
 }
 
-function ready({ tenure, phase, candidates, election, refusal, wait }: Context): Finding {
+function ready({ tenure, phase, candidates, election, refusal, facts, wait }: Context): Finding {
   const type = "Ready";
   if (refusal?.refused) {
     return { type, status: "False", reason: "AddressConflict", message: refusal.message };
   }
   const holder = candidates.find(({ node }) => node === tenure.holder);
+  if (holder === undefined && isHeldUnread(tenure, facts)) {
+    return { type, status: "Unknown", reason: "Unreadable", message: election.message };
+  }
   if (holder?.eligible !== true) {
     return { type, status: "False", reason: "NoEligibleNode", message: election.message };
   }
@@ -54,6 +60,18 @@ function ready({ tenure, phase, candidates, election, refusal, wait }: Context):
     };
   }
   return { type, status: "True", reason: "Active", message: `${holder.node} is active` };
+}
+
+function isHeldUnread({ holder }: Tenure, facts: Facts): boolean {
+  return holder !== undefined && isUnreadable(facts, { kind: "Node", name: holder });
+}
+
+/** Only where there is a pin. */
+function pinned(gateway: Gateway, { candidates }: Context): readonly Finding[] {
+  const pin = pinOf(gateway, candidates);
+  if (pin === undefined) return [];
+  const status = pin.state === "Obeyed" ? "True" : "False";
+  return [{ type: "Pinned", status, reason: pin.state, message: pin.message }];
 }
 
 function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {

@@ -2,9 +2,11 @@
 import { candidatesOf } from "./candidates.ts";
 import { elect } from "./elect.ts";
 import type { Election } from "./elect.ts";
+import { isUnreadable } from "./facts.ts";
 import type { Facts } from "./facts.ts";
 import { statusOf } from "./gateway_status.ts";
 import { phasesOf } from "./phase.ts";
+import { pinOf } from "./pin.ts";
 import { refusalOf } from "./refusals.ts";
 import type { Refusal } from "./refusals.ts";
 import { virtualIPOf } from "./reports.ts";
@@ -56,10 +58,11 @@ export interface GatewayOutcome {
 export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
   const { now } = facts.snapshot;
   const candidates = candidatesOf(gateway, facts);
+  const pin = pinOf(gateway, candidates);
   const refusal = refusalOf(gateway, facts);
   const election: Election = refusal?.refused
     ? { holder: undefined, decision: "None", message: refusal.message }
-    : elect(gateway, { candidates, now });
+    : elect(gateway, { candidates, now, holderUnreadable: holderUnreadable(gateway, facts) });
   const tenure = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
   const move = moveOf(gateway, { election, tenure, candidates, facts });
   const done = move === undefined || move.state === "ready";
@@ -71,7 +74,11 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
     gateway,
     candidates,
     decision: election.decision === "Keep" && !done ? "Wait" : election.decision,
-    message: done ? election.message : `${election.message}; ${move.message}`,
+    message: [
+      election.message,
+      ...done ? [] : [move.message],
+      ...pin === undefined || pin.state === "Obeyed" ? [] : [pin.message],
+    ].join("; "),
     route: routeOf(gateway, { tenure, move, facts }),
     statusBefore: statusIn(phases.first),
     fences: [
@@ -83,6 +90,11 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
     statusAfter: phases.first === phases.last ? undefined : statusIn(phases.last),
     refusal,
   };
+}
+
+function holderUnreadable({ status }: Gateway, facts: Facts): boolean {
+  const { activeNodeName: name } = status;
+  return name !== undefined && isUnreadable(facts, { kind: "Node", name });
 }
 
 /** The handover of a VIP that this tick begins or goes on with; undefined where nothing is to be handed over. */

@@ -17,14 +17,14 @@ export interface Domain {
 export type Domains = ReadonlyMap<string, Domain>;
 
 /** A namespace's name is told by two labels, of which Kubernetes and Cilium keep the value. */
-function keyOf(key: string): string {
+export function canonicalKey(key: string): string {
   return key === NAMESPACE_LABELS_PREFIX + NAMESPACE_NAME_LABEL ? POD_NAMESPACE_LABEL : key;
 }
 
 export function domainsOf(requirements: Requirements): Domains {
   const domains = new Map<string, Domain>([[POD_NAMESPACE_LABEL, { without: [], present: true }]]);
   for (const requirement of requirements) {
-    const key = keyOf(requirement.key);
+    const key = canonicalKey(requirement.key);
     domains.set(key, narrowed(domains.get(key) ?? { without: [] }, requirement));
   }
   return domains;
@@ -59,10 +59,15 @@ function narrowed(domain: Domain, { operator, values = [] }: LabelRequirement): 
 export function contradicts(domains: Domains, way: Requirements): boolean {
   const both = new Map(domains);
   for (const requirement of way) {
-    const key = keyOf(requirement.key);
+    const key = canonicalKey(requirement.key);
     both.set(key, narrowed(both.get(key) ?? { without: [] }, requirement));
   }
-  return [...both.values()].some(({ values, present, absent }) =>
+  return isContradictory(both);
+}
+
+/** No pod can be of these domains. */
+export function isContradictory(domains: Domains): boolean {
+  return [...domains.values()].some(({ values, present, absent }) =>
     values?.length === 0 || present === true && absent === true
   );
 }
@@ -70,7 +75,7 @@ export function contradicts(domains: Domains, way: Requirements): boolean {
 /** Every pod of these domains meets the requirements. */
 export function implies(domains: Domains, way: Requirements): boolean {
   return way.every(({ key, operator, values = [] }) => {
-    const { values: own, without = [], present, absent } = domains.get(keyOf(key)) ?? {};
+    const { values: own, without = [], present, absent } = domains.get(canonicalKey(key)) ?? {};
     switch (operator) {
       case "In":
         return own !== undefined && own.every((value) => values.includes(value));

@@ -2,12 +2,12 @@
  * What a policy may expect of a gateway that serves some namespaces only, as far as the selectors alone tell. This is for
  * people: what is enforced is in `allowed_namespaces.ts` and does not depend on it.
  */
-import { namespaceRequirements, type Requirements, waysToBeAllowed } from "./allowed_namespaces.ts";
+import { type Requirements, requirementsOf, waysToBeAllowed } from "./allowed_namespaces.ts";
 import { contradicts, domainsOf, implies } from "./label_domains.ts";
 import type { Domains } from "./label_domains.ts";
 import { POD_NAMESPACE_LABEL } from "./names.ts";
 import { byText } from "./order.ts";
-import type { AllowedNamespaces, LabelRequirement, LabelSelector, PolicyRule } from "./types.ts";
+import type { AllowedNamespaces, PolicyRule } from "./types.ts";
 
 export interface Reach {
   /** `Outside`: no rule selects a pod that is allowed. `Within`: all rules select such pods only. */
@@ -79,27 +79,4 @@ function counted(names: readonly string[]): string {
 function listed(items: readonly string[]): string {
   const more = items.length - LISTED;
   return items.slice(0, LISTED).join(", ") + (more > 0 ? ` and ${more} more` : "");
-}
-
-/** A rule as Cilium reads it: a key of the podSelector's labels replaces the same key of the namespaceSelector's. */
-function requirementsOf({ podSelector, namespaceSelector }: PolicyRule): Requirements {
-  const prefixed = namespaceRequirements(namespaceSelector ?? {});
-  const own = namespaceRequirements({ matchLabels: namespaceSelector?.matchLabels ?? {} });
-  const replaced = new Set(Object.keys(podSelector?.matchLabels ?? {}));
-  return [
-    ...prefixed.slice(0, own.length).filter(({ key }) => !replaced.has(key)),
-    ...prefixed.slice(own.length),
-    ...labelRequirements(podSelector),
-  ];
-}
-
-function labelRequirements(selector: LabelSelector | undefined): Requirements {
-  return [
-    ...Object.entries(selector?.matchLabels ?? {}).map(([key, value]): LabelRequirement => ({
-      key,
-      operator: "In",
-      values: [value],
-    })),
-    ...selector?.matchExpressions ?? [],
-  ];
 }

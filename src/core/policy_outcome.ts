@@ -1,4 +1,5 @@
 /** What becomes of one policy in this tick. */
+import { addressesOf } from "./cidrs.ts";
 import { ciliumPolicyFor, ciliumPolicyPatch, isOurs } from "./cilium_policy.ts";
 import type { Target } from "./cilium_policy.ts";
 import { conditionsFrom } from "./conditions.ts";
@@ -11,6 +12,9 @@ import type { Reach } from "./namespace_reach.ts";
 import { freshReport } from "./reports.ts";
 import type { Change, Policy, PolicyStatus } from "./types.ts";
 
+/** How many other policies a sentence names. */
+const LISTED = 5;
+
 export interface PolicyOutcome {
   readonly policy: Policy;
   readonly status: PolicyStatus;
@@ -21,9 +25,14 @@ export interface PolicyOutcome {
 /** Decides one policy, given what was decided for its gateway. */
 export function decidePolicy(
   policy: Policy,
-  context: { readonly outcome: GatewayOutcome | undefined; readonly facts: Facts },
+  context: {
+    readonly outcome: GatewayOutcome | undefined;
+    readonly facts: Facts;
+    /** Other policies with some of the same traffic, in words. */
+    readonly overlaps: readonly string[];
+  },
 ): PolicyOutcome {
-  const { outcome, facts } = context;
+  const { outcome, facts, overlaps } = context;
   const { egressGatewayName } = policy.spec;
   const existing = facts.snapshot.ciliumPolicies.find(({ name }) => name === policy.name);
   const unreadable = facts.snapshot.invalid.some(({ kind, name }) =>
@@ -41,7 +50,7 @@ export function decidePolicy(
   const untouchable = clash || unreadable || policy.deleting || existing?.deleting;
   return {
     policy,
-    status: statusOf(policy, { outcome, facts, clash, unreadable, reach }),
+    status: statusOf(policy, { outcome, facts, clash, unreadable, reach, overlaps }),
     change: untouchable ? undefined : changeOf(policy, { existing, target }),
   };
 }
@@ -119,6 +128,7 @@ interface Verdict {
   readonly unreadable: boolean;
   /** Undefined: the gateway serves all namespaces, or there is none. */
   readonly reach: Reach | undefined;
+  readonly overlaps: readonly string[];
 }
 
 function accepted(policy: Policy, { outcome, clash, unreadable, reach }: Verdict): Finding {
@@ -190,6 +200,15 @@ function ready(policy: Policy, { outcome, clash, unreadable, reach }: Verdict): 
   if (reach?.verdict === "Outside") {
     return outside(type, { gateway: outcome.gateway.name, reach });
   }
+  if (selectsNothing(policy)) {
+    return {
+      type,
+      status: "False",
+      reason: "EverythingExcluded",
+      message:
+        "excludedCIDRs cover all of destinationCIDRs, so that the pods' traffic leaves by their own nodes; take out what is excluded too widely",
+    };
+  }
   const { node } = outcome.route;
   if (node === undefined) {
     return {
@@ -210,15 +229,35 @@ function ready(policy: Policy, { outcome, clash, unreadable, reach }: Verdict): 
     };
 }
 
+function selectsNothing({ spec }: Policy): boolean {
+  return addressesOf(spec.destinationCIDRs, { excluded: spec.excludedCIDRs }).length === 0;
+}
+
 function trafficOf(reach: Reach | undefined): string {
   return reach?.verdict === "Partly" ? `Traffic of ${reach.served}` : "Traffic";
 }
 
-function conflicted(policy: Policy, { clash }: Verdict): Finding {
+function conflicted(policy: Policy, { clash, overlaps }: Verdict): Finding {
   const type = "Conflicted";
-  return clash
-    ? { type, status: "True", reason: "NameClash", message: clashMessage(policy) }
-    : { type, status: "False", reason: "NoConflict", message: "No other object stands in the way" };
+  if (clash) return { type, status: "True", reason: "NameClash", message: clashMessage(policy) };
+  if (overlaps.length > 0) {
+    const more = overlaps.length - LISTED;
+    const named = overlaps.slice(0, LISTED).join(", ") + (more > 0 ? ` and ${more} more` : "");
+    return {
+      type,
+      status: "True",
+      reason: "SameTraffic",
+      message:
+        `${named} sends some of the same pods' traffic elsewhere, and which one Cilium obeys is not defined; ` +
+        "narrow the selectors or destinationCIDRs of one",
+    };
+  }
+  return {
+    type,
+    status: "False",
+    reason: "NoConflict",
+    message: "No other object stands in the way",
+  };
 }
 
 function clashMessage({ name }: Policy): string {

@@ -26,7 +26,7 @@ export function refusalOf(gateway: Gateway, facts: Facts): Refusal | null {
 /** Nodes that have the VIP, and not because their agent bound it. */
 function addressOfNode(ip: string, { gateway, facts }: Context): Refusal | null {
   const owners = facts.nodes.filter((subject) => !hasBound(subject, { gateway, ip }));
-  const listed = owners.find(({ node }) => node.internalIPs.includes(ip));
+  const listed = owners.find(({ node }) => [...node.internalIPs, ...node.externalIPs].includes(ip));
   const owner = listed ??
     owners.find(({ lease }) =>
       freshReport(lease, { gateway, snapshot: facts.snapshot })?.interfaces.some(({ addresses }) =>

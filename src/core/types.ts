@@ -25,14 +25,16 @@ export interface Node {
   readonly labels: Labels;
   readonly cordoned: boolean;
   readonly deleting: boolean;
-  /** Status of the Ready condition; a missing condition counts as ready. */
-  readonly ready: "True" | "False" | "Unknown" | "Missing";
+  /** Status of the Ready condition; a missing condition counts as ready. `Unreadable`: none of what it may be. */
+  readonly ready: "True" | "False" | "Unknown" | "Missing" | "Unreadable";
   /** When the Ready condition last changed. */
   readonly readySince?: Milliseconds;
   /** The kubelet's message beside the Ready condition. */
   readonly readyMessage?: string;
   /** Addresses of type InternalIP. */
   readonly internalIPs: readonly string[];
+  /** Addresses of type ExternalIP, by which the node is reached from outside. */
+  readonly externalIPs: readonly string[];
 }
 
 /** A pod that a node must run to be eligible: Cilium's agent or ours. */
@@ -43,6 +45,8 @@ export interface Pod {
   readonly ready: boolean;
   /** When the Ready condition last changed. */
   readonly readySince?: Milliseconds;
+  /** Its phase where that is `Failed` or `Succeeded`: nothing of it runs any more. */
+  readonly ended?: string;
   readonly deleting: boolean;
 }
 
@@ -156,6 +160,7 @@ export interface AllowedNamespaces {
 }
 
 export type ReasonType =
+  | "Unreadable"
   | "NodeNotReady"
   | "NodeCordoned"
   | "NodeDeleting"

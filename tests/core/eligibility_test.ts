@@ -67,11 +67,18 @@ const EXCLUDED: Partial<Record<ReasonType, readonly Row[]>> = {
       gateway: VIP_MODE,
       says: /sallyport-agent-b is not Ready/,
     },
+  ],
+  Unreadable: [
     {
       when: "its agent's report cannot be read (VIP mode)",
       machine: { lease: { report: null, reportError: "interfaces: expected an array" } },
       gateway: VIP_MODE,
       says: /Cannot read the agent's report: interfaces: expected an array/,
+    },
+    {
+      when: "its Ready condition cannot be read",
+      machine: { node: { ready: "Unreadable" } },
+      says: /^Node condition Ready is none of True, False and Unknown$/,
     },
   ],
   AgentLeaving: [
@@ -131,10 +138,10 @@ const EXCLUDED: Partial<Record<ReasonType, readonly Row[]>> = {
       says: /^Interface 'eth1' is down$/,
     },
     {
-      when: "one of a VIP's interfaces is not there",
+      when: "none of a VIP's interfaces is there",
       machine: {},
-      gateway: { ...VIP_MODE, interfaces: ["eth1", "eth2"] },
-      says: /^Interface 'eth2' is not on this node$/,
+      gateway: { ...VIP_MODE, interfaces: ["eno1", "enp3s0"] },
+      says: /^None of the interfaces 'eno1', 'enp3s0' is on this node$/,
     },
     {
       when: "its agent finds no interface for the VIP",

@@ -51,6 +51,7 @@ export function node(name: string, { ready = true, labels, ...rest }: NodeOption
     ready: ready === true ? "True" : ready === false ? "False" : ready,
     readySince: LONG_AGO,
     internalIPs: [internalIP(name)],
+    externalIPs: [],
     ...rest,
   };
 }
@@ -253,7 +254,7 @@ export function foreignCiliumPolicy(
     ownerReferences: [],
     deleting: false,
     spec: {
-      selectors: [{ podSelector: {} }],
+      selectors: [{ podSelector: { matchLabels: { team: "theirs" } } }],
       destinationCIDRs: ["0.0.0.0/0"],
       egressGateway: { nodeSelector: { matchLabels: { team: "theirs" } } },
     },

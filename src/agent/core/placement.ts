@@ -1,5 +1,6 @@
 /** Where a VIP is to be bound on this node. Pure. */
 import ipaddr from "ipaddr.js";
+import { noneOf } from "../../core/eligibility.ts";
 import type { ReportedFailure } from "../../core/types.ts";
 import type { HostInterface, Placement } from "./view.ts";
 
@@ -13,7 +14,7 @@ export type Placed = Placement | Pick<ReportedFailure, "reason" | "message">;
  * Always as /32. With the subnet's prefix length it would be a secondary address, which the kernel promotes when the
  * node's own address is renewed (removed and added again): then the VIP is the source of the node's own traffic.
  *
- * @param listed the gateway's `interfaces`; empty: the interface whose subnet holds the VIP, else the default route's
+ * @param listed the gateway's `interfaces`; those that this node has; empty: the interface whose subnet holds the VIP, else the default route's
  */
 export function placementOf(
   ip: string,
@@ -47,21 +48,21 @@ export function placementOf(
         `No interface has ${ip} in its subnet and there is no default route; write virtualIPAddress.interfaces`,
     };
   }
-  for (const name of wanted) {
-    const link = interfaces.find((candidate) => candidate.name === name);
-    if (link === undefined) {
-      return { reason: "InterfaceMissing", message: `Interface '${name}' is not on this node` };
-    }
-    if (!link.up) {
-      return {
-        reason: "InterfaceMissing",
-        message: `Interface '${name}' is down: its state is ${link.state}`,
-      };
-    }
+  // What this node does not have is the name of another kind of hardware.
+  const speakOn = wanted.filter((name) => interfaces.some((link) => link.name === name));
+  if (speakOn.length === 0) return { reason: "InterfaceMissing", message: noneOf(wanted) };
+  const down = interfaces.find(({ name, up }) => speakOn.includes(name) && !up);
+  if (down !== undefined) {
+    return {
+      reason: "InterfaceMissing",
+      message: `Interface '${down.name}' is down: its state is ${down.state}`,
+    };
   }
-  const home = inSubnet.find(({ name }) => wanted.includes(name));
-  if (home !== undefined) return { interface: home.name, speakOn: wanted };
-  const mute = interfaces.find(({ name, arpIgnore = 0 }) => wanted.includes(name) && arpIgnore > 0);
+  const home = inSubnet.find(({ name }) => speakOn.includes(name));
+  if (home !== undefined) return { interface: home.name, speakOn };
+  const mute = interfaces.find(({ name, arpIgnore = 0 }) =>
+    speakOn.includes(name) && arpIgnore > 0
+  );
   if (mute !== undefined) {
     return {
       reason: "BindFailed",
@@ -70,7 +71,7 @@ export function placementOf(
         `${mute.arpIgnore} (kube-proxy's strictARP sets it); write an address of the subnet of '${mute.name}'`,
     };
   }
-  return { interface: "lo", speakOn: wanted };
+  return { interface: "lo", speakOn };
 }
 
 /** Why an address can belong to no host of a subnet of this node. */

@@ -11,7 +11,7 @@ export const ciliumPolicy = v.pipe(
     resourceVersion: metadata.resourceVersion,
     labels: metadata.labels ?? {},
     annotations: metadata.annotations ?? {},
-    ownerReferences: metadata.ownerReferences ?? [],
+    ownerReferences: metadata.ownerReferences,
     deleting: metadata.deletionTimestamp != null,
     spec,
   })),

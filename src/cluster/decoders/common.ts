@@ -14,6 +14,29 @@ export const time = v.pipe(
   v.transform((text) => parseTime(text) ?? 0),
 );
 
+/**
+ * A list of which each item is read on its own: one that cannot be read is as if it were not there, and hides no other.
+ * What is no list is an empty one.
+ */
+export function each<T>(item: v.GenericSchema<unknown, T>): v.GenericSchema<unknown, T[]> {
+  return v.pipe(
+    v.fallback(v.array(v.unknown()), []),
+    v.transform((items) =>
+      items.flatMap((value) => {
+        const result = v.safeParse(item, value);
+        return result.success ? [result.output] : [];
+      })
+    ),
+  );
+}
+
+/** A part that is as if it were not there where it cannot be read. */
+export function part<T>(
+  schema: v.GenericSchema<unknown, T>,
+): v.GenericSchema<unknown, T | undefined> {
+  return v.fallback(v.optional(schema), undefined);
+}
+
 export function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -24,16 +47,15 @@ export const metadata = v.object({
   uid: v.optional(v.string(), ""),
   resourceVersion: v.optional(v.string(), ""),
   generation: v.optional(v.number(), 0),
-  creationTimestamp: v.nullish(time),
+  creationTimestamp: part(time),
   deletionTimestamp: v.nullish(v.string()),
   labels: v.nullish(labels),
   annotations: v.nullish(labels),
-  ownerReferences: v.nullish(v.array(v.custom<JsonObject>(isObject))),
-  managedFields: v.nullish(v.array(v.object({
-    manager: v.optional(v.string()),
-    subresource: v.optional(v.string()),
-    time: v.nullish(time),
-  }))),
+  ownerReferences: v.optional(each(v.custom<JsonObject>(isObject)), []),
+  managedFields: v.optional(
+    each(v.object({ manager: v.string(), subresource: part(v.string()), time })),
+    [],
+  ),
 });
 
 export type Metadata = v.InferOutput<typeof metadata>;
@@ -43,9 +65,9 @@ export function lastWrite(
   { managedFields }: Metadata,
   by: { readonly manager: string; readonly subresource?: string },
 ): number | undefined {
-  const times = (managedFields ?? []).filter(({ manager, subresource }) =>
+  const times = managedFields.filter(({ manager, subresource }) =>
     manager === by.manager && (by.subresource === undefined || subresource === by.subresource)
-  ).map(({ time }) => time).filter((time) => time != null);
+  ).map(({ time }) => time);
   return times.length === 0 ? undefined : Math.max(...times);
 }
 

@@ -4,11 +4,13 @@ import type { AllowedNamespaces, Gateway, GatewaySpec, GatewayStatus } from "../
 import {
   compact,
   condition,
+  each,
   ipv4,
   isIP,
   labels,
   labelSelector,
   metadata,
+  part,
   statusWrite,
 } from "./common.ts";
 
@@ -132,34 +134,31 @@ const candidate = v.pipe(
   v.transform((candidate) => compact(candidate)),
 );
 
-/** A status written by another version is read as far as it is understood. */
+/** A status written by another version, or by a person, is read as far as it is understood: each part on its own. */
 const status = v.fallback(
   v.pipe(
     v.object({
-      observedGeneration: v.nullish(v.number()),
-      activeNodeName: v.nullish(v.string()),
+      observedGeneration: part(v.number()),
+      activeNodeName: part(v.string()),
       // Agents ping them: a kubelet's hostname or worse is none of their arguments.
-      activeNodeAddresses: v.nullish(v.pipe(v.array(v.string()), v.filterItems(isIP))),
-      standbyNodeNames: v.nullish(v.array(v.string())),
-      egressIP: v.nullish(v.string()),
-      readyNodes: v.nullish(v.number()),
-      term: v.nullish(v.number()),
-      phase: v.fallback(v.nullish(v.picklist(["Preparing", "Active", "Idle"])), undefined),
-      candidates: v.fallback(v.nullish(v.array(candidate)), undefined),
-      lastFailover: v.fallback(
-        v.nullish(v.pipe(
-          v.object({
-            from: v.nullish(v.string()),
-            to: v.string(),
-            reason: v.optional(v.string(), ""),
-            startTime: v.string(),
-            durationMilliseconds: v.nullish(v.number()),
-          }),
-          v.transform((move) => compact(move)),
-        )),
-        undefined,
-      ),
-      conditions: v.fallback(v.nullish(v.array(condition)), undefined),
+      activeNodeAddresses: v.optional(each(v.pipe(v.string(), v.check(isIP)))),
+      standbyNodeNames: v.optional(each(v.string())),
+      egressIP: part(v.string()),
+      readyNodes: part(v.number()),
+      term: part(v.number()),
+      phase: part(v.picklist(["Preparing", "Active", "Idle"])),
+      candidates: v.optional(each(candidate)),
+      lastFailover: part(v.pipe(
+        v.object({
+          from: v.nullish(v.string()),
+          to: v.string(),
+          reason: v.optional(v.string(), ""),
+          startTime: v.string(),
+          durationMilliseconds: v.nullish(v.number()),
+        }),
+        v.transform((move) => compact(move)),
+      )),
+      conditions: v.optional(each(condition)),
     }),
     v.transform((status) => compact(status) as GatewayStatus),
   ),
@@ -168,7 +167,7 @@ const status = v.fallback(
 
 /** `network.deckhouse.io/v1alpha1` EgressGateway with its defaults filled in. */
 export const gateway = v.pipe(
-  v.object({ metadata, spec, status: v.optional(status, {}) }),
+  v.object({ metadata, spec, status: v.optional(status) }),
   v.transform(({ metadata, spec, status }): Gateway => ({
     name: metadata.name,
     uid: metadata.uid,
@@ -178,7 +177,7 @@ export const gateway = v.pipe(
     deleting: metadata.deletionTimestamp != null,
     annotations: metadata.annotations ?? {},
     spec,
-    status,
+    status: status ?? {},
     ...statusWrite(metadata),
   })),
 );

@@ -1,40 +1,50 @@
 import * as v from "valibot";
 import type { Node } from "../../core/types.ts";
-import { compact, metadata, time } from "./common.ts";
+import { compact, each, metadata, part, time } from "./common.ts";
 
-/** `v1/Node`. */
+const READY_STATES: ReadonlySet<string> = new Set(["True", "False", "Unknown"]);
+
+/**
+ * `v1/Node`. Anybody may put conditions and addresses into its status, so each is read on its own, and of the conditions
+ * only Ready.
+ */
 export const node = v.pipe(
   v.object({
     metadata,
-    spec: v.optional(v.object({ unschedulable: v.optional(v.boolean(), false) }), {}),
-    status: v.optional(
-      v.object({
-        conditions: v.nullish(v.array(v.object({
-          type: v.string(),
-          status: v.picklist(["True", "False", "Unknown"]),
-          message: v.nullish(v.string()),
-          lastTransitionTime: v.nullish(time),
-        }))),
-        addresses: v.nullish(v.array(v.object({ type: v.string(), address: v.string() }))),
-      }),
-      {},
-    ),
+    spec: v.nullish(v.object({ unschedulable: v.nullish(v.boolean()) })),
+    status: part(v.object({
+      conditions: v.optional(
+        each(v.object({
+          type: v.literal("Ready"),
+          status: v.string(),
+          message: part(v.string()),
+          lastTransitionTime: part(time),
+        })),
+        [],
+      ),
+      addresses: v.optional(each(v.object({ type: v.string(), address: v.string() })), []),
+    })),
   }),
   v.transform(({ metadata, spec, status }): Node => {
-    const ready = status.conditions?.find(({ type }) => type === "Ready");
-    const state: Node["ready"] = ready?.status ?? "Missing";
+    const [ready] = status?.conditions ?? [];
+    const addresses = (wanted: string) =>
+      (status?.addresses ?? []).filter(({ type }) => type === wanted).map(({ address }) => address);
     return compact({
       name: metadata.name,
       resourceVersion: metadata.resourceVersion,
       labels: metadata.labels ?? {},
-      cordoned: spec.unschedulable,
+      cordoned: spec?.unschedulable ?? false,
       deleting: metadata.deletionTimestamp != null,
-      ready: state,
+      ready: readyState(ready?.status),
       readySince: ready?.lastTransitionTime,
       readyMessage: ready?.message || undefined,
-      internalIPs: (status.addresses ?? []).filter(({ type }) => type === "InternalIP").map((
-        { address },
-      ) => address),
+      internalIPs: addresses("InternalIP"),
+      externalIPs: addresses("ExternalIP"),
     });
   }),
 );
+
+function readyState(status: string | undefined): Node["ready"] {
+  if (status === undefined) return "Missing";
+  return READY_STATES.has(status) ? status as Node["ready"] : "Unreadable";
+}

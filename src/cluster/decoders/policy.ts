@@ -1,6 +1,15 @@
 import * as v from "valibot";
 import type { Policy, PolicyRule, PolicyStatus } from "../../core/types.ts";
-import { compact, condition, ipv4CIDR, labelSelector, metadata, statusWrite } from "./common.ts";
+import {
+  compact,
+  condition,
+  each,
+  ipv4CIDR,
+  labelSelector,
+  metadata,
+  part,
+  statusWrite,
+} from "./common.ts";
 
 const rule = v.pipe(
   v.object({ podSelector: v.nullish(labelSelector), namespaceSelector: v.nullish(labelSelector) }),
@@ -14,10 +23,10 @@ const rule = v.pipe(
 const status = v.fallback(
   v.pipe(
     v.object({
-      observedGeneration: v.nullish(v.number()),
-      activeNodeName: v.nullish(v.string()),
-      egressIP: v.nullish(v.string()),
-      conditions: v.fallback(v.nullish(v.array(condition)), undefined),
+      observedGeneration: part(v.number()),
+      activeNodeName: part(v.string()),
+      egressIP: part(v.string()),
+      conditions: v.optional(each(condition)),
     }),
     v.transform((status): PolicyStatus => compact(status)),
   ),
@@ -34,7 +43,7 @@ export const policy = v.pipe(
       excludedCIDRs: v.nullish(v.array(ipv4CIDR)),
       selectors: v.pipe(v.array(rule), v.minLength(1)),
     }),
-    status: v.optional(status, {}),
+    status: v.optional(status),
   }),
   v.transform(({ metadata, spec, status }): Policy => ({
     name: metadata.name,
@@ -44,7 +53,7 @@ export const policy = v.pipe(
     createdAt: metadata.creationTimestamp ?? 0,
     deleting: metadata.deletionTimestamp != null,
     spec: { ...spec, excludedCIDRs: spec.excludedCIDRs ?? [] },
-    status,
+    status: status ?? {},
     ...statusWrite(metadata),
   })),
 );

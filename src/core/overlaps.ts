@@ -1,0 +1,161 @@
+/**
+ * Policies that send the same pods to the same destinations by different ways. Which one Cilium obeys is not defined, so
+ * both are told. Said only where the selectors leave no doubt: one of two rules selects all that the other does.
+ */
+import { limitRules, requirementsOf } from "./allowed_namespaces.ts";
+import type { Requirements } from "./allowed_namespaces.ts";
+import { addressesOf, intersects } from "./cidrs.ts";
+import type { AddressSet } from "./cidrs.ts";
+import { isOurs } from "./cilium_policy.ts";
+import { canonicalKey, domainsOf, implies, isContradictory } from "./label_domains.ts";
+import type { Domains } from "./label_domains.ts";
+import { byText } from "./order.ts";
+import type { CiliumPolicy, Json, LabelRequirement, PolicyRule, Snapshot } from "./types.ts";
+
+/** A policy as far as overlaps go. */
+interface Claim {
+  /** Name of the EgressGatewayPolicy; undefined: a CiliumEgressGatewayPolicy of somebody else. */
+  readonly policy: string | undefined;
+  readonly what: string;
+  /** Traffic of two claims by one way is no conflict. */
+  readonly way: string;
+  readonly rules: readonly { readonly requirements: Requirements; readonly domains: Domains }[];
+  readonly destinations: AddressSet;
+}
+
+/** Policy -> what it overlaps with, as `EgressGatewayPolicy 'p2' (gateway g2)`, sorted; only policies that do. */
+export function findOverlaps(
+  { gateways, policies, ciliumPolicies }: Pick<
+    Snapshot,
+    "gateways" | "policies" | "ciliumPolicies"
+  >,
+): ReadonlyMap<string, readonly string[]> {
+  const allowed = new Map(gateways.map(({ name, spec }) => [name, spec.allowedNamespaces]));
+  const claims = [
+    ...policies.filter(({ deleting }) => !deleting).map(({ name, spec }): Claim => ({
+      policy: name,
+      what: `EgressGatewayPolicy '${name}' (gateway ${spec.egressGatewayName})`,
+      way: `gateway/${spec.egressGatewayName}`,
+      rules: limitRules(spec.selectors, allowed.get(spec.egressGatewayName)).map(ruleOf).filter((
+        { domains },
+      ) => !isContradictory(domains)),
+      destinations: addressesOf(spec.destinationCIDRs, { excluded: spec.excludedCIDRs }),
+    })),
+    ...ciliumPolicies.filter((policy) => !isOurs(policy) && !policy.deleting).map(foreignClaim),
+  ];
+  const found = new Map<string, Set<string>>();
+  const note = ({ policy }: Claim, { what }: Claim) => {
+    if (policy === undefined) return;
+    found.set(policy, (found.get(policy) ?? new Set()).add(what));
+  };
+  for (const [broad, narrow] of candidatePairs(claims)) {
+    if (!intersects(broad.destinations, narrow.destinations)) continue;
+    note(broad, narrow);
+    note(narrow, broad);
+  }
+  return new Map([...found].map(([policy, whats]) => [policy, [...whats].sort(byText)]));
+}
+
+/**
+ * Pairs of claims of which a rule of the first selects all pods of a rule of the second. A rule that requires values is
+ * looked up by one of these: the other has to require them too.
+ */
+function* candidatePairs(claims: readonly Claim[]): Iterable<readonly [Claim, Claim]> {
+  const byValue = new Map<
+    string,
+    { readonly claim: Claim; readonly requirements: Requirements }[]
+  >();
+  const anything: { readonly claim: Claim; readonly requirements: Requirements }[] = [];
+  for (const claim of claims) {
+    for (const { requirements } of claim.rules) {
+      const [key] = requirements.flatMap(({ key, operator, values = [] }) =>
+        operator === "In" && values.length === 1 ? [`${canonicalKey(key)}=${values[0]}`] : []
+      );
+      const entry = { claim, requirements };
+      if (key === undefined) anything.push(entry);
+      else byValue.set(key, [...byValue.get(key) ?? [], entry]);
+    }
+  }
+  for (const narrow of claims) {
+    for (const { domains } of narrow.rules) {
+      const keys = [...domains].flatMap(([key, { values = [] }]) =>
+        values.map((value) => `${key}=${value}`)
+      );
+      for (const broad of [...anything, ...keys.flatMap((key) => byValue.get(key) ?? [])]) {
+        if (broad.claim.way !== narrow.way && implies(domains, broad.requirements)) {
+          yield [broad.claim, narrow];
+        }
+      }
+    }
+  }
+}
+
+function ruleOf(rule: PolicyRule): Claim["rules"][number] {
+  const requirements = requirementsOf(rule);
+  return { requirements, domains: domainsOf(requirements) };
+}
+
+/** What can be understood of a policy that is not ours. */
+function foreignClaim({ name, spec }: CiliumPolicy): Claim {
+  return {
+    policy: undefined,
+    what: `CiliumEgressGatewayPolicy '${name}'`,
+    way: `cilium/${name}`,
+    rules: listOf(spec["selectors"]).flatMap(foreignRule).map(ruleOf),
+    destinations: addressesOf(textsOf(spec["destinationCIDRs"]), {
+      excluded: textsOf(spec["excludedCIDRs"]),
+    }),
+  };
+}
+
+/** A rule with anything that is not understood selects we know not whom. */
+function foreignRule(rule: Json): readonly PolicyRule[] {
+  if (!isRecord(rule)) return [];
+  const { podSelector, namespaceSelector, ...others } = rule;
+  if (Object.keys(others).length > 0) return [];
+  const selectors = [podSelector, namespaceSelector].map(selectorOf);
+  if (selectors.includes(undefined)) return [];
+  const [pods, namespaces] = selectors;
+  return [{
+    ...(podSelector === undefined ? {} : { podSelector: pods ?? {} }),
+    ...(namespaceSelector === undefined ? {} : { namespaceSelector: namespaces ?? {} }),
+  }];
+}
+
+function selectorOf(selector: Json | undefined): PolicyRule["podSelector"] | undefined {
+  if (selector === undefined) return {};
+  if (!isRecord(selector)) return undefined;
+  const { matchLabels = {}, matchExpressions = [], ...others } = selector;
+  if (!isRecord(matchLabels) || Object.keys(others).length > 0) return undefined;
+  const labels = Object.entries(matchLabels);
+  const expressions = listOf(matchExpressions).map(expressionOf);
+  if (labels.some(([, value]) => typeof value !== "string")) return undefined;
+  if (expressions.includes(undefined)) return undefined;
+  return {
+    matchLabels: Object.fromEntries(labels.map(([key, value]) => [key, String(value)])),
+    matchExpressions: expressions.filter((each) => each !== undefined),
+  };
+}
+
+const OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"] as const;
+
+function expressionOf(expression: Json): LabelRequirement | undefined {
+  if (!isRecord(expression)) return undefined;
+  const { key, operator, values } = expression;
+  const known = OPERATORS.find((each) => each === operator);
+  return typeof key !== "string" || known === undefined
+    ? undefined
+    : { key, operator: known, values: textsOf(values) };
+}
+
+function isRecord(value: Json | undefined): value is { readonly [key: string]: Json } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function listOf(value: Json | undefined): readonly Json[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function textsOf(value: Json | undefined): readonly string[] {
+  return listOf(value).filter((each) => typeof each === "string");
+}
