@@ -37,6 +37,23 @@ function written({ plan }: Outcome): readonly string[] {
     .map(({ name }: Any) => name).sort();
 }
 
+function reasonAgainst({ plan }: Outcome, name: string): string {
+  const { reasons } = plan.gateways[0].candidates.find(({ node }: Any) => node === name);
+  return `${reasons[0].type}: ${reasons[0].message}`;
+}
+
+function condition(
+  { plan }: Outcome,
+  { policy, type: wanted }: { readonly policy: string; readonly type: string },
+): Any {
+  const { conditions } = plan.policies.find(({ name }: Any) => name === policy);
+  return conditions.find(({ type }: Any) => type === wanted);
+}
+
+function change({ plan }: Outcome, wanted: string): Any {
+  return plan.changes.find(({ kind }: Any) => kind === wanted);
+}
+
 const RIGHT: Readonly<Record<string, (outcome: Outcome) => void>> = {
   "dump_without_managed_fields.yaml": (outcome) => {
     assert.deepEqual([outcome.code, holders(outcome)], [0, { g: "a" }]);
@@ -93,6 +110,51 @@ const RIGHT: Readonly<Record<string, (outcome: Outcome) => void>> = {
       p3 ?? "",
       /'p3'.*spec\.selectors\[0\]\.podSelector\.matchLabels: .*'my app' cannot/,
     );
+  },
+  "vip_as_internal_ip.yaml": (outcome) => {
+    assert.deepEqual([outcome.code, holders(outcome)], [0, { g: "a" }]);
+    const [gateway] = outcome.plan.gateways;
+    assert.deepEqual([gateway.phase, gateway.term, gateway.decision], ["Active", 3, "Keep"]);
+  },
+  "evicted_cilium_pod_ready.yaml": (outcome) => {
+    assert.deepEqual([outcome.code, holders(outcome)], [0, { g: "b" }]);
+    assert.match(reasonAgainst(outcome, "a"), /^CiliumAgentNotReady: Pod .* has phase Failed$/);
+  },
+  "exclusion_covers_all.yaml": (outcome) => {
+    const ready = condition(outcome, { policy: "p", type: "Ready" });
+    assert.deepEqual([ready.status, ready.reason], ["False", "EverythingExcluded"]);
+  },
+  "pin_misspelt.yaml": (outcome) => {
+    assert.deepEqual([outcome.code, holders(outcome)], [0, { g: "a" }]);
+    const said = /The pin names worker-2, which is no candidate/;
+    assert.match(outcome.plan.gateways[0].message, said);
+    const { status: { conditions } } = change(outcome, "EgressGateway").body;
+    const pinned = conditions.find(({ type }: Any) => type === "Pinned");
+    assert.deepEqual([pinned.status, pinned.reason], ["False", "NoCandidate"]);
+    assert.match(pinned.message, said);
+  },
+  "foreign_condition.yaml": (outcome) => {
+    assert.deepEqual([outcome.code, outcome.stderr, holders(outcome)], [0, "", { g: "a" }]);
+  },
+  "vip_is_an_external_ip.yaml": (outcome) => {
+    assert.deepEqual(holders(outcome), { g: null });
+    assert.match(outcome.plan.gateways[0].message, /is node w1's own address/);
+  },
+  "mixed_interface_names.yaml": (outcome) => {
+    assert.deepEqual(eligible(outcome), ["a", "b"]);
+    assert.match(reasonAgainst(outcome, "c"), /^InterfaceMissing: /);
+  },
+  "same_pods_twice.yaml": (outcome) => {
+    assert.deepEqual(written(outcome), ["p1", "p2"]);
+    for (const [policy, other] of [["p1", "p2"], ["p2", "p1"]] as const) {
+      const { status, reason, message } = condition(outcome, { policy, type: "Conflicted" });
+      assert.deepEqual([status, reason], ["True", "SameTraffic"]);
+      assert.match(message, new RegExp(`EgressGatewayPolicy '${other}'`));
+    }
+  },
+  "node_clock_ahead.yaml": (outcome) => {
+    assert.deepEqual([outcome.code, holders(outcome)], [0, { g: "a" }]);
+    assert.equal(outcome.plan.gateways[0].decision, "FailBack");
   },
 };
 
