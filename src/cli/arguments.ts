@@ -1,22 +1,15 @@
 /** Values of flags; what cannot be read becomes commander's own error, which names the flag. */
 import { InvalidArgumentError } from "commander";
-import { parseDuration, parseInterval } from "../program/duration.ts";
 import { messageOf } from "../core/message.ts";
+import { parseDuration } from "../program/duration.ts";
 
 /** Milliseconds of `55s`. */
-export const duration = argument(parseDuration);
-
-/** Milliseconds of `1s`, Infinity of `off`. */
-export const interval = argument(parseInterval);
-
-function argument<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      throw new InvalidArgumentError(messageOf(error));
-    }
-  };
+export function duration(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
+  }
 }
 
 export function portNumber(text: string): number {

@@ -1,4 +1,5 @@
 /** A snapshot from files instead of a cluster: YAML or JSON, as kubectl prints and accepts it. */
+import * as v from "valibot";
 import { AGENT_APP, API_VERSION, NAMESPACE } from "../core/names.ts";
 import { parseTime, rfc3339 } from "../core/time.ts";
 import type { InvalidObject, Milliseconds, Snapshot } from "../core/types.ts";
@@ -14,8 +15,10 @@ import {
 } from "../cluster/decoders/kinds.ts";
 import { isMap } from "../cluster/schema/json.ts";
 import type { Json } from "../cluster/schema/json.ts";
-import { CILIUM_PODS } from "../cluster/observe.ts";
+import { CILIUM_PODS, CiliumNotFoundError } from "../cluster/cilium_pods.ts";
+import type { CiliumPods } from "../cluster/cilium_pods.ts";
 import { ConfigError } from "../kube/errors.ts";
+import { parseLabelSelector } from "../kube/label_selector.ts";
 import { newestTime } from "./files/clock.ts";
 import { judgeForeign, judgeOwn } from "./files/judge.ts";
 import type { Judged } from "./files/judge.ts";
@@ -29,6 +32,8 @@ import { readTexts } from "./files/text.ts";
 export interface FromFilesOptions {
   /** RFC 3339; default: the newest time in the files, else this machine's. */
   readonly now?: string | undefined;
+  /** Where Cilium's pods are, for a snapshot that something is decided from: there must be one then. */
+  readonly cilium?: CiliumPods;
   /** Told what was taken for granted, a sentence each. */
   readonly onNote?: (note: string) => void;
 }
@@ -40,29 +45,24 @@ export interface FromFilesOptions {
  */
 export async function snapshotFromFiles(
   files: readonly string[],
-  { now, onNote = () => {} }: FromFilesOptions,
+  { now, cilium, onNote = () => {} }: FromFilesOptions,
 ): Promise<Snapshot> {
   const texts = (await Promise.all([...new Set(files)].map(readTexts))).flat();
   const items = distinct(texts.flatMap(readManifests));
   const judged = items.map(judge);
   tellNotes(judged, onNote);
+  const isCilium = selectedBy(cilium ?? CILIUM_PODS);
   const invalid: InvalidObject[] = [];
   const read = <T>(kind: Kind, options: ReadOptions<T>) =>
     readable(
       judged.filter((each) => each.kind === kind).flatMap((each) => readOne(each, options)),
       invalid,
     );
-  return {
+  const snapshot = {
     now: timeOf(now, { objects: items.map(({ manifest }) => manifest.object), onNote }),
     nodes: read("Node", { decode: decodeNode }),
-    ciliumPods: read("Pod", {
-      decode: decodePod,
-      where: (pod) => hasLabel(pod, CILIUM_PODS.labelSelector),
-    }),
-    agentPods: read("Pod", {
-      decode: decodePod,
-      where: (pod) => hasLabel(pod, `app.kubernetes.io/name=${AGENT_APP}`),
-    }),
+    ciliumPods: read("Pod", { decode: decodePod, where: isCilium }),
+    agentPods: read("Pod", { decode: decodePod, where: selectedBy(AGENT_PODS) }),
     leases: read("Lease", {
       decode: (lease) => decodeLease(withRenewalTime(lease)),
       where: isOurs,
@@ -76,6 +76,18 @@ export async function snapshotFromFiles(
     ciliumPolicies: read("CiliumEgressGatewayPolicy", { decode: decodeCiliumPolicy }),
     invalid,
   };
+  const pods = items.filter(({ kind }) => kind === "Pod");
+  if (cilium !== undefined && !pods.some(({ manifest: { object } }) => isCilium(object))) {
+    for (const { kind, name, message } of invalid) {
+      onNote(`Cannot read ${kind} '${name}': ${message}`);
+    }
+    const others = pods.length === 0 ? ", nor any other" : "";
+    throw new CiliumNotFoundError(cilium, {
+      among: `in ${files.join(", ")}${others}`,
+      advice: "add what kubectl get pods -A -o yaml prints, or ",
+    });
+  }
+  return snapshot;
 }
 
 function tellNotes(
@@ -166,10 +178,20 @@ function withIdentity(object: Json): Json {
   return { ...object, metadata: { uid: metadata["name"], generation: 1, ...metadata } };
 }
 
-function hasLabel(object: Json, selector: string): boolean {
-  const [key = "", value] = selector.split("=");
-  const { labels } = metadataOf(object);
-  return isMap(labels) && labels[key] === value;
+const AGENT_PODS = {
+  namespace: NAMESPACE,
+  labelSelector: `app.kubernetes.io/name=${AGENT_APP}`,
+} as const;
+
+const LABELS = v.record(v.string(), v.string());
+
+/** Tells whether an API server would list an object for this namespace and selector. One that names none is anywhere. */
+function selectedBy({ namespace, labelSelector }: CiliumPods): (object: Json) => boolean {
+  const matches = parseLabelSelector(labelSelector);
+  return (object) => {
+    const { labels, namespace: own = namespace } = metadataOf(object);
+    return own === namespace && matches(v.is(LABELS, labels) ? labels : {});
+  };
 }
 
 /** kubelets have Leases too. */

@@ -1,10 +1,14 @@
 /** What an operator does by hand: move, release, drain. Each is a small patch; the controller does the rest. */
 import { PIN_ANNOTATION } from "../core/names.ts";
 import { matchesLabels } from "../core/selectors.ts";
+import type { Node } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { sleep } from "../kube/deadline.ts";
-import { ConfigError } from "../kube/errors.ts";
-import { observe } from "../cluster/observe.ts";
+import { ApiError, ConfigError } from "../kube/errors.ts";
+import { list } from "../kube/list.ts";
+import { readable } from "../cluster/decoders/decode.ts";
+import { decodeNode } from "../cluster/decoders/kinds.ts";
+import { readStatuses } from "../cluster/read_statuses.ts";
 import { mergePatch } from "../kube/patch.ts";
 import { PATHS } from "../cluster/resources.ts";
 
@@ -15,7 +19,7 @@ export async function pinGateway(
   client: KubeClient,
   { gateway, node }: { readonly gateway: string; readonly node: string },
 ): Promise<string> {
-  const { nodes, gateways } = await observe(client);
+  const [{ gateways }, nodes] = await Promise.all([readStatuses(client), readNodes(client)]);
   const found = named(gateways, { name: gateway, kind: "EgressGateway" });
   const { labels } = named(nodes, { name: node, kind: "Node" });
   if (!matchesLabels(labels, found.spec.nodeSelector)) {
@@ -32,8 +36,22 @@ export async function pinGateway(
 
 /** Takes the pin away. Returns a sentence for the operator. */
 export async function releaseGateway(client: KubeClient, gateway: string): Promise<string> {
-  await annotate(client, gateway, null);
+  try {
+    await annotate(client, gateway, null);
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    named((await readStatuses(client)).gateways, { name: gateway, kind: "EgressGateway" });
+    throw error;
+  }
   return `Released ${gateway}; the election decides again.`;
+}
+
+async function readNodes(client: KubeClient): Promise<readonly Node[]> {
+  return readable((await list(client, PATHS.Node, { decode: decodeNode })).items, []);
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404;
 }
 
 /** @throws ConfigError that names those that there are */
@@ -59,6 +77,23 @@ async function annotate(client: KubeClient, gateway: string, pin: string | null)
   });
 }
 
+async function cordon(
+  client: KubeClient,
+  { node, signal }: { readonly node: string; readonly signal: AbortSignal },
+): Promise<void> {
+  try {
+    await mergePatch(client, `${PATHS.Node}/${encodeURIComponent(node)}`, {
+      body: { spec: { unschedulable: true } },
+      fieldManager: FIELD_MANAGER,
+      signal,
+    });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    named(await readNodes(client), { name: node, kind: "Node" });
+    throw error;
+  }
+}
+
 /**
  * Cordons a node and waits until no gateway is active on it.
  *
@@ -74,15 +109,11 @@ export async function drainNode(
   },
 ): Promise<boolean> {
   const { node, timeoutMilliseconds, onProgress, signal } = options;
-  await mergePatch(client, `${PATHS.Node}/${encodeURIComponent(node)}`, {
-    body: { spec: { unschedulable: true } },
-    fieldManager: FIELD_MANAGER,
-    signal,
-  });
+  await cordon(client, { node, signal });
   onProgress(`Cordoned ${node}.`);
   const deadline = performance.now() + timeoutMilliseconds;
   while (true) {
-    const { gateways } = await observe(client, { signal });
+    const { gateways } = await readStatuses(client, { signal });
     const held = gateways.filter(({ status }) =>
       status.activeNodeName === node ||
       (status.phase === "Preparing" && status.lastFailover?.from === node)

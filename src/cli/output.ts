@@ -1,19 +1,28 @@
 /** How results are printed: JSON, YAML, or a table as kubectl prints one. */
 import { stringify } from "yaml";
+import { isPrintable, printableLine } from "../core/printable.ts";
 import type { Plan, Snapshot } from "../core/types.ts";
 
 export type OutputFormat = "json" | "yaml" | "table";
 
 /** Any value as JSON or YAML text, with a line break at the end. */
 export function serialize(value: unknown, format: "json" | "yaml"): string {
-  return format === "json"
-    ? `${JSON.stringify(value, null, 2)}\n`
-    : stringify(value, { aliasDuplicateObjects: false });
+  return format === "json" ? `${JSON.stringify(value, null, 2)}\n` : yamlOf(value);
+}
+
+function yamlOf(value: unknown): string {
+  const text = stringify(value, { aliasDuplicateObjects: false });
+  if (isPrintable(text)) return text;
+  // Only between double quotes what is written out means the same.
+  return stringify(value, {
+    aliasDuplicateObjects: false,
+    defaultStringType: "QUOTE_DOUBLE",
+  });
 }
 
 /** Columns padded to their widest cell, three spaces apart. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [header, ...rows];
+  const lines = [header, ...rows].map((line) => line.map(printableLine));
   const widths = header.map((_, column) =>
     Math.max(...lines.map((line) => line[column]?.length ?? 0))
   );
@@ -46,11 +55,14 @@ export function planTable({ gateways, changes, warnings }: Plan): string {
       name,
     ]),
   );
-  return [decisions, writes, ...warnings.map((warning) => `Warning: ${warning}\n`)].join("\n");
+  return [decisions, writes, ...warnings.map((warning) => `Warning: ${printableLine(warning)}\n`)]
+    .join("\n");
 }
 
 /** What the cluster says now, without deciding anything. */
-export function statusTable({ gateways, policies }: Snapshot): string {
+export function statusTable(
+  { gateways, policies }: Pick<Snapshot, "gateways" | "policies">,
+): string {
   const ready = (conditions: readonly { type: string; status: string }[] | undefined): string =>
     conditions?.find(({ type }) => type === "Ready")?.status ?? "Unknown";
   return [

@@ -1,51 +1,72 @@
 /** Where a command gets its snapshot from: a named cluster, or files. */
-import process from "node:process";
 import type { Snapshot } from "../core/types.ts";
-import { loadCluster } from "../kube/auth/load_cluster.ts";
-import type { KubeClient } from "../kube/client.ts";
 import { ConfigError } from "../kube/errors.ts";
-import { createClient } from "../kube/http.ts";
 import { observe } from "../cluster/observe.ts";
+import { readStatuses } from "../cluster/read_statuses.ts";
+import type { Statuses } from "../cluster/read_statuses.ts";
+import { withClient } from "../program/connect.ts";
+import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "../program/settings.ts";
+import type { Settings } from "../program/settings.ts";
+import { settingsOf } from "./setting_flags.ts";
 import { snapshotFromFiles } from "./from_files.ts";
+import { complain } from "./terminal.ts";
 
-export interface ClusterFlags {
+/** The settings of a command that reads. */
+export const SOURCE_SETTINGS = [...CLUSTER_SETTINGS, ...CILIUM_SETTINGS] as const;
+
+export interface SourceFlags {
+  readonly from?: readonly string[];
+  readonly now?: string;
   readonly kubeconfig?: string;
   readonly context?: string;
 }
 
-export interface SourceFlags extends ClusterFlags {
-  readonly from?: readonly string[];
-  readonly now?: string;
+/**
+ * Reads a snapshot that something can be decided from.
+ *
+ * @throws CiliumNotFoundError where there is not one pod of Cilium
+ */
+export function readSnapshot(flags: SourceFlags): Promise<Snapshot> {
+  return read<Snapshot>(flags, {
+    files: (files, settings) =>
+      snapshotFromFiles(files, { now: flags.now, cilium: ciliumPods(settings), onNote: note }),
+    cluster: (settings) =>
+      withClient(settings, (client) => observe(client, { cilium: ciliumPods(settings) })),
+  });
 }
 
-/** Reads a snapshot, sorted by name, from wherever the flags say. */
-export async function readSnapshot(flags: SourceFlags): Promise<Snapshot> {
+/** Reads what gateways and policies say of themselves; nothing can be decided from that. */
+export function readOwnStatuses(flags: SourceFlags): Promise<Statuses> {
+  return read<Statuses>(flags, {
+    files: (files) => snapshotFromFiles(files, { now: flags.now, onNote: note }),
+    cluster: (settings) => withClient(settings, (client) => readStatuses(client)),
+  });
+}
+
+async function read<T>(
+  flags: SourceFlags,
+  from: {
+    readonly files: (files: readonly string[], settings: SourceSettings) => Promise<T>;
+    readonly cluster: (settings: SourceSettings) => Promise<T>;
+  },
+): Promise<T> {
+  const settings = settingsOf(SOURCE_SETTINGS, { ...flags });
   if (flags.from !== undefined) {
     if (flags.kubeconfig !== undefined || flags.context !== undefined) {
       throw new ConfigError(
         "Cannot read from files and from a cluster: give --from or --kubeconfig, not both",
       );
     }
-    return await snapshotFromFiles(flags.from, {
-      now: flags.now,
-      onNote: (note) => process.stderr.write(`Note: ${note}\n`),
-    });
+    return await from.files(flags.from, settings);
   }
   if (flags.now !== undefined) {
     throw new ConfigError("Cannot set the time of a cluster: give --now only with --from");
   }
-  return await withClient(flags, (client) => observe(client));
+  return await from.cluster(settings);
 }
 
-/** Runs work with a client of the named cluster and closes it. */
-export async function withClient<T>(
-  flags: ClusterFlags,
-  work: (client: KubeClient) => Promise<T>,
-): Promise<T> {
-  const client = createClient(await loadCluster(flags));
-  try {
-    return await work(client);
-  } finally {
-    await client.close();
-  }
+type SourceSettings = Pick<Settings, typeof SOURCE_SETTINGS[number]>;
+
+function note(text: string): void {
+  complain(`Note: ${text}`);
 }

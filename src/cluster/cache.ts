@@ -19,13 +19,13 @@ import {
   decodePolicy,
 } from "./decoders/kinds.ts";
 import type { LeaseWitness } from "./lease_witness.ts";
-import { CILIUM_PODS } from "./observe.ts";
-import type { ObserveOptions } from "./observe.ts";
+import { CILIUM_PODS } from "./cilium_pods.ts";
+import type { CiliumPods } from "./cilium_pods.ts";
 import { PATHS, podsIn } from "./resources.ts";
 import { nodeScope } from "./scope.ts";
 
 export interface CacheOptions {
-  readonly cilium?: ObserveOptions["cilium"];
+  readonly cilium?: CiliumPods;
   readonly witness: LeaseWitness;
   /** Something has changed, renewals of Leases that say nothing new excepted. */
   readonly onNews: () => void;
@@ -147,7 +147,7 @@ export class ClusterCache {
   }
 
   /**
-   * What is known of the cluster; undefined while some part is not known to be whole.
+   * What is known of the cluster; undefined while some part is not known to be whole, and without one pod of Cilium.
    *
    * @param serverTime the API server's clock, milliseconds since the epoch
    * @param local the same moment by the clock that the witness goes by
@@ -164,7 +164,7 @@ export class ClusterCache {
     if (
       gateways === undefined || policies === undefined || ciliumPolicies === undefined ||
       ciliumPods === undefined || agentPods === undefined || leases === undefined ||
-      nodes === undefined
+      nodes === undefined || ciliumPods.length === 0
     ) return undefined;
     return {
       now: Math.floor(serverTime / 1_000) * 1_000,

@@ -3,6 +3,8 @@ import { AGENT_APP, NAMESPACE } from "../core/names.ts";
 import type { Gateway, InvalidObject, Node, Pod, Snapshot } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { PartialListError } from "../kube/errors.ts";
+import { CILIUM_PODS, CiliumNotFoundError } from "./cilium_pods.ts";
+import type { CiliumPods } from "./cilium_pods.ts";
 import { type Decoded, readable } from "./decoders/decode.ts";
 import {
   decodeCiliumPolicy,
@@ -21,7 +23,7 @@ import type { ServerClock } from "./server_clock.ts";
 
 export interface ObserveOptions {
   /** Where Cilium's agents run. Default: namespace `kube-system`, label `k8s-app=cilium`. */
-  readonly cilium?: { readonly namespace: string; readonly labelSelector: string };
+  readonly cilium?: CiliumPods;
   /** What a resident process knows beyond one listing. */
   readonly witness?: LeaseWitness;
   readonly clock?: ServerClock;
@@ -30,8 +32,6 @@ export interface ObserveOptions {
   readonly everyNodeUpTo?: number;
   readonly signal?: AbortSignal;
 }
-
-export const CILIUM_PODS = { namespace: "kube-system", labelSelector: "k8s-app=cilium" } as const;
 
 /** What a resident process remembers of the last observation, so that it need not ask before the next. */
 export interface Known {
@@ -57,7 +57,8 @@ const MAX_ROUNDS = 3;
  * policy of Cilium never older than the policy that it was made from. So a slow tick takes neither a newer term for a
  * hand edit nor a new policy for an orphan.
  *
- * @throws what `list` throws; a partial observation is an error, nothing may be decided from it
+ * @throws what `list` throws; a partial observation is an error, nothing may be decided from it. So is one that found
+ * not one pod of Cilium: CiliumNotFoundError
  */
 export async function observe(client: KubeClient, options: ObserveOptions = {}): Promise<Snapshot> {
   const { known = {} } = options;
@@ -89,6 +90,7 @@ async function observeOnce(
     list(client, PATHS.EgressGatewayPolicy, { decode: decodePolicy, signal }),
     list(client, PATHS.EgressGateway, { decode: decodeGateway, signal }),
   ]);
+  if (ciliumPods.length === 0) await assertCiliumRuns(client, { ...options, scope });
   const received = performance.now();
   clock?.observe(leases.serverTime, { sent, received });
 
@@ -107,6 +109,18 @@ async function observeOnce(
     invalid,
   };
   return { snapshot, scope };
+}
+
+/** Of candidates alone there may be no pods though there are others. */
+async function assertCiliumRuns(
+  client: KubeClient,
+  { cilium = CILIUM_PODS, scope, signal }: ObserveOptions & { readonly scope: NodeScope },
+): Promise<void> {
+  const { namespace, labelSelector } = cilium;
+  const found = scope.every
+    ? 0
+    : await countItems(client, podsIn(namespace), { labelSelector, signal });
+  if (found === 0) throw new CiliumNotFoundError(cilium, { among: "in the cluster" });
 }
 
 interface Listed {

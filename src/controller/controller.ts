@@ -11,6 +11,7 @@ import type { TickRequest } from "./ticker.ts";
 import { Ticker } from "./ticker.ts";
 import { hasMissedRenewal, untilMissed } from "../core/heartbeat.ts";
 import type { KubeClient } from "../kube/client.ts";
+import { asError } from "../core/message.ts";
 import { sleep } from "../kube/deadline.ts";
 import { ClusterCache } from "../cluster/cache.ts";
 import { LeaseWitness } from "../cluster/lease_witness.ts";
@@ -169,10 +170,6 @@ export class Controller {
       throw error;
     }
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 interface Pace {

@@ -1,5 +1,6 @@
 /** Ticks for a limited time: one shot, or a CronJob's minute. */
 import type { KubeClient } from "../kube/client.ts";
+import { asError } from "../core/message.ts";
 import { sleep } from "../kube/deadline.ts";
 import { tick } from "./tick.ts";
 import type { TickOptions, TickResult } from "./tick.ts";
@@ -43,7 +44,7 @@ export async function runTicks(client: KubeClient, options: RunOptions): Promise
       failed = result.results.some((each) => each.result === "failed");
     } catch (error) {
       if (signal?.aborted) return succeeded;
-      onError(error instanceof Error ? error : new Error(String(error)), passed() - begun);
+      onError(asError(error), passed() - begun);
       succeeded = false;
     }
     const next = settled ? begun + everyMilliseconds : passed() + UNSETTLED_MILLISECONDS;

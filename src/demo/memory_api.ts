@@ -12,6 +12,9 @@ import { asObject, patched, StatusError } from "./memory_store.ts";
 import type { MemoryStore, Reference, Stored, Writer } from "./memory_store.ts";
 import { discovery } from "./memory_discovery.ts";
 import { watchStream } from "./memory_watch.ts";
+import { messageOf } from "../core/message.ts";
+import { parseLabelSelector } from "../kube/label_selector.ts";
+import type { MatchLabels } from "../kube/label_selector.ts";
 
 export interface MemoryApiOptions {
   readonly store: MemoryStore;
@@ -204,26 +207,26 @@ function nameFor({ metadata }: JsonObject): string {
   throw new StatusError({ code: 422, reason: "Invalid" }, "name or generateName is required");
 }
 
-/** Understands `a=b,c!=d,e,!f`, and `metadata.name=x` for fields. */
+/** Understands label selectors, and `metadata.name=x` for fields. */
 function selector(
   labels: string | undefined,
   fields: string | undefined,
 ): (stored: Stored) => boolean {
-  const terms = [
-    ...parts(labels).map((term) => labelTerm(term)),
-    ...parts(fields).map((term) => fieldTerm(term)),
-  ];
-  return (stored) => terms.every((term) => term(stored));
+  const matches = labelSelector(labels ?? "");
+  const terms = parts(fields).map((term) => fieldTerm(term));
+  return (stored) => matches(stored.labels) && terms.every((term) => term(stored));
+}
+
+function labelSelector(text: string): MatchLabels {
+  try {
+    return parseLabelSelector(text);
+  } catch (error) {
+    throw new StatusError({ code: 400, reason: "BadRequest" }, messageOf(error));
+  }
 }
 
 function parts(text: string | undefined): readonly string[] {
   return (text ?? "").split(",").map((part) => part.trim()).filter((part) => part !== "");
-}
-
-function labelTerm(term: string): (stored: Stored) => boolean {
-  const [, key = "", not, value] = /^!?([^!=]+)(!)?(?:=?=(.*))?$/.exec(term) ?? [];
-  if (value === undefined) return ({ labels }) => (key in labels) !== term.startsWith("!");
-  return ({ labels }) => (labels[key] === value) !== (not === "!");
 }
 
 function fieldTerm(term: string): (stored: Stored) => boolean {

@@ -3,8 +3,8 @@ import { CloudEvent, HTTP } from "cloudevents";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
-import { messageOf } from "../core/message.ts";
 import { type Ticker, TooManyTriggersError } from "../controller/ticker.ts";
+import { messageOf } from "../core/message.ts";
 
 /**
  * ApiServerSource in its mode `Resource` sends whole objects, and etcd takes requests of up to 1.5 MiB; what nears that is

@@ -11,6 +11,7 @@ import type {
   PolicyPlan,
   Snapshot,
 } from "../core/types.ts";
+import { byName } from "../core/order.ts";
 
 /** What the status page shows: the plan of the last tick beside what it was decided from. */
 export interface StatusView {
@@ -103,8 +104,4 @@ function describeSource(gateway: Gateway): string {
 
 function describeInvalid(object: InvalidObject): string {
   return `${object.kind} ${object.name} is left out: ${object.message}`;
-}
-
-function byName(a: { readonly name: string }, b: { readonly name: string }): number {
-  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }

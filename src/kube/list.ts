@@ -95,9 +95,10 @@ const CountSchema = v.object({
 export async function countItems(
   client: KubeClient,
   path: string,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  { labelSelector, signal }: Pick<ListOptions, "labelSelector" | "signal"> = {},
 ): Promise<number> {
-  const { body } = await client.request({ method: "GET", path, query: { limit: 1 }, signal });
+  const query = { labelSelector, limit: 1 };
+  const { body } = await client.request({ method: "GET", path, query, signal });
   const page = v.safeParse(CountSchema, body);
   if (!page.success) throw new PartialListError({ path }, "the answer is no list");
   const { metadata, items } = page.output;

@@ -19,9 +19,20 @@ export function parseDuration(text: string): number {
 }
 
 /**
- * Milliseconds of the time from one of something to the next: of a duration, or Infinity of `off`.
+ * Milliseconds of the time from one of something to the next: of a duration that is more than nothing.
  *
- * @throws ConfigError for anything else, and for no time at all
+ * @throws ConfigError for anything else
+ */
+export function parsePeriod(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds > 0) return milliseconds;
+  throw new ConfigError(`Cannot use interval '${text}': write more than nothing`);
+}
+
+/**
+ * The same, and Infinity of `off`.
+ *
+ * @throws ConfigError for anything else
  */
 export function parseInterval(text: string): number {
   if (text === "off") return Infinity;

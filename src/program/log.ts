@@ -2,7 +2,7 @@
 import process from "node:process";
 import { configureSync, getLogger } from "@logtape/logtape";
 import type { Logger, LogLevel, LogRecord } from "@logtape/logtape";
-import type { TickResult } from "../controller/tick.ts";
+import { printable, printableLine } from "../core/printable.ts";
 
 export type { Logger };
 
@@ -24,44 +24,11 @@ export function createLogger(
 
 function formatJson({ timestamp, level, message, properties }: LogRecord): string {
   const time = new Date(timestamp).toISOString();
-  return `${
-    JSON.stringify({ time, level, message: message.map(String).join(""), ...properties })
-  }\n`;
+  const event = { time, level, message: message.map(String).join(""), ...properties };
+  return `${printable(JSON.stringify(event))}\n`;
 }
 
 function formatText({ timestamp, level, message }: LogRecord): string {
-  return `${new Date(timestamp).toISOString()} ${level.padEnd(7)} ${
-    message.map(String).join("")
-  }\n`;
-}
-
-/** What of a tick is worth reading later: changes of holder, writes, problems. Quiet ticks leave a debug line. */
-export function logTick(
-  logger: Logger,
-  { plan, results, problems, durationMilliseconds }: TickResult,
-): void {
-  const took = Math.round(durationMilliseconds);
-  for (const gateway of plan.gateways) {
-    const { name, decision, activeNodeName, previousNodeName, phase, term, message } = gateway;
-    if (decision === "Keep" || (decision === "None" && activeNodeName === previousNodeName)) {
-      continue;
-    }
-    logger.info("{decision} {gateway}: {message}", {
-      gateway: name,
-      decision,
-      from: previousNodeName,
-      to: activeNodeName,
-      phase,
-      term,
-      message,
-    });
-  }
-  for (const { change, result } of results) {
-    const { action, kind, name } = change;
-    logger.debug("{action} {kind}/{name}: {result}", { action, kind, name, result });
-  }
-  for (const warning of plan.warnings) logger.warn("{warning}", { warning });
-  for (const problem of problems) logger.error("{problem}", { problem });
-  const written = results.filter(({ result }) => result === "written").length;
-  logger.debug("Tick took {took} ms, {written} writes", { took, written });
+  const text = printableLine(message.map(String).join(""));
+  return `${new Date(timestamp).toISOString()} ${level.padEnd(7)} ${text}\n`;
 }

@@ -9,6 +9,57 @@ import type { Pace } from "../agent/core/pace.ts";
 import { linuxHands } from "../agent/linux/linux_hands.ts";
 import { PeerPings } from "../agent/linux/pings.ts";
 import { startAgent } from "../agent/run_agent.ts";
+import { DEFAULT_PACE } from "../agent/core/pace.ts";
+import { ConfigError } from "../kube/errors.ts";
+import { withClient } from "./connect.ts";
+import type { Program } from "./run_program.ts";
+import { CLUSTER_SETTINGS } from "./settings.ts";
+import type { Settings } from "./settings.ts";
+
+const SETTINGS = [
+  ...CLUSTER_SETTINGS,
+  "nodeName",
+  "agentPort",
+  "stateDirectory",
+  "ciliumHealthz",
+  "announcements",
+  "announceEvery",
+  "reannounceEvery",
+  "probeEvery",
+] as const;
+
+/** What `functions/agent.ts` and `sallyport agent` run. */
+export const agentProgram: Program<typeof SETTINGS[number]> = {
+  settings: SETTINGS,
+  async run(settings, { logger, signal }) {
+    const { nodeName, stateDirectory, ciliumHealthz, agentPort: port } = settings;
+    if (nodeName === undefined) {
+      throw new ConfigError(
+        "Cannot tell which node this is: give --node, or set SALLYPORT_NODE_NAME by the downward API (spec.nodeName)",
+      );
+    }
+    const pace = agentPace(settings);
+    const options = { nodeName, stateDirectory, ciliumHealthz, port, pace, logger, signal };
+    await withClient(settings, (client) => runAgentProgram(client, options));
+    return true;
+  },
+};
+
+/** How the agent paces itself on the wire. */
+export function agentPace(
+  settings: Pick<
+    Settings,
+    "announcements" | "announceEvery" | "reannounceEvery" | "probeEvery"
+  >,
+): Pace {
+  return {
+    ...DEFAULT_PACE,
+    announcements: settings.announcements,
+    announceMilliseconds: settings.announceEvery,
+    refreshMilliseconds: settings.reannounceEvery,
+    probeMilliseconds: settings.probeEvery,
+  };
+}
 
 export interface AgentProgramOptions {
   /** The node's name in the cluster. */
@@ -17,7 +68,7 @@ export interface AgentProgramOptions {
   readonly stateDirectory: string;
   /** URL of Cilium's healthz; `off`: not asked. */
   readonly ciliumHealthz: string;
-  readonly pace?: Pace;
+  readonly pace: Pace;
   /** Where the kubelet's probes are answered, on the loopback address. */
   readonly port: number;
   readonly logger: Logger;

@@ -9,6 +9,48 @@ import { serve } from "../http/server.ts";
 import type { RunningServer } from "../http/server.ts";
 import { statusView } from "../http/status_view.ts";
 import { bearerTokenFromFile } from "../http/token.ts";
+import { createMetrics } from "../controller/metrics.ts";
+import { withClient } from "./connect.ts";
+import type { Program } from "./run_program.ts";
+import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
+import { createTickLog } from "./tick_log.ts";
+
+const SETTINGS = [
+  ...CLUSTER_SETTINGS,
+  ...CILIUM_SETTINGS,
+  "hostname",
+  "port",
+  "tokenFile",
+  "serveEvery",
+] as const;
+
+/** What `functions/server.ts` and `sallyport serve` run. */
+export const controllerProgram: Program<typeof SETTINGS[number]> = {
+  settings: SETTINGS,
+  async run(settings, { logger, signal }) {
+    const metrics = createMetrics();
+    const log = createTickLog(logger);
+    await withClient({ ...settings, onRequest: metrics.recordRequest }, async (client) => {
+      const { server, ended } = await startController(client, {
+        hostname: settings.hostname,
+        port: settings.port,
+        tokenFile: settings.tokenFile,
+        everyMilliseconds: settings.serveEvery,
+        cilium: ciliumPods(settings),
+        metrics,
+        onTick: log.tick,
+        onError: log.error,
+        signal,
+      });
+      logger.info("Listening on {hostname}:{port}", {
+        hostname: server.hostname,
+        port: server.port,
+      });
+      await ended;
+    });
+    return true;
+  },
+};
 
 export interface ControllerServerOptions extends ControllerOptions {
   readonly hostname: string;

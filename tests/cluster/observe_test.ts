@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { type Known, observe } from "../../src/cluster/observe.ts";
 import { PartialListError } from "../../src/kube/errors.ts";
-import { matchesSelector } from "../support/label_selector.ts";
+import { parseLabelSelector } from "../../src/kube/label_selector.ts";
 
 /** A client of an empty cluster that notes when each listing begins and ends. */
 function recordingClient(): { readonly client: KubeClient; readonly events: string[] } {
@@ -11,7 +11,8 @@ function recordingClient(): { readonly client: KubeClient; readonly events: stri
     events.push(`begin ${path}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
     events.push(`end ${path}`);
-    const body = { metadata: { resourceVersion: "1" }, items: [] };
+    const items = path.endsWith("kube-system/pods") ? [{ metadata: { name: "cilium-a" } }] : [];
+    const body = { metadata: { resourceVersion: "1" }, items };
     return {
       status: 200,
       headers: {},
@@ -84,7 +85,7 @@ function largeCluster(gatewayAt: (listing: number) => Stored) {
     const [field, value] = String(fieldSelector ?? "").split("=");
     const items = collection(path).filter(({ metadata, spec }) =>
       (labelSelector === undefined ||
-        matchesSelector(metadata.labels ?? {}, String(labelSelector))) &&
+        parseLabelSelector(String(labelSelector))(metadata.labels ?? {})) &&
       (field !== "metadata.name" || metadata.name === value) &&
       (field !== "spec.nodeName" || spec?.["nodeName"] === value)
     );

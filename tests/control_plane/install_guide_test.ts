@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { idOf } from "../../src/build/chart_template.ts";
 import { Controller } from "../../src/controller/controller.ts";
 import { AGENT_APP, NAMESPACE, PREFIX } from "../../src/core/names.ts";
-import { readEnvironment } from "../../src/program/environment.ts";
+import { readSettings } from "../../src/program/settings.ts";
 import { run } from "../kubelet/run.ts";
 import { ciliumCrds, readCiliumCrds } from "../support/cilium_crds.ts";
 import { clientOf, putNode, putPod, removePod } from "../support/cluster.ts";
@@ -39,9 +39,9 @@ function environmentOf(object: KubeObject | undefined) {
     readonly jobTemplate?: { readonly spec: { readonly template: Pod } };
   };
   const [container] = (template ?? jobTemplate?.spec.template)?.spec.containers ?? [];
-  return readEnvironment(
-    Object.fromEntries((container?.env ?? []).map(({ name, value }) => [name, value])),
-  );
+  return readSettings(["ciliumNamespace", "serveEvery", "tokenFile", "pushgateway"], {
+    variables: Object.fromEntries((container?.env ?? []).map(({ name, value }) => [name, value])),
+  });
 }
 
 testWith([kustomize], "Cilium may be in another namespace", async () => {
@@ -52,22 +52,22 @@ testWith([kustomize], "Cilium may be in another namespace", async () => {
     "RoleBinding/cilium/sallyport-controller",
   ]);
   const deployment = changed.find(({ kind }) => kind === "Deployment");
-  assert.equal(environmentOf(deployment).SALLYPORT_CILIUM_NAMESPACE, "cilium");
+  assert.equal(environmentOf(deployment).ciliumNamespace, "cilium");
 });
 
 testWith([kustomize], "the server may tick on HTTP triggers alone", async () => {
   const changed = await changedBy("Ticks on HTTP triggers alone", "default");
   assert.deepEqual(changed.map(idOf), ["Deployment/sallyport-system/sallyport-controller"]);
-  const { SALLYPORT_EVERY, SALLYPORT_TOKEN_FILE } = environmentOf(changed[0]);
-  assert.equal(SALLYPORT_EVERY, Infinity);
-  assert.ok(SALLYPORT_TOKEN_FILE);
+  const { serveEvery, tokenFile } = environmentOf(changed[0]);
+  assert.equal(serveEvery, Infinity);
+  assert.ok(tokenFile);
 });
 
 testWith([kustomize], "the CronJob may reach a Pushgateway", async () => {
   const changed = await changedBy("Metrics of the CronJob", "overlays/cronjob");
   const [cronJob, networkPolicy] = changed.toSorted((a, b) => a.kind < b.kind ? -1 : 1);
   assert.equal(changed.length, 2);
-  const { port } = new URL(environmentOf(cronJob).SALLYPORT_PUSHGATEWAY ?? "");
+  const { port } = new URL(environmentOf(cronJob).pushgateway ?? "");
   const { egress } = networkPolicy?.["spec"] as {
     readonly egress: readonly { readonly ports: readonly { readonly port: number }[] }[];
   };

@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import { chartFiles, committedFiles } from "../../src/build/chart.ts";
 import { idOf } from "../../src/build/chart_template.ts";
 import { NAMESPACE } from "../../src/core/names.ts";
-import { ciliumPods, readEnvironment } from "../../src/program/environment.ts";
+import { CILIUM_SETTINGS, ciliumPods, readSettings } from "../../src/program/settings.ts";
 import { CHART, helm, HelmError, renderChart, runHelm } from "../support/helm.ts";
 import {
   type ControlPlane,
@@ -251,10 +251,10 @@ for (const run of ["server", "cronjob"]) {
       ),
     ]);
     const { env } = containerOf(objects);
-    const environment = readEnvironment(
-      Object.fromEntries(env.map(({ name, value }) => [name, value])),
-    );
-    assert.deepEqual(ciliumPods(environment), { namespace: "cilium", labelSelector: "app=c" });
+    const settings = readSettings(CILIUM_SETTINGS, {
+      variables: Object.fromEntries(env.map(({ name, value }) => [name, value])),
+    });
+    assert.deepEqual(ciliumPods(settings), { namespace: "cilium", labelSelector: "app=c" });
   });
 }
 

@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { createAgentApp } from "../../src/http/agent_app.ts";
 import { AGENT_APP, MEMBER_LABEL, NAMESPACE } from "../../src/core/names.ts";
-import { readEnvironment } from "../../src/program/environment.ts";
+import type { Program } from "../../src/program/run_program.ts";
+import { tickJob } from "../../src/program/run_tick_job.ts";
+import { agentProgram } from "../../src/program/serve_agent.ts";
+import { controllerProgram } from "../../src/program/serve_controller.ts";
+import { eventsProgram } from "../../src/program/serve_events.ts";
+import { LOG_SETTINGS, readSettings, SETTINGS } from "../../src/program/settings.ts";
 import { putNode } from "../support/cluster.ts";
 import {
   type ControlPlane,
@@ -173,6 +178,14 @@ test("controllers meet Pod Security level restricted; agents only miss what thei
   }
 });
 
+/** Bundle -> what its function runs. */
+const PROGRAMS: Readonly<Record<string, Pick<Program, "settings">>> = {
+  "agent.js": agentProgram,
+  "knative.js": eventsProgram,
+  "server.js": controllerProgram,
+  "tick.js": tickJob,
+};
+
 test("every container is confined, sized, and runs a function that exists", async () => {
   for (const template of await templates()) {
     const { what, spec } = template;
@@ -190,7 +203,9 @@ test("every container is confined, sized, and runs a function that exists", asyn
       const entry = new URL(`../../functions/${bundle.replace(/\.js$/, ".ts")}`, import.meta.url);
       assert.ok((await Deno.stat(entry)).isFile, what);
       const variables = Object.fromEntries(env.map(({ name, value }) => [name, value ?? "node-a"]));
-      const known = Object.keys(readEnvironment(variables));
+      const names = [...PROGRAMS[bundle]?.settings ?? [], ...LOG_SETTINGS];
+      readSettings(names, { variables });
+      const known = names.map((name) => SETTINGS[name].variable);
       assert.deepEqual(Object.keys(variables).filter((name) => !known.includes(name)), [], what);
     }
   }

@@ -12,7 +12,11 @@ export interface CliResult {
 /** Runs `sallyport ARGS` in `cwd`, and without the environment's clusters. */
 export async function sallyport(
   args: readonly string[],
-  { cwd = ROOT, stdin }: { readonly cwd?: string; readonly stdin?: string } = {},
+  { cwd = ROOT, stdin, env = {} }: {
+    readonly cwd?: string;
+    readonly stdin?: string;
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<CliResult> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -21,7 +25,7 @@ export async function sallyport(
       ...args,
     ],
     cwd,
-    env: { KUBECONFIG: "/nonexistent" },
+    env: { KUBECONFIG: "/nonexistent", ...env },
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",

@@ -1,13 +1,17 @@
 /** How often an agent announces and looks, as its environment says. */
 import assert from "node:assert/strict";
 import { DEFAULT_PACE } from "../../../src/agent/core/pace.ts";
-import { agentPace, readEnvironment } from "../../../src/program/environment.ts";
+import { agentPace, agentProgram } from "../../../src/program/serve_agent.ts";
+import { readSettings } from "../../../src/program/settings.ts";
 import { ConfigError } from "../../../src/kube/errors.ts";
 
+const read = (variables: Readonly<Record<string, string>>) =>
+  readSettings(agentProgram.settings, { variables });
+
 Deno.test("an agent's pace is that of its environment, else the default", () => {
-  assert.deepEqual(agentPace(readEnvironment({})), DEFAULT_PACE);
+  assert.deepEqual(agentPace(read({})), DEFAULT_PACE);
   assert.deepEqual(
-    agentPace(readEnvironment({
+    agentPace(read({
       SALLYPORT_ANNOUNCEMENTS: "3",
       SALLYPORT_ANNOUNCE_EVERY: "200ms",
       SALLYPORT_REANNOUNCE_EVERY: "off",
@@ -33,7 +37,7 @@ for (
   ] as const
 ) {
   Deno.test(`${name}=${value} is refused with what to write`, () => {
-    assert.throws(() => readEnvironment({ [name]: value }), (error: Error) => {
+    assert.throws(() => read({ [name]: value }), (error: Error) => {
       assert.ok(error instanceof ConfigError);
       assert.match(error.message, advice);
       return true;
