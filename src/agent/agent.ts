@@ -90,6 +90,7 @@ export class Agent {
   readonly #stop = new AbortController();
 
   #gateways: readonly Gateway[] | undefined;
+  readonly #servedAt = new Map<string, number>();
   #cilium: Report["cilium"];
   #unreachable: ReadonlySet<string> = new Set();
   #leavingAt: number | undefined;
@@ -146,7 +147,9 @@ export class Agent {
   // ------------------------------------------------------------ what is heard
 
   setGateways(gateways: readonly Gateway[]): void {
+    this.#noteServed();
     this.#gateways = gateways;
+    this.#noteServed();
     this.#wake();
   }
 
@@ -187,6 +190,12 @@ export class Agent {
     };
   }
 
+  #noteServed(): void {
+    for (const { status: { phase, egressIP } } of this.#gateways ?? []) {
+      if (phase === "Active" && egressIP !== undefined) this.#servedAt.set(egressIP, this.#now());
+    }
+  }
+
   // ------------------------------------------------------------ the loop
 
   /** Runs until `leave` was called and nothing is left to do. */
@@ -215,13 +224,17 @@ export class Agent {
       nodeName: this.#options.nodeName,
       now: this.#now(),
       gateways: this.#gateways,
+      servedAt: this.#servedAt,
       fence: this.#heartbeat.fence,
       interfaces: this.#surroundings.interfaces,
       defaultRouteInterface: this.#surroundings.defaultRouteInterface,
+      needed: this.#surroundings.needed,
       bindings: this.#bindings.all,
+      freshSince: this.#bindings.freshSince,
       speaking: this.#speech.until,
       renewal: this.#heartbeat.renewal,
       failedAt: this.#heartbeat.failedAt,
+      failedInARow: this.#heartbeat.failedInARow,
       probes: this.#wire.probes,
       announcements: this.#wire.announcements,
       bindFailures: this.#bindings.failures,
@@ -237,7 +250,7 @@ export class Agent {
     this.#options.setPingTargets(plan.ping);
     const muted = await this.#mute(plan.mute);
     await this.#bindings.giveUp(plan.giveUp);
-    if (muted) return true;
+    if (await this.#bindings.takeBack(plan.takeBack) || muted) return true;
     this.#heartbeat.send(plan);
     await this.#bindings.own(plan.own);
     const bound = await this.#bindings.bind(plan.bind);
@@ -245,7 +258,9 @@ export class Agent {
     const spoken = await this.#speech.permit(plan.speak);
     this.#announce(plan.announce);
     for (const entry of plan.probe) this.#wire.probe(entry);
-    await this.#bindings.noteClaims(this.#heartbeat.renewal?.claims ?? {}, this.#speech.until);
+    const { renewal } = this.#heartbeat;
+    if (renewal !== undefined) await this.#bindings.noteAnswer(renewal.sentAt);
+    await this.#bindings.noteClaims(renewal?.claims ?? {}, this.#speech.until);
     return bound || unbound || !spoken;
   }
 
@@ -258,6 +273,7 @@ export class Agent {
   }
 
   #hear({ outdated, reconnected }: RenewalNews): void {
+    this.#noteServed();
     if (outdated) this.#gateways = undefined;
     const { fence } = this.#heartbeat;
     const behind = this.#gateways === undefined ||

@@ -20,9 +20,17 @@ export interface BindingsOptions {
   readonly onUnbindFailure: (ip: string, error: unknown) => void;
 }
 
+/** A VIP that cuts its node off is tried again no more seldom than this. */
+const LONGEST_WAIT_MILLISECONDS = 3_600_000;
+
 export class Bindings {
   readonly #options: BindingsOptions;
   readonly #failures = new Map<string, BindFailure>();
+  readonly #freshSince = new Map<string, number>();
+  /** When VIPs were taken back after which the API server has not answered yet. */
+  readonly #suspects = new Map<string, number>();
+  /** How often each VIP was taken back alone. */
+  readonly #takenBack = new Map<string, number>();
   #all: readonly Binding[] = [];
   #owned: { readonly ips: string; readonly at: number } | undefined;
 
@@ -39,11 +47,17 @@ export class Bindings {
     return this.#failures;
   }
 
+  /** By VIP: when each binding was made that no answered renewal has followed yet. */
+  get freshSince(): ReadonlyMap<string, number> {
+    return this.#freshSince;
+  }
+
   /** Takes up what an earlier process left in the kernel and in its file. */
   async takeUp(): Promise<void> {
     const { recall, surroundings } = this.#options;
     const [interfaces, bindings] = await Promise.all([surroundings.lookAgain(), recall()]);
     this.#all = bindings.filter((binding) => isThere(binding, interfaces));
+    for (const { ip, fresh } of this.#all) if (fresh) this.#freshSince.set(ip, this.#options.now());
   }
 
   /** Addresses that carry our mark and that no file remembers: taken up where a gateway wants them, else removed. */
@@ -102,6 +116,10 @@ export class Bindings {
       ? earlier
       : undefined;
     const home = there?.interface ?? name;
+    const isFresh = earlier === undefined
+      ? !isBound(ip, surroundings.interfaces)
+      : earlier.fresh === true;
+    if (isFresh) this.#freshSince.set(ip, this.#options.now());
     await hands.bind({ ip, interface: home });
     const binding: Binding = {
       ...earlier,
@@ -111,6 +129,7 @@ export class Bindings {
       interface: home,
       speakOn,
       boundAt: there?.boundAt ?? new Date().toISOString(),
+      ...(isFresh ? { fresh: true } : {}),
     };
     if (!isThere(binding, await surroundings.lookAgain())) {
       throw new Error(`${ip} is not on '${home}' after it was bound`);
@@ -133,10 +152,59 @@ export class Bindings {
         continue;
       }
       await this.#set(this.#all.filter((other) => other !== binding));
+      this.#freshSince.delete(ip);
       surroundings.forget();
       onUnbind(ip);
     }
     return bindings.length > 0;
+  }
+
+  /**
+   * Removes addresses after which the API server was not heard. Of several the culprit is not known: they are tried again
+   * one after the other. One that was alone is left for longer each time.
+   */
+  async takeBack(bindings: readonly Binding[]): Promise<boolean> {
+    const { now, onBindFailure } = this.#options;
+    await this.unbind(bindings);
+    for (const [index, { ip, interface: name }] of bindings.entries()) {
+      const at = now();
+      const times = this.#takenBack.get(ip) ?? 0;
+      if (bindings.length === 1) this.#takenBack.set(ip, times + 1);
+      const wait = bindings.length === 1
+        ? Math.min(TIMINGS.bindRetryMilliseconds * 2 ** times, LONGEST_WAIT_MILLISECONDS)
+        : 2 * (index + 1) * TIMINGS.takeBackMilliseconds;
+      const message =
+        `The API server was not heard any more once ${ip} was bound on '${name}', so it was taken back; ` +
+        "write an address that no host uses";
+      this.#failures.set(ip, { message, at, retryAt: at + wait });
+      this.#suspects.set(ip, at);
+      onBindFailure(ip, message);
+    }
+    return bindings.length > 0;
+  }
+
+  /**
+   * An answered renewal clears the bindings that were made before it was sent. What was taken back is cleared, too, when the
+   * API server was silent for longer: that was an outage.
+   */
+  async noteAnswer(sentAt: number): Promise<void> {
+    for (const [ip, at] of this.#suspects) {
+      if (sentAt <= at) continue;
+      if (sentAt - at > TIMINGS.takeBackMilliseconds) {
+        this.#failures.delete(ip);
+        this.#takenBack.delete(ip);
+      }
+      this.#suspects.delete(ip);
+    }
+    const cleared = [...this.#freshSince].filter(([, since]) => sentAt > since).map(([ip]) => ip);
+    if (cleared.length === 0) return;
+    for (const ip of cleared) {
+      this.#freshSince.delete(ip);
+      this.#takenBack.delete(ip);
+    }
+    await this.#set(
+      this.#all.map((binding) => cleared.includes(binding.ip) ? withoutDoubt(binding) : binding),
+    );
   }
 
   /** Forgets claims that no longer stand. */
@@ -179,6 +247,14 @@ function isThere({ ip, interface: name }: Binding, interfaces: readonly HostInte
   return interfaces.some((link) =>
     link.name === name && link.addresses.some((address) => address.ip === ip)
   );
+}
+
+function isBound(ip: string, interfaces: readonly HostInterface[]): boolean {
+  return interfaces.some(({ addresses }) => addresses.some((address) => address.ip === ip));
+}
+
+function withoutDoubt({ fresh: _, ...binding }: Binding): Binding {
+  return binding;
 }
 
 function withoutClaim({ claimedTerm: _, ...binding }: Binding): Binding {

@@ -4,6 +4,8 @@ import type { HostInterface } from "./core/view.ts";
 export interface Hands {
   interfaces(): Promise<readonly HostInterface[]>;
   defaultRouteInterface(): Promise<string | undefined>;
+  /** Addresses that the node must reach, and what each is: a VIP that is one of them would cut it off. */
+  needed?(): Promise<ReadonlyMap<string, string>>;
   /** Calls back when an interface or an address changes. */
   watch?(onChange: () => void, signal: AbortSignal): Watch;
   /** Binds an address as /32 with our mark; one that is there already is a success. */

@@ -35,6 +35,7 @@ export class Heartbeat {
   #fence: Readonly<Record<string, number>> = {};
   #leaseUid: string | undefined;
   #failedAt: number | undefined;
+  #failedInARow = 0;
   #sending = false;
   #sentAs = "";
   #triedAt = -Infinity;
@@ -59,6 +60,11 @@ export class Heartbeat {
     return this.#failedAt;
   }
 
+  /** How many have failed since the last one that was answered. */
+  get failedInARow(): number {
+    return this.#failedInARow;
+  }
+
   get counts(): { readonly renewals: number; readonly failedRenewals: number } {
     return this.#counts;
   }
@@ -66,6 +72,7 @@ export class Heartbeat {
   /** The API server could not be read, which is as good as a renewal that failed. */
   noteUnreadable(): void {
     this.#failedAt ??= this.#options.now();
+    this.#failedInARow++;
   }
 
   /** Milliseconds until the next renewal is due. */
@@ -91,6 +98,7 @@ export class Heartbeat {
       },
       (error: unknown) => {
         this.#counts.failedRenewals++;
+        this.#failedInARow++;
         if (this.#failedAt === undefined) onDisconnect(error);
         this.#failedAt ??= sentAt;
       },
@@ -117,5 +125,6 @@ export class Heartbeat {
     this.#leaseUid = leaseUid;
     this.#options.onAnswer({ outdated, reconnected });
     this.#failedAt = undefined;
+    this.#failedInARow = 0;
   }
 }

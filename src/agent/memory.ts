@@ -19,6 +19,7 @@ const schema = v.pipe(
     interface: interfaceName,
     speakOn: v.array(interfaceName),
     boundAt: v.string(),
+    fresh: v.optional(v.literal(true)),
     claimedTerm: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
   }),
   v.transform((binding): Binding => compact(binding)),

@@ -4,7 +4,7 @@ import type { HostInterface } from "./core/view.ts";
 import type { Hands, Watch } from "./hands.ts";
 
 export interface SurroundingsOptions {
-  readonly hands: Pick<Hands, "interfaces" | "defaultRouteInterface" | "watch">;
+  readonly hands: Pick<Hands, "interfaces" | "defaultRouteInterface" | "needed" | "watch">;
   /** Milliseconds of the node's monotonic clock. */
   readonly now: () => number;
 }
@@ -14,6 +14,7 @@ export class Surroundings {
   #watch: Watch | undefined;
   #interfaces: readonly HostInterface[] = [];
   #defaultRouteInterface: string | undefined;
+  #needed: ReadonlyMap<string, string> = new Map();
   #lookedAt = -Infinity;
 
   constructor(options: SurroundingsOptions) {
@@ -26,6 +27,11 @@ export class Surroundings {
 
   get defaultRouteInterface(): string | undefined {
     return this.#defaultRouteInterface;
+  }
+
+  /** Addresses that the node must reach, and what each is. */
+  get needed(): ReadonlyMap<string, string> {
+    return this.#needed;
   }
 
   /** Calls back when something has changed, where the kernel tells it; the next look is then due. */
@@ -47,9 +53,10 @@ export class Surroundings {
     const at = now();
     const often = this.#watch?.works() ? TIMINGS.watchedLookMilliseconds : TIMINGS.lookMilliseconds;
     if (at - this.#lookedAt < often) return false;
-    [this.#interfaces, this.#defaultRouteInterface] = await Promise.all([
+    [this.#interfaces, this.#defaultRouteInterface, this.#needed] = await Promise.all([
       hands.interfaces(),
       hands.defaultRouteInterface(),
+      hands.needed?.() ?? new Map(),
     ]);
     this.#lookedAt = at;
     return true;

@@ -69,7 +69,8 @@ export class Wire {
     const startedAt = now();
     hands.probe(ip, interfaces).then(
       (mac) => {
-        const probe = { startedAt, ...(mac === undefined ? {} : { mac }) };
+        const { answeredSince = startedAt } = this.#probes.get(ip) ?? {};
+        const probe = { startedAt, ...(mac === undefined ? {} : { mac, answeredSince }) };
         this.#probes.set(ip, probe);
         onProbe(ip, probe);
       },

@@ -14,6 +14,7 @@
  * | look, renewal < gateRefresh | the gate would be written anew with each look |
  * | disconnectedProbe < speech | cut off, a permission would lapse between two looks |
  * | probe < heardHolder | a standby's last look, at the holder before, would pass for a foreign host |
+ * | 2 renewalTimeout < takeBack < bindTimeout | one renewal that fails would undo a binding; a node that is cut off would be waited for |
  * | announce < announceLifetime <= speech | an announcement would leave after the permission that it rests on |
  * | yield + fence < settle; bindTimeout < settle | a one-shot tick would give up before a node that does not answer is fenced |
  * | bindTimeout < bindRetry; speech < leave | a node would be elected again before it is given up; a leaver would go unheard |
@@ -77,6 +78,8 @@ export const TIMINGS = {
   bindTimeoutMilliseconds: 5_000,
   /** How long `BindFailed` keeps a node out, unless it reports the VIP as bound before. */
   bindRetryMilliseconds: 60_000,
+  /** A fresh binding that no answered renewal follows for so long is taken back: the node may need that address. */
+  takeBackMilliseconds: 3_000,
   /** How long an agent that was told to stop waits for its gateways to be moved. */
   leaveMilliseconds: 5_000,
 

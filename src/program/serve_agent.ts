@@ -93,7 +93,11 @@ export async function runAgentProgram(
   const server = await serve({ app, hostname: "127.0.0.1", port, signal: closing.signal });
   const { agent, ended } = startAgent(client, {
     ...rest,
-    hands: linuxHands({ signal: closing.signal, onFailure: warn }),
+    hands: linuxHands({
+      apiServer: client.cluster.server,
+      signal: closing.signal,
+      onFailure: warn,
+    }),
     ciliumHealthz: ciliumHealthz === "off" ? undefined : ciliumHealthz,
     createPings: (onChange) => new PeerPings([], { onChange, onFailure: warn }),
     onEvent: ({ event, ip = "", message = "" }) =>

@@ -22,6 +22,7 @@ const {
   fenceMilliseconds: fence,
   bindTimeoutMilliseconds: bindTimeout,
   bindRetryMilliseconds: bindRetry,
+  takeBackMilliseconds: takeBack,
   leaveMilliseconds: leave,
   settleMilliseconds: settle,
   worryMilliseconds: worry,
@@ -41,6 +42,10 @@ const ROWS: readonly (readonly [string, boolean])[] = [
   ["look, renewal < gateRefresh", look < gateRefresh && renewal < gateRefresh],
   ["disconnectedProbe < speech", disconnectedProbe < speech],
   ["probe < heardHolder", probe < heardHolder],
+  [
+    "2 renewalTimeout < takeBack < bindTimeout",
+    2 * renewalTimeout < takeBack && takeBack < bindTimeout,
+  ],
   [
     "announce < announceLifetime <= speech",
     announce < announceLifetime && announceLifetime <= speech,

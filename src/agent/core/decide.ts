@@ -9,6 +9,7 @@ import { isInvolved } from "../../core/takeover.ts";
 import { TIMINGS } from "../../core/timings.ts";
 import type { Gateway, Report, ReportedAddress, ReportedFailure } from "../../core/types.ts";
 import { claimableTerm, hasDuty, isDisconnected, speechUntil } from "./entitlement.ts";
+import { isFirstLookDue, isHarmful, mayBind, strangerAt } from "./first_look.ts";
 import { DEFAULT_PACE } from "./pace.ts";
 import type { Pace } from "./pace.ts";
 import { placementOf } from "./placement.ts";
@@ -21,8 +22,13 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
   const failures = (view.gateways ?? []).flatMap((gateway) => failureOf(gateway, { wanted, view }));
   const bind = wanted.flatMap((gateway) => bindingToMake(gateway, view));
   const leave = view.leavingAt !== undefined && mayLeave(view, pace);
-  const unbind = view.bindings.filter((binding) => isToGo(binding, { wanted, view, leave }));
-  const stay = view.bindings.filter((binding) => !unbind.includes(binding));
+  const takeBack = view.bindings.filter((binding) => isHarmful(binding, view));
+  const unbind = view.bindings.filter((binding) =>
+    !takeBack.includes(binding) && isToGo(binding, { wanted, view, leave })
+  );
+  const stay = view.bindings.filter((binding) =>
+    !unbind.includes(binding) && !takeBack.includes(binding)
+  );
   const there = stay.filter((binding) => isInKernel(binding, view) && isHeard(binding, view));
   const speak = there.flatMap((binding) => {
     const until = speechUntil(binding, view);
@@ -40,10 +46,14 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
     own: ownedIPs(view, bind),
     bind,
     unbind,
+    takeBack,
     speak: speak.map(({ binding, until }) => ({ ip: binding.ip, until })),
     announce: due.map(({ binding }) => ({ ip: binding.ip, interfaces: binding.speakOn })),
-    probe: there.filter((binding) => isProbeDue(binding, { view, pace }))
-      .map(({ ip, speakOn }) => ({ ip, interfaces: speakOn })),
+    probe: [
+      ...there.filter((binding) => isProbeDue(binding, { view, pace }))
+        .map(({ ip, speakOn }) => ({ ip, interfaces: speakOn })),
+      ...firstLooks(view.gateways ?? [], { wanted, view }),
+    ],
     report: view.gateways === undefined ? undefined : reportOf(view, { stay, failures }),
     claims,
     ping: pingTargets(view),
@@ -75,10 +85,12 @@ function ownedIPs(view: AgentView, bind: AgentPlan["bind"]): readonly string[] {
   return [...new Set([...view.bindings, ...bind, ...marked].map(({ ip }) => ip))].sort(byText);
 }
 
-function placeFor(gateway: Gateway, { interfaces, defaultRouteInterface }: AgentView): Placed {
-  const { sourceIP } = gateway.spec;
+function placeFor(
+  { spec: { sourceIP } }: Gateway,
+  { ip, view }: { readonly ip: string; readonly view: AgentView },
+): Placed {
   const listed = sourceIP.mode === "VirtualIPAddress" ? sourceIP.interfaces : [];
-  return placementOf(virtualIPOf(gateway) ?? "", { listed, interfaces, defaultRouteInterface });
+  return placementOf(ip, { ...view, listed });
 }
 
 /**
@@ -91,14 +103,23 @@ function failureOf(
 ): readonly ReportedFailure[] {
   const ip = virtualIPOf(gateway);
   if (ip === undefined) return [];
-  const place = placeFor(gateway, view);
+  const place = placeFor(gateway, { ip, view });
   if ("reason" in place) {
     return [{ gateway: gateway.name, reason: place.reason, message: place.message }];
   }
+  const stranger = isBoundHere(gateway, view) ? undefined : strangerAt(ip, view);
+  if (stranger !== undefined) {
+    return [{
+      gateway: gateway.name,
+      reason: "AddressConflict",
+      message: `Another host (${stranger}) answers for ${ip}; take the address from that host`,
+    }];
+  }
   const failure = view.bindFailures.get(ip);
   if (failure === undefined) return [];
-  const forgotten = !wanted.includes(gateway) &&
-    view.now - failure.at >= TIMINGS.bindRetryMilliseconds;
+  const forgotten = failure.retryAt === undefined
+    ? !wanted.includes(gateway) && view.now - failure.at >= TIMINGS.bindRetryMilliseconds
+    : view.now >= failure.retryAt;
   return forgotten
     ? []
     : [{ gateway: gateway.name, reason: "BindFailed", message: failure.message }];
@@ -106,14 +127,43 @@ function failureOf(
 
 /** A VIP that is not bound yet, or whose address somebody removed, or that is to be spoken for on other interfaces. */
 function bindingToMake(gateway: Gateway, view: AgentView): AgentPlan["bind"] {
-  const place = placeFor(gateway, view);
   const ip = virtualIPOf(gateway);
-  if (ip === undefined || "reason" in place) return [];
+  if (ip === undefined) return [];
+  const place = placeFor(gateway, { ip, view });
+  if ("reason" in place) return [];
   const binding = view.bindings.find((other) => other.uid === gateway.uid && other.ip === ip);
-  // Without the API server nothing new is begun: another node may have taken over.
-  if (isDisconnected(view) && binding === undefined) return [];
+  if (binding === undefined) {
+    // Without the API server nothing new is begun: another node may have taken over.
+    if (isDisconnected(view) || view.now < (view.bindFailures.get(ip)?.retryAt ?? -Infinity)) {
+      return [];
+    }
+    if (!mayBind(gateway, { ip, view })) return [];
+  }
   const settled = binding !== undefined && isInKernel(binding, view) && samePlace(binding, place);
   return settled ? [] : [{ ...place, gateway: gateway.name, uid: gateway.uid, ip }];
+}
+
+/** Looks on the wire for VIPs that are not bound here yet, or could not be. */
+function firstLooks(
+  gateways: readonly Gateway[],
+  { wanted, view }: { readonly wanted: readonly Gateway[]; readonly view: AgentView },
+): AgentPlan["probe"] {
+  if (isDisconnected(view)) return [];
+  return gateways.flatMap((gateway) => {
+    const ip = virtualIPOf(gateway);
+    if (ip === undefined || isBoundHere(gateway, view)) return [];
+    const place = placeFor(gateway, { ip, view });
+    if ("reason" in place) return [];
+    // What was seen is told until it is seen no more, wanted or not.
+    const concerns = wanted.includes(gateway)
+      ? !mayBind(gateway, { ip, view })
+      : strangerAt(ip, view) !== undefined;
+    return concerns && isFirstLookDue(ip, view) ? [{ ip, interfaces: place.speakOn }] : [];
+  });
+}
+
+function isBoundHere(gateway: Gateway, { bindings }: AgentView): boolean {
+  return bindings.some(({ uid, ip }) => uid === gateway.uid && ip === virtualIPOf(gateway));
 }
 
 function isInKernel({ ip, interface: name }: Binding, { interfaces }: AgentView): boolean {

@@ -22,9 +22,10 @@ export function placementOf(
     readonly listed: readonly string[];
     readonly interfaces: readonly HostInterface[];
     readonly defaultRouteInterface: string | undefined;
+    readonly needed: ReadonlyMap<string, string>;
   },
 ): Placed {
-  const { listed, interfaces, defaultRouteInterface } = host;
+  const { listed, interfaces, defaultRouteInterface, needed } = host;
   const owner = interfaces.find(({ addresses }) =>
     addresses.some((address) => !address.ours && address.ip === ip)
   );
@@ -33,6 +34,13 @@ export function placementOf(
       reason: "AddressConflict",
       message:
         `${ip} is this node's own address on '${owner.name}'; write an address that no host uses`,
+    };
+  }
+  const what = needed.get(ip);
+  if (what !== undefined) {
+    return {
+      reason: "AddressConflict",
+      message: `${ip} is ${what}; write an address that no host uses`,
     };
   }
   const reserved = reservedAddress(ip, interfaces);

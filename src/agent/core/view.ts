@@ -41,6 +41,8 @@ export interface Binding {
   readonly speakOn: readonly string[];
   /** RFC 3339 by the node's clock; only ever compared for equality. */
   readonly boundAt: string;
+  /** Bound, and no renewal that was sent since has been answered: the address may be one that this node needs. */
+  readonly fresh?: true;
   /** The highest term for which the API server has acknowledged our claim to speak; absent: never, or given up since. */
   readonly claimedTerm?: number;
 }
@@ -50,6 +52,8 @@ export interface Probe {
   readonly startedAt: number;
   /** MAC address of the other owner. */
   readonly mac?: string;
+  /** When the first look began of those without a break that showed another owner. */
+  readonly answeredSince?: number;
 }
 
 /** The gratuitous ARP packets that were sent since the agent began to speak. */
@@ -61,6 +65,8 @@ export interface Announcements {
 export interface BindFailure {
   readonly message: string;
   readonly at: number;
+  /** It was bound, and taken back since the API server was not heard then; it is not tried again before this. */
+  readonly retryAt?: number;
 }
 
 /** A renewal that the API server answered. */
@@ -77,10 +83,14 @@ export interface AgentView {
   readonly now: number;
   /** Gateways as last read; undefined: never read since the start. */
   readonly gateways: readonly Gateway[] | undefined;
+  /** VIP -> when a gateway was last known to be served with it. */
+  readonly servedAt: ReadonlyMap<string, number>;
   /** Gateway uid -> term below which we must be silent, from the last renewal's answer. */
   readonly fence: Readonly<Record<string, number>>;
   readonly interfaces: readonly HostInterface[];
   readonly defaultRouteInterface: string | undefined;
+  /** Addresses that the node must reach, and what each is. */
+  readonly needed: ReadonlyMap<string, string>;
   readonly bindings: readonly Binding[];
   /** VIPs that the kernel now lets us speak for, until when. */
   readonly speaking: ReadonlyMap<string, number>;
@@ -88,6 +98,10 @@ export interface AgentView {
   readonly renewal: Renewal | undefined;
   /** The first renewal that failed since the last one that was answered: when it was sent. */
   readonly failedAt: number | undefined;
+  /** How many have failed since the last one that was answered. */
+  readonly failedInARow: number;
+  /** When each fresh binding was made, by VIP. */
+  readonly freshSince: ReadonlyMap<string, number>;
   /** By VIP. */
   readonly probes: ReadonlyMap<string, Probe>;
   readonly announcements: ReadonlyMap<string, Announcements>;
@@ -114,6 +128,8 @@ export interface AgentPlan {
     readonly ip: string;
   })[];
   readonly unbind: readonly Binding[];
+  /** Fresh bindings after which the API server was not heard: they go at once. */
+  readonly takeBack: readonly Binding[];
   /** Until when the kernel may speak. */
   readonly speak: readonly { readonly ip: string; readonly until: number }[];
   readonly announce: readonly { readonly ip: string; readonly interfaces: readonly string[] }[];

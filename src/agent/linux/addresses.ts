@@ -35,11 +35,26 @@ const Links = v.array(v.object({
 }));
 
 const Routes = v.array(v.object({
-  dst: v.string(),
   dev: v.optional(v.string()),
+  gateway: v.optional(v.string()),
+  /** Of a multipath route; it has no `dev` and no `gateway` of its own. */
+  nexthops: v.optional(
+    v.array(v.object({ dev: v.optional(v.string()), gateway: v.optional(v.string()) })),
+    [],
+  ),
+  /** Absent: the main table. */
+  table: v.optional(v.string()),
   metric: v.optional(v.number(), 0),
   flags: v.optional(v.array(v.string()), []),
 }));
+
+/** The node's ways out. */
+export interface DefaultRoutes {
+  /** The interface of the main table's default route; of several, the one with the lowest metric. */
+  readonly interface: string | undefined;
+  /** IPv4 addresses of the next hops of all default routes, whatever their table. */
+  readonly nextHops: readonly string[];
+}
 
 /** All interfaces of the node with their IPv4 addresses. Throws {@linkcode CommandError}. */
 export async function listInterfaces(
@@ -55,16 +70,22 @@ function printable(text: string): string {
   return text.replace(/[\x00-\x08\x0e-\x1f]/g, "\uFFFD");
 }
 
-/** The interface of the IPv4 default route; of several, the one with the lowest metric. */
-export async function defaultRouteInterface(
+/** The IPv4 default routes. Throws {@linkcode CommandError}. */
+export async function defaultRoutes(
   { commands = hostCommands, signal }: AddressOptions = {},
-): Promise<string | undefined> {
-  const text = await commands.run(["ip", "-4", "-json", "route", "show", "default"], { signal });
+): Promise<DefaultRoutes> {
+  const argv = ["ip", "-4", "-json", "route", "show", "table", "all", "default"] as const;
+  const text = await commands.run(argv, { signal });
   // No route at all is an empty text in some versions, an empty list in others.
-  const routes = v.parse(Routes, JSON.parse(printable(text.trim() || "[]")));
-  return routes
-    .filter(({ dev, flags }) => dev !== undefined && !flags.includes("linkdown"))
-    .sort((a, b) => a.metric - b.metric)[0]?.dev;
+  const routes = v.parse(Routes, JSON.parse(printable(text.trim() || "[]")))
+    .map((route) => ({ ...route, hops: [route, ...route.nexthops] }));
+  const [best] = routes.filter(({ table, flags }) =>
+    table === undefined && !flags.includes("linkdown")
+  ).map(({ metric, hops }) => ({ metric, dev: hops.find(({ dev }) => dev !== undefined)?.dev }))
+    .filter(({ dev }) => dev !== undefined)
+    .sort((a, b) => a.metric - b.metric);
+  const nextHops = routes.flatMap(({ hops }) => hops.flatMap(({ gateway }) => gateway ?? []));
+  return { interface: best?.dev, nextHops: [...new Set(nextHops)] };
 }
 
 /** Where one address is, or is to be. */

@@ -3,7 +3,8 @@
 import {
   arpIgnores,
   bindAddress,
-  defaultRouteInterface,
+  type DefaultRoutes,
+  defaultRoutes,
   listInterfaces,
   unbindAddress,
   watchAddresses,
@@ -13,6 +14,7 @@ import type { HostInterface } from "../core/view.ts";
 import { canQuote, mute, own, readGate, removeGate, speak } from "./gate.ts";
 import type { Hands } from "../hands.ts";
 import { announce, probe } from "./neighbours.ts";
+import { neededReader } from "./needed.ts";
 import { openNft } from "./nft.ts";
 
 export interface LinuxHandsOptions {
@@ -20,17 +22,27 @@ export interface LinuxHandsOptions {
   readonly signal?: AbortSignal;
   /** How long a probe waits for another owner's answer. Default 400. */
   readonly probeMilliseconds?: number;
+  /** URL of the API server, which is no VIP. */
+  readonly apiServer?: string;
   /** Told of gratuitous ARP packets that could not be sent, and of interfaces that are passed over. */
   readonly onFailure?: (error: Error) => void;
 }
 
 /** Hands that act on this node; all of them throw CommandError. */
 export function linuxHands(
-  { commands = hostCommands, signal, probeMilliseconds = 400, onFailure }: LinuxHandsOptions = {},
+  { commands = hostCommands, signal, probeMilliseconds = 400, apiServer, onFailure }:
+    LinuxHandsOptions = {},
 ): Hands {
   const options = signal === undefined ? { commands } : { commands, signal };
   const nft = openNft(options);
   const passedOver = new Set<string>();
+  const readNeeded = neededReader({ apiServer });
+  let reading: Promise<DefaultRoutes> | undefined;
+
+  /** What is asked for at the same time is read once. */
+  function routes(): Promise<DefaultRoutes> {
+    return reading ??= defaultRoutes(options).finally(() => reading = undefined);
+  }
 
   /** Says once of each interface that the gate cannot name it. */
   function noteNames(names: readonly string[]): void {
@@ -50,7 +62,8 @@ export function linuxHands(
       const [links, ignores] = await Promise.all([listInterfaces(options), arpIgnores(options)]);
       return links.map((link) => ({ ...link, arpIgnore: ignores.get(link.name) ?? 0 }));
     },
-    defaultRouteInterface: () => defaultRouteInterface(options),
+    defaultRouteInterface: async () => (await routes()).interface,
+    needed: async () => await readNeeded(await routes()),
     watch: (onChange, ending) => watchAddresses(onChange, { ...options, signal: ending }),
     bind: (address) => bindAddress(address, options),
     unbind: (address) => unbindAddress(address, options),

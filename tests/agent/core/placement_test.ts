@@ -21,6 +21,8 @@ const ETH0 = link("eth0", "10.0.0.11/24");
 const ETH1 = link("eth1", "198.51.100.11/24");
 const HOST = [LO, ETH0, ETH1];
 
+const NEEDED = new Map([["198.51.100.1", "the next hop of this node's default route"]]);
+
 const PLACES: readonly {
   readonly what: string;
   readonly ip: string;
@@ -84,6 +86,13 @@ const PLACES: readonly {
     expected: /AddressConflict.*this node's own address on 'eth0'/,
   },
   {
+    what: "an address that this node needs",
+    ip: "198.51.100.1",
+    listed: ["eth1"],
+    expected:
+      /^AddressConflict: 198\.51\.100\.1 is the next hop of this node's default route; write an/,
+  },
+  {
     what: "the subnet's network address",
     ip: "198.51.100.0",
     listed: ["eth1"],
@@ -106,7 +115,12 @@ const PLACES: readonly {
 
 for (const { what, ip, listed = [], interfaces = HOST, defaultRoute, expected } of PLACES) {
   Deno.test(`where a VIP is bound: ${what}`, () => {
-    const place = placementOf(ip, { listed, interfaces, defaultRouteInterface: defaultRoute });
+    const place = placementOf(ip, {
+      listed,
+      interfaces,
+      defaultRouteInterface: defaultRoute,
+      needed: NEEDED,
+    });
     if (expected instanceof RegExp) {
       assert.ok("reason" in place);
       assert.match(`${place.reason}: ${place.message}`, expected);
@@ -123,6 +137,7 @@ Deno.test("an address of ours makes no subnet and is no conflict", () => {
     listed: ["eth1"],
     interfaces: [LO, bound],
     defaultRouteInterface: undefined,
+    needed: NEEDED,
   });
   assert.deepEqual(place, { interface: "eth1", speakOn: ["eth1"] });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import {
   arpIgnores,
   bindAddress,
-  defaultRouteInterface,
+  defaultRoutes,
   listInterfaces,
   unbindAddress,
   watchAddresses,
@@ -165,7 +165,7 @@ labTest("an interface is up only with a carrier", () =>
   }));
 
 labTest(
-  "the default route's interface is the one of the lowest metric, or none",
+  "the default route's interface is the one of the lowest metric, or none; the next hops are those of all",
   () =>
     withHost(async (_, network) => {
       const host = await network.host("two", [NIC, {
@@ -174,11 +174,23 @@ labTest(
         address: "10.2.0.1/24",
       }]);
       const { commands } = host;
-      assert.equal(await defaultRouteInterface({ commands }), undefined);
-      await host.ip("route", "add", "default", "via", "10.0.0.254", "metric", "200");
-      assert.equal(await defaultRouteInterface({ commands }), "eth1");
-      await host.ip("route", "add", "default", "via", "10.2.0.254", "metric", "100");
-      assert.equal(await defaultRouteInterface({ commands }), "eth2");
+      const expect = async (name: string | undefined, ...nextHops: string[]) => {
+        const routes = await defaultRoutes({ commands });
+        assert.deepEqual(
+          { ...routes, nextHops: routes.nextHops.toSorted() },
+          { interface: name, nextHops },
+        );
+      };
+      const add = (...route: string[]) => host.ip("route", "add", ...route);
+      await expect(undefined);
+      await add("default", "via", "10.0.0.7", "table", "77");
+      await add("unreachable", "default", "metric", "9999");
+      await expect(undefined, "10.0.0.7");
+      await add("default", "via", "10.0.0.254", "metric", "200");
+      await expect("eth1", "10.0.0.254", "10.0.0.7");
+      const hops = ["nexthop", "via", "10.2.0.5", "dev", "eth2", "nexthop", "via", "10.2.0.6"];
+      await add("default", "metric", "100", ...hops);
+      await expect("eth2", "10.0.0.254", "10.0.0.7", "10.2.0.5", "10.2.0.6");
     }),
 );
 
