@@ -47,8 +47,11 @@ export interface Programs {
 }
 
 export interface SallyportOptions extends Variant {
-  /** How agents and controller are started; default: from their sources, with the admin's kubeconfig. */
-  readonly programs?: (plane: ControlPlane) => Promise<Programs>;
+  /**
+   * How agents and controller are started, and the admin's kubeconfig as it reads on a node; default: from their sources,
+   * with that kubeconfig.
+   */
+  readonly programs?: (plane: ControlPlane, agentKubeconfig: string) => Promise<Programs>;
   /** Default {@linkcode VIP}, which lies in the public interfaces' subnet. */
   readonly ip?: string;
 }
@@ -114,8 +117,9 @@ export class Sallyport implements AsyncDisposable {
       },
     ]);
     const exposed = await lab.exposeApi(plane.server);
-    this.#programs = await this.#options.programs?.(plane) ?? {
-      agent: fromSource("agent", await exposed.kubeconfigFrom(plane.kubeconfigPath)),
+    const agentKubeconfig = await exposed.kubeconfigFrom(plane.kubeconfigPath);
+    this.#programs = await this.#options.programs?.(plane, agentKubeconfig) ?? {
+      agent: fromSource("agent", agentKubeconfig),
       controller: fromSource("server", plane.kubeconfigPath),
     };
     for (const node of lab.nodes) this.startAgent(node.name);
@@ -173,9 +177,10 @@ export class Sallyport implements AsyncDisposable {
     return agent;
   }
 
-  startController(): void {
+  /** Beside those that run; `stopController` stops the last one. */
+  startController(): GuardedProcess {
     const { argv, env } = this.#program("controller");
-    this.#controller = this.lab.outside.spawn(argv, {
+    return this.#controller = this.lab.outside.spawn(argv, {
       log: `${this.lab.dir}/controller-${++this.#starts}.log`,
       env: {
         ...env,
@@ -183,6 +188,17 @@ export class Sallyport implements AsyncDisposable {
         SALLYPORT_LOG_LEVEL: "debug",
       },
     });
+  }
+
+  /** The last one that was started. */
+  get controller(): GuardedProcess {
+    if (this.#controller === undefined) throw new Error("No controller was started");
+    return this.#controller;
+  }
+
+  /** What is started from now on. */
+  use(programs: Programs): void {
+    this.#programs = programs;
   }
 
   /** What the controller has logged. */
