@@ -1,47 +1,16 @@
-/** One request sent once, and what came back. */
-import { Buffer } from "node:buffer";
-import { setImmediate } from "node:timers/promises";
+/** What came back of a request that was sent once, whoever sent it. */
 import * as v from "valibot";
-import type { Dispatcher } from "undici";
 import { DeadlineExceeded } from "./deadline.ts";
 import { ApiError, TransportError, type TransportErrorKind } from "./errors.ts";
 import type { Headers } from "./client.ts";
 import type { Message } from "./message.ts";
 import { retryAfter } from "./retry.ts";
-// @ts-types="./undici.d.ts"
-import { request } from "./undici.js";
 
 /** An answer whose body has not been read. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: AsyncIterable<Uint8Array>;
-}
-
-/**
- * Sends a message and waits for the head of the answer.
- *
- * @param signal also breaks off reading the body
- * @throws what undici throws, see `transportError`
- */
-export async function send(
-  message: Message,
-  options: {
-    readonly dispatcher: Dispatcher;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly signal: AbortSignal;
-  },
-): Promise<Answer> {
-  const { server, method, path, search, body } = message;
-  const answer = await request.call(options.dispatcher, {
-    origin: server.origin,
-    path: `${server.pathname.replace(/\/$/, "")}${path}${search}`,
-    method,
-    headers: { ...message.headers, ...options.headers },
-    body: body ?? null,
-    signal: options.signal,
-  });
-  return { status: answer.statusCode, headers: answer.headers, body: answer.body };
 }
 
 /** The body was longer than allowed. */
@@ -56,17 +25,16 @@ export async function readAll(
   body: AsyncIterable<Uint8Array>,
   { most, count }: { readonly most: number; readonly count: (bytes: number) => void },
 ): Promise<string> {
-  const chunks: Uint8Array[] = [];
+  const decoder = new TextDecoder();
+  const texts: string[] = [];
   let length = 0;
   for await (const chunk of body) {
     count(chunk.length);
     length += chunk.length;
     if (length > most) throw new TooLong(`the answer is longer than ${most} bytes`);
-    chunks.push(chunk);
+    texts.push(decoder.decode(chunk, { stream: true }));
   }
-  // undici frees the connection one event loop turn after the body's end; a request sent before that opens another.
-  await setImmediate();
-  return Buffer.concat(chunks, length).toString();
+  return texts.join("") + decoder.decode();
 }
 
 /** Milliseconds since the epoch by the Date header, NaN without one. */

@@ -1,9 +1,8 @@
-/** Requests with our credentials on them, by the connection pool. */
+/** Requests with our credentials on them, by whatever sends them. */
 import type { Cluster } from "./connection.ts";
 import { type Credentials, sameCredentials } from "./credentials.ts";
-import { type Answer, readAll, send } from "./exchange.ts";
+import { type Answer, readAll } from "./exchange.ts";
 import type { Message } from "./message.ts";
-import { createPool } from "./pool.ts";
 
 export interface Sender {
   /**
@@ -15,11 +14,26 @@ export interface Sender {
   destroy(): Promise<void>;
 }
 
+/** What sends messages on one runtime. */
+export interface Transport {
+  /**
+   * Sends a message once and waits for the head of the answer.
+   *
+   * @param options.signal also breaks off reading the body
+   * @throws an Error with a `code` when the exchange was broken from outside
+   */
+  exchange(
+    message: Message,
+    options: { readonly credentials: Credentials; readonly signal: AbortSignal },
+  ): Promise<Answer>;
+  /** Breaks all connections. */
+  destroy(): Promise<void>;
+}
+
 /** A 401's Status is a few hundred bytes. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
 
-export function createSender(cluster: Cluster, options: { readonly connections: number }): Sender {
-  const pool = createPool(cluster, options);
+export function createSender(cluster: Cluster, transport: Transport): Sender {
   let closed = false;
 
   async function sendAs(
@@ -27,8 +41,7 @@ export function createSender(cluster: Cluster, options: { readonly connections: 
     { message, signal }: { readonly message: Message; readonly signal: AbortSignal },
   ): Promise<Answer> {
     if (closed) throw new Error(`Cannot ${message.method} ${message.path} as the client is closed`);
-    const dispatcher = await pool.dispatcher(credentials);
-    return await send(message, { dispatcher, headers: credentials.headers, signal });
+    return await transport.exchange(message, { credentials, signal });
   }
 
   return {
@@ -44,7 +57,7 @@ export function createSender(cluster: Cluster, options: { readonly connections: 
     },
     async destroy() {
       closed = true;
-      await pool.destroy();
+      await transport.destroy();
     },
   };
 }
