@@ -14,6 +14,7 @@ import { messageOf } from "../core/message.ts";
 import { ConfigError } from "../kube/errors.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { createLogger } from "../program/log.ts";
+import { toStderr } from "../program/run_program.ts";
 import { runTickJob, tickJob } from "../program/run_tick_job.ts";
 import type { Program, Running } from "../program/run_program.ts";
 import { CLUSTER_SETTINGS, LOG_SETTINGS } from "../program/settings.ts";
@@ -64,7 +65,11 @@ async function runWith<Name extends SettingName>(
   { flags, run }: { readonly flags: Flags; readonly run: Program<Name>["run"] },
 ): Promise<void> {
   const settings = settingsOf([...names, ...LOG_SETTINGS], flags);
-  const logger = createLogger({ format: settings.logFormat, level: settings.logLevel });
+  const logger = createLogger({
+    format: settings.logFormat,
+    level: settings.logLevel,
+    write: toStderr,
+  });
   const running: Running = { logger, signal: stop.signal };
   process.exitCode = await run(settings, running) ? 0 : 1;
 }

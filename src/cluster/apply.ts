@@ -1,5 +1,4 @@
 /** The last third of a tick: writes a plan. */
-import { hostname } from "node:os";
 import { CONTROLLER_MANAGER } from "../core/names.ts";
 import type { Change, JsonObject, Plan, PlannedEvent } from "../core/types.ts";
 import { API_VERSION } from "../core/names.ts";
@@ -20,6 +19,8 @@ export type ChangeResult =
 export interface ApplyOptions {
   /** `performance.now()` when the plan's snapshot was taken: a finished move's duration grows until it is written. */
   readonly observedAt?: number;
+  /** What Events name as their reporter, as a pod's name. Default `sallyport`. */
+  readonly instance?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -43,7 +44,7 @@ export async function apply(
     ...await applyGroups(plan.changes.filter(({ kind }) => kind !== "Node"), context),
     ...await applyGroups(plan.changes.filter(({ kind }) => kind === "Node"), context),
   ];
-  await recordEvents(plan, { client, results });
+  await recordEvents(plan, { client, results, instance: options.instance ?? "sallyport" });
   options.signal?.throwIfAborted();
   return results;
 }
@@ -170,9 +171,10 @@ const EVENT_MILLISECONDS = 2_000;
  */
 async function recordEvents(
   plan: Plan,
-  { client, results }: {
+  { client, results, instance }: {
     readonly client: KubeClient;
     readonly results: readonly ChangeResult[];
+    readonly instance: string;
   },
 ): Promise<void> {
   const failed = new Set(
@@ -183,7 +185,7 @@ async function recordEvents(
       await client.request({
         method: "POST",
         path: PATHS.Event,
-        body: eventObject(event),
+        body: eventObject(event, instance),
         timeoutMilliseconds: EVENT_MILLISECONDS,
       });
     }),
@@ -191,7 +193,10 @@ async function recordEvents(
 }
 
 /** Events about cluster-scoped objects live in namespace `default`, as kubectl describe expects. */
-function eventObject({ gateway, uid, type, reason, message }: PlannedEvent): object {
+function eventObject(
+  { gateway, uid, type, reason, message }: PlannedEvent,
+  instance: string,
+): object {
   const time = new Date().toISOString();
   return {
     apiVersion: "v1",
@@ -203,7 +208,7 @@ function eventObject({ gateway, uid, type, reason, message }: PlannedEvent): obj
     message: message.slice(0, 1_024),
     source: { component: "sallyport-controller" },
     reportingComponent: "sallyport.dev/controller",
-    reportingInstance: hostname().slice(0, 128),
+    reportingInstance: instance.slice(0, 128),
     firstTimestamp: time.replace(/\.\d+Z$/, "Z"),
     lastTimestamp: time.replace(/\.\d+Z$/, "Z"),
     count: 1,

@@ -15,6 +15,8 @@ import type { ObserveOptions } from "../cluster/observe.ts";
 export interface TickOptions extends ObserveOptions {
   /** Stops before anything is written. */
   readonly dryRun?: boolean;
+  /** What Events name as their reporter. */
+  readonly instance?: string | undefined;
 }
 
 export interface TickResult {
@@ -34,10 +36,12 @@ export async function tick(client: KubeClient, options: TickOptions = {}): Promi
   const observedAt = performance.now();
   const snapshot = await observe(client, options);
   const plan = decide(snapshot);
-  const { signal } = options;
-  const results = options.dryRun
-    ? []
-    : await apply(plan, client, { observedAt, ...(signal ? { signal } : {}) });
+  const { signal, instance } = options;
+  const results = options.dryRun ? [] : await apply(plan, client, {
+    observedAt,
+    ...(signal ? { signal } : {}),
+    ...(instance === undefined ? {} : { instance }),
+  });
   return outcomeOf({ snapshot, plan, results }, performance.now() - observedAt);
 }
 

@@ -18,8 +18,8 @@ export interface AppDeps {
   readonly ticker: Pick<Ticker<TickOutcome>, "trigger" | "last">;
   /** What the status page shows; a rejection becomes 503. */
   status(): Promise<StatusView>;
-  /** Prometheus text format. */
-  metrics(): Promise<string>;
+  /** Prometheus text format; absent: there is no `/metrics`. */
+  readonly metrics?: () => Promise<string>;
   /** Guards `POST /tick`; absent: only for a server that listens on loopback, which `loopback` then says. */
   readonly verifyAuthorization?: VerifyAuthorization | undefined;
   readonly loopback: boolean;
@@ -42,11 +42,14 @@ export function createApp(deps: AppDeps): Hono {
     const readiness = readinessOf(deps);
     return c.json(readiness, readiness.ready ? 200 : 503);
   });
-  app.get("/metrics", async (c) => {
-    // The media type of the text format, version included, as Prometheus negotiates it.
-    c.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
-    return c.body(await deps.metrics());
-  });
+  const { metrics } = deps;
+  if (metrics !== undefined) {
+    app.get("/metrics", async (c) => {
+      // The media type of the text format, version included, as Prometheus negotiates it.
+      c.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+      return c.body(await metrics());
+    });
+  }
   app.get("/", async (c) => c.html(statusPage(await statusOf(deps))));
   app.get("/status.json", async (c) => c.json(await statusOf(deps)));
   app.post(

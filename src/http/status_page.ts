@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { html, raw } from "hono/html";
 import type { Candidate, Condition, Failover } from "../core/types.ts";
 import type { GatewayView, PolicyView, StatusView } from "./status_view.ts";
@@ -203,5 +203,6 @@ function listed(names: readonly string[]): string {
 }
 
 function cspHash(text: string): string {
-  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  const digest = sha256(new TextEncoder().encode(text));
+  return `'sha256-${btoa(String.fromCharCode(...digest))}'`;
 }

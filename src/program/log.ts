@@ -1,21 +1,25 @@
-/** Logs: one JSON object or one line of text per event, on standard error. */
-import process from "node:process";
+/** Logs: one JSON object or one line of text per event. */
 import { configureSync, getLogger } from "@logtape/logtape";
 import type { Logger, LogLevel, LogRecord } from "@logtape/logtape";
 import { printable, printableLine } from "../core/printable.ts";
 
 export type { Logger };
 
-/** Sets up the program's logger. Standard output is left to results. */
-export function createLogger(
-  options: { readonly format: "json" | "text"; readonly level: LogLevel },
-): Logger {
+export interface LogOptions {
+  readonly format: "json" | "text";
+  readonly level: LogLevel;
+  /** Takes a line with its end. */
+  readonly write: (line: string) => void;
+}
+
+/** Sets up the program's logger. */
+export function createLogger(options: LogOptions): Logger {
   const format = options.format === "json" ? formatJson : formatText;
   configureSync({
     reset: true,
-    sinks: { stderr: (record) => void process.stderr.write(format(record)) },
+    sinks: { lines: (record) => options.write(format(record)) },
     loggers: [
-      { category: "sallyport", sinks: ["stderr"], lowestLevel: options.level },
+      { category: "sallyport", sinks: ["lines"], lowestLevel: options.level },
       { category: ["logtape", "meta"], sinks: [] },
     ],
   });

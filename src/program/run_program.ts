@@ -31,12 +31,12 @@ export async function runProgram<Name extends SettingName>(
 ): Promise<never> {
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
-  let logger = createLogger({ format: "json", level: "info" });
+  let logger = createLogger({ format: "json", level: "info", write: toStderr });
   let code: ExitCode = 1;
   try {
     const flags = readFlags(settings, process.argv.slice(2));
     const read = readSettings([...settings, ...LOG_SETTINGS], { flags, variables: process.env });
-    logger = createLogger({ format: read.logFormat, level: read.logLevel });
+    logger = createLogger({ format: read.logFormat, level: read.logLevel, write: toStderr });
     code = await run(read, { logger, signal: stop.signal }) ? 0 : 1;
   } catch (error) {
     if (stop.signal.aborted) code = 0;
@@ -65,4 +65,9 @@ function readFlags(
   } catch (cause) {
     throw new ConfigError(`Cannot use the arguments: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** Standard output is left to results. */
+export function toStderr(line: string): void {
+  process.stderr.write(line);
 }

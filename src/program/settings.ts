@@ -60,6 +60,38 @@ export const SETTINGS = {
     description: "context of the kubeconfig",
     schema: text,
   }),
+  /** The edge has no files: cluster and token by value. */
+  apiServer: optional({
+    variable: "SALLYPORT_API_SERVER",
+    flag: "--api-server <url>",
+    description: "URL of the API server, where there are no files to read it from",
+    schema: v.pipe(
+      v.string(),
+      v.regex(/^https?:\/\/[^/]/, "write a URL such as https://203.0.113.7:6443"),
+      v.url("write a URL such as https://203.0.113.7:6443"),
+    ),
+  }),
+  apiToken: optional({
+    variable: "SALLYPORT_API_TOKEN",
+    flag: "--api-token <token>",
+    description: "bearer token for the API server",
+    schema: text,
+  }),
+  apiCA: optional({
+    variable: "SALLYPORT_API_CA",
+    flag: "--api-ca <pem>",
+    description: "certificate authority of the API server, where it is a private one",
+    schema: v.pipe(
+      v.string(),
+      v.includes("-----BEGIN CERTIFICATE-----", "write a certificate in PEM form"),
+    ),
+  }),
+  token: optional({
+    variable: "SALLYPORT_TOKEN",
+    flag: "--token <token>",
+    description: "bearer token of triggers, where there are no files",
+    schema: text,
+  }),
   ciliumNamespace: defaulted({
     variable: "SALLYPORT_CILIUM_NAMESPACE",
     flag: "--cilium-namespace <name>",

@@ -15,6 +15,18 @@ const ROWS: Readonly<
 > = {
   kubeconfig: { text: "/k", value: "/k" },
   context: { text: "c", value: "c" },
+  apiServer: {
+    text: "https://203.0.113.7:6443",
+    value: "https://203.0.113.7:6443",
+    wrong: ["203.0.113.7", /write a URL such as/],
+  },
+  apiToken: { text: "t", value: "t" },
+  apiCA: {
+    text: "-----BEGIN CERTIFICATE-----\nx",
+    value: "-----BEGIN CERTIFICATE-----\nx",
+    wrong: ["/etc/ca.crt", /write a certificate in PEM form/],
+  },
+  token: { text: "t", value: "t" },
   ciliumNamespace: {
     text: "cilium",
     value: "cilium",
