@@ -1,5 +1,5 @@
 /** The bundle for edge runtimes: one file, and nothing of Node's own modules in it. */
-import * as esbuild from "esbuild";
+import type * as esbuild from "esbuild";
 
 /** Emitters of the CloudEvents package, which nothing here uses, are all that asks for Node's modules. */
 const STUBS: Readonly<Record<string, string>> = {
