@@ -42,7 +42,7 @@ function holdsForEach(name: string, check: (one: Case) => number | void): void {
       }) ?? 1;
     }
     return cases;
-  }, { runs: 1_500, floor: 20 });
+  }, { runs: 1_500, floor: 5 });
 }
 
 function labelsOf(node: string, { nodes }: Snapshot): Labels {
