@@ -23,6 +23,8 @@ import type { TickResult } from "./tick.ts";
 
 export interface ControllerOptions {
   readonly cilium?: ObserveOptions["cilium"];
+  /** What Events name as their reporter. */
+  readonly instance?: string | undefined;
   /** Between ticks while nothing happens; Infinity: none, after a first one. Default 1 s. */
   readonly everyMilliseconds?: number;
   /** Between ticks while a move is under way or a holder has missed a heartbeat. Default 100 ms. */
@@ -144,7 +146,7 @@ export class Controller {
   }
 
   async #tick({ dryRun }: TickRequest): Promise<TickResult> {
-    const { cilium, signal, onTick, onError } = this.#options;
+    const { cilium, instance, signal, onTick, onError } = this.#options;
     const begun = performance.now();
     try {
       const result = await tick(this.#client, {
@@ -152,6 +154,7 @@ export class Controller {
         witness: this.#witness,
         clock: this.#clock,
         known: this.#known,
+        instance,
         signal,
         ...(cilium === undefined ? {} : { cilium }),
       });

@@ -1,4 +1,5 @@
 /** One tick, or a minute of them: what `functions/tick.ts` and `sallyport tick` run. */
+import { hostname } from "node:os";
 import { runTicks } from "../controller/run_ticks.ts";
 import type { TickResult } from "../controller/tick.ts";
 import { messageOf } from "../core/message.ts";
@@ -36,6 +37,7 @@ export async function runTickJob(
       forMilliseconds: settings.tickFor,
       everyMilliseconds: settings.tickEvery,
       cilium: ciliumPods(settings),
+      instance: hostname(),
       dryRun: settings.dryRun,
       onTick: (result) => {
         log.tick(result);

@@ -1,4 +1,5 @@
 /** The controller with its HTTP side: what `functions/server.ts`, `sallyport serve` and the demo run. */
+import { hostname } from "node:os";
 import { Controller } from "../controller/controller.ts";
 import type { ControllerOptions } from "../controller/controller.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -37,6 +38,7 @@ export const controllerProgram: Program<typeof SETTINGS[number]> = {
         tokenFile: settings.tokenFile,
         everyMilliseconds: settings.serveEvery,
         cilium: ciliumPods(settings),
+        instance: hostname(),
         metrics,
         onTick: log.tick,
         onError: log.error,

@@ -5,6 +5,7 @@
  * It listens on the loopback address, where a Knative service's queue-proxy forwards requests to, so that nobody gets
  * past that proxy. A pod without it sets SALLYPORT_HOSTNAME.
  */
+import { hostname } from "node:os";
 import { settle } from "../controller/run_ticks.ts";
 import { Ticker } from "../controller/ticker.ts";
 import { createCloudEventsApp } from "../http/cloud_events.ts";
@@ -25,7 +26,12 @@ export const eventsProgram: Program<typeof SETTINGS[number]> = {
     const log = createTickLog(logger);
     await withClient(settings, async (client) => {
       const ticker = new Ticker(() =>
-        settle(client, { cilium: ciliumPods(settings), onTick: log.tick, onError: log.error })
+        settle(client, {
+          cilium: ciliumPods(settings),
+          instance: hostname(),
+          onTick: log.tick,
+          onError: log.error,
+        })
       );
       const server = await serve({
         app: createCloudEventsApp({ ticker }),

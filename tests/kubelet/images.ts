@@ -112,6 +112,7 @@ async function standInForBuild(folder: string): Promise<void> {
   await bundle({ outdir });
   await writeSbom({ outdir });
   await removeMaps(outdir);
+  await Deno.remove(`${outdir}/edge.js`);
   await warmUp(folder);
 }
 
