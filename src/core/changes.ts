@@ -2,6 +2,7 @@
 import { isOurs } from "./cilium_policy.ts";
 import { conditionsFrom } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
+import { fitConditions, MOST_CONDITIONS } from "./fit.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { API_GROUP, FENCE_ANNOTATION, NAMESPACE } from "./names.ts";
 import { nodeLabelChanges } from "./node_labels.ts";
@@ -9,6 +10,7 @@ import { byText } from "./order.ts";
 import type { PolicyOutcome } from "./policy_outcome.ts";
 import { statusPatch } from "./status_change.ts";
 import type { Fence } from "./takeover.ts";
+import { isCredible } from "./terms.ts";
 import type { Change, GatewayStatus, JsonObject, Milliseconds } from "./types.ts";
 
 /** The order of the writes of one gateway. Policies are one burst: Cilium agents take one policy event a second. */
@@ -23,7 +25,10 @@ export interface Outcomes {
 /** All writes of a tick, sorted by group and stage. */
 export function changesOf({ gateways, policies }: Outcomes, facts: Facts): readonly Change[] {
   const known = new Set(gateways.map(({ gateway }) => gateway.name));
-  const fences = Map.groupBy(gateways.flatMap((outcome) => outcome.fences), ({ node }) => node);
+  const fences = Map.groupBy(
+    gateways.flatMap((outcome) => [...outcome.fences, ...outcome.asides]),
+    ({ node }) => node,
+  );
   const holders = new Map(gateways.map(({ gateway, route }) => [gateway.name, route.node]));
   return [
     ...gateways.flatMap((outcome) => gatewayChanges(outcome, { facts, fences })),
@@ -60,6 +65,10 @@ function gatewayChanges(
   return [
     ...(first ? write(gateway.status, statusBefore, STAGE.elect) : []),
     ...outcome.fences.map((fence) => fenceChange(fence, { ...context, group: gateway.name })),
+    // In a group of their own: a write that fails, since the agent was faster, keeps nothing back.
+    ...outcome.asides.map((fence) =>
+      fenceChange(fence, { ...context, group: `lease/${fence.node}` })
+    ),
     ...(statusAfter === undefined ? [] : write(before, statusAfter, STAGE.activate)),
   ];
 }
@@ -81,9 +90,11 @@ function fenceChange(
   // An agent that still has the VIP of a gateway that is gone may not know that it is.
   for (const { uid } of fence.lease?.report?.addresses ?? []) uids.add(uid);
   const unreadable = invalid.some(({ kind }) => kind === "EgressGateway");
-  const kept = Object.entries(fence.lease?.fence ?? {}).filter(([uid]) =>
-    uids.has(uid) || unreadable
-  );
+  const byUid = new Map(gateways.map((gateway) => [gateway.uid, gateway]));
+  const kept = Object.entries(fence.lease?.fence ?? {}).filter(([uid, term]) => {
+    const gateway = byUid.get(uid);
+    return gateway === undefined ? uids.has(uid) || unreadable : isCredible(term, gateway);
+  });
   const added = (fences.get(fence.node) ?? [fence]).flatMap(({ terms }) => Object.entries(terms));
   // Of two terms for one gateway the higher comes last and counts.
   const terms = [...kept, ...added].sort(([a, low], [b, high]) => byText(a, b) || low - high);
@@ -170,7 +181,9 @@ function invalidChanges({ snapshot }: Facts): readonly Change[] {
       { stored: object.conditions, generation: object.generation ?? 0, now: snapshot.now },
     );
     const others = object.conditions?.filter((condition) => condition.type !== type) ?? [];
-    const wanted = { conditions: [...others, ...conditions] };
+    const wanted = fitConditions({
+      conditions: [...others.slice(1 - MOST_CONDITIONS), ...conditions],
+    });
     const stored = { conditions: object.conditions ?? [] };
     const patch = statusPatch(stored, wanted, {
       writtenAt: object.statusWrittenAt,

@@ -6,6 +6,7 @@ import { isUnreadable } from "./facts.ts";
 import type { Facts } from "./facts.ts";
 import { statusOf } from "./gateway_status.ts";
 import { phasesOf } from "./phase.ts";
+import type { Phases } from "./phase.ts";
 import { pinOf } from "./pin.ts";
 import { refusalOf } from "./refusals.ts";
 import type { Refusal } from "./refusals.ts";
@@ -15,6 +16,7 @@ import {
   fencesBeside,
   handover,
   lastSpeaker,
+  mendedFence,
   moveStartedAt,
   reminder,
   servingNode,
@@ -49,6 +51,8 @@ export interface GatewayOutcome {
   /** Written first; equal to the stored status where nothing changes. */
   readonly statusBefore: GatewayStatus;
   readonly fences: readonly Fence[];
+  /** Fences that nothing waits for. */
+  readonly asides: readonly Fence[];
   /** Written after the policies; absent where `statusBefore` is the last word. */
   readonly statusAfter: GatewayStatus | undefined;
   readonly refusal: Refusal | null;
@@ -63,8 +67,9 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
   const election: Election = refusal?.refused
     ? { holder: undefined, decision: "None", message: refusal.message }
     : elect(gateway, { candidates, now, holderUnreadable: holderUnreadable(gateway, facts) });
-  const tenure = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
-  const move = moveOf(gateway, { election, tenure, candidates, facts });
+  const begun = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
+  const move = moveOf(gateway, { election, tenure: begun, candidates, facts });
+  const tenure = withFenced(begun, move);
   const done = move === undefined || move.state === "ready";
   const phases = phasesOf({ holder: tenure.holder, handover: move?.state });
   const statusIn = (phase: Phase): GatewayStatus =>
@@ -81,12 +86,8 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
     ].join("; "),
     route: routeOf(gateway, { tenure, move, facts }),
     statusBefore: statusIn(phases.first),
-    fences: [
-      ...move?.fences ?? [],
-      ...phases.first === phases.last && !begins(gateway, { holder: election.holder, facts })
-        ? [...reminder(gateway, facts), ...fencesBeside(gateway, facts)]
-        : [],
-    ],
+    fences: move?.fences ?? [],
+    asides: asidesOf(gateway, { tenure, phases, facts }),
     statusAfter: phases.first === phases.last ? undefined : statusIn(phases.last),
     refusal,
   };
@@ -110,10 +111,37 @@ function moveOf(
     gateway,
     to: holder,
     from: lastSpeaker(gateway),
+    fromEgressIP: tenure.lastFailover?.fromEgressIP,
+    fenced: changed ? [] : gateway.status.lastFailover?.fenced ?? [],
     term: tenure.term,
     startedAt: changed ? facts.snapshot.now : moveStartedAt(gateway) ?? facts.snapshot.now,
     candidates,
   }, facts);
+}
+
+/** Remembers in status which nodes were first seen fenced, and when, until the move is done. */
+function withFenced(tenure: Tenure, move: Handover | undefined): Tenure {
+  if (tenure.lastFailover === undefined) return tenure;
+  const { fenced: _, ...lastFailover } = tenure.lastFailover;
+  const fenced = move?.state === "waiting" ? move.fenced : [];
+  return {
+    ...tenure,
+    lastFailover: { ...lastFailover, ...(fenced.length === 0 ? {} : { fenced }) },
+  };
+}
+
+function asidesOf(
+  gateway: Gateway,
+  { tenure, phases, facts }: { tenure: Tenure; phases: Phases; facts: Facts },
+): readonly Fence[] {
+  const { holder, term } = tenure;
+  if (holder === undefined || virtualIPOf(gateway) === undefined) return [];
+  return [
+    ...mendedFence(gateway, { holder, term, facts }),
+    ...(phases.first === phases.last && !begins(gateway, { holder, facts })
+      ? [...reminder(gateway, facts), ...fencesBeside(gateway, facts)]
+      : []),
+  ];
 }
 
 function routeOf(

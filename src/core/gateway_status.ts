@@ -2,6 +2,7 @@
 import { listedCandidates } from "./candidates.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
+import { fitGatewayStatus } from "./fit.ts";
 import { gatewayConditions } from "./gateway_conditions.ts";
 import type { Refusal } from "./refusals.ts";
 import { virtualIPOf } from "./reports.ts";
@@ -38,7 +39,7 @@ export function statusOf(
         durationMilliseconds: Math.max(0, clock - (parseTime(move.startTime) ?? clock)),
       }
       : move;
-  return {
+  return fitGatewayStatus({
     observedGeneration: gateway.generation,
     ...(tenure.holder === undefined ? {} : { activeNodeName: tenure.holder }),
     ...(addresses.length === 0 ? {} : { activeNodeAddresses: addresses }),
@@ -50,7 +51,7 @@ export function statusOf(
     candidates: listedCandidates(candidates, tenure.holder),
     ...(completed === undefined ? {} : { lastFailover: completed }),
     conditions: gatewayConditions(gateway, { ...context, standbys }),
-  };
+  });
 }
 
 /** What standbys ping: not the VIPs that a kubelet lists, which a standby has bound itself, so that it always answers. */

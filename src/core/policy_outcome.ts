@@ -5,6 +5,7 @@ import type { Target } from "./cilium_policy.ts";
 import { conditionsFrom } from "./conditions.ts";
 import type { Finding } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
+import { fitPolicyStatus } from "./fit.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { POLICY_LABEL } from "./names.ts";
 import { reachOf } from "./namespace_reach.ts";
@@ -72,7 +73,7 @@ function statusOf(
   context: Verdict & { readonly facts: Facts },
 ): PolicyStatus {
   const { facts } = context;
-  return {
+  return fitPolicyStatus({
     observedGeneration: policy.generation,
     ...wayOf(policy, context),
     conditions: conditionsFrom([
@@ -84,7 +85,7 @@ function statusOf(
       generation: policy.generation,
       now: facts.snapshot.now,
     }),
-  };
+  });
 }
 
 /** By which node and address the traffic leaves; what cannot be read is not changed, so that its traffic stays. */

@@ -13,15 +13,25 @@
 import { isSpeechExpired } from "./heartbeat.ts";
 import { claimsSpeech, foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
 import { sortedByName } from "./order.ts";
-import { parseTime } from "./time.ts";
+import { isCredible } from "./terms.ts";
+import { parseTime, rfc3339 } from "./time.ts";
 import { TIMINGS } from "./timings.ts";
 import type { Facts } from "./facts.ts";
-import type { Candidate, Gateway, Lease, Milliseconds } from "./types.ts";
+import type { Candidate, FencedNode, Gateway, Lease, Milliseconds } from "./types.ts";
+
+/** An agent has a VIP in the name of one gateway or two; a fence need not grow with the names that somebody makes up. */
+const MOST_NAMES = 8;
 
 /** What stands between an elected node and its traffic. */
 export type Handover =
   | { readonly state: "ready"; readonly fences: readonly Fence[] }
-  | { readonly state: "waiting"; readonly fences: readonly Fence[]; readonly message: string };
+  | {
+    readonly state: "waiting";
+    readonly fences: readonly Fence[];
+    /** Nodes that are seen to be fenced for this term, and when first. */
+    readonly fenced: readonly FencedNode[];
+    readonly message: string;
+  };
 
 /** A write to a Lease that forbids its agent to speak for gateways below a term. */
 export interface Fence {
@@ -38,6 +48,10 @@ export interface Move {
   readonly to: string;
   /** The node that was last allowed to speak. */
   readonly from: string | undefined;
+  /** The virtual IP that it spoke for, where that is certain. */
+  readonly fromEgressIP: string | undefined;
+  /** Nodes that were seen to be fenced for this term, and when first. */
+  readonly fenced: readonly FencedNode[];
   /** The term of the move. */
   readonly term: number;
   readonly startedAt: Milliseconds;
@@ -58,7 +72,8 @@ export function handover(move: Move, facts: Facts): Handover {
   const early = others.flatMap(({ fence, message }) =>
     fence !== undefined && message !== undefined ? [fence] : []
   );
-  return { state: "waiting", fences: early, message: waiting.join("; ") };
+  const fenced = others.flatMap(({ fenced }) => fenced === undefined ? [] : [fenced]);
+  return { state: "waiting", fences: early, fenced, message: waiting.join("; ") };
 }
 
 /** When the VIP was bound on the node that now serves, as its agent reports it. */
@@ -86,11 +101,15 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
 }
 
 /**
- * The last node that was allowed to speak, every node whose Lease says that it speaks, and those whose Leases say nothing, but
- * that spoke for another gateway which has this VIP, or had it until a move that is not finished.
+ * The last node that was allowed to speak. Where it is certain that it spoke for this very VIP, all others were silent or
+ * fenced when it began, and whoever claims the VIP since lies. Else also every node whose Lease says that it speaks, and
+ * those whose Leases say nothing, but that spoke for another gateway which has this VIP, or had it until a move that is not
+ * finished.
  */
-function nodesThatMaySpeak({ gateway, from, to }: Move, facts: Facts): readonly string[] {
+function nodesThatMaySpeak(move: Move, facts: Facts): readonly string[] {
+  const { gateway, from, to } = move;
   const ip = virtualIPOf(gateway);
+  if (isVIPKnown(move)) return from === undefined || from === to ? [] : [from];
   const claiming = claimants(gateway, facts).map(({ name }) => name);
   const unheard = facts.snapshot.gateways.filter(({ uid, status }) =>
     uid !== gateway.uid && (status.egressIP === ip || status.phase === "Preparing")
@@ -99,6 +118,11 @@ function nodesThatMaySpeak({ gateway, from, to }: Move, facts: Facts): readonly 
   );
   const nodes = new Set([from, ...claiming, ...unheard].filter((node) => node !== undefined));
   return [...nodes].filter((node) => node !== to).sort();
+}
+
+/** Tells whether the gateway had this VIP before the move, so that only the last speaker may speak for it. */
+function isVIPKnown({ gateway, from, fromEgressIP }: Move): boolean {
+  return from !== undefined && fromEgressIP === virtualIPOf(gateway);
 }
 
 /** Leases whose last report claims the gateway's VIP, by name. */
@@ -111,23 +135,32 @@ function isFenced(lease: Lease, terms: Fence["terms"]): boolean {
   return Object.entries(terms).every(([uid, least]) => (lease.fence[uid] ?? 0) >= least);
 }
 
+/** Tells whether a Lease carries the fence of a gateway's term, and not a number that nobody of ours wrote. */
+function isFencedFor(lease: Lease, gateway: Gateway, term: number): boolean {
+  const fence = lease.fence[gateway.uid] ?? 0;
+  return fence >= term && isCredible(fence, gateway);
+}
+
 interface Release {
   readonly fence?: Fence;
+  readonly fenced?: FencedNode;
   /** What is waited for; absent: this node will not speak again in an older term. */
   readonly message?: string;
 }
 
-function release(
-  node: string,
-  { gateway, term, startedAt, candidates }: Move,
-  facts: Facts,
-): Release {
+function release(node: string, move: Move, facts: Facts): Release {
+  const { gateway, term, startedAt, candidates } = move;
   const { now } = facts.snapshot;
   const lease = facts.leases.get(node);
-  const terms = { ...foreignClaims(lease, gateway), [gateway.uid]: term };
+  const own = { [gateway.uid]: Math.max(term, claimedTerm(lease, gateway) + 1) };
+  const terms = isVIPKnown(move) ? own : { ...foreignClaims(lease, gateway), ...own };
   const fence: Fence = { node, terms, ...(lease === undefined ? {} : { lease }) };
+  const first = move.fenced.find((seen) => seen.node === node);
+  const seen = first === undefined ? {} : { fenced: first };
   // Somebody deleted its Lease, and it may have been renewed a moment before.
-  if (lease === undefined) return { fence, message: `${node} has no Lease` };
+  if (lease === undefined) return { ...seen, fence, message: `${node} has no Lease` };
+  // From the first fence on: what a node says anew, takes away, or writes as somebody else, puts nothing off.
+  if (hasPassed(parseTime(first?.time), now)) return {};
 
   const claims = claimsSpeech(lease, virtualIPOf(gateway)) || lease.reportError !== undefined;
   if (!claims && hasRead(lease, { gateway, term })) return {};
@@ -136,22 +169,38 @@ function release(
     candidates.some((candidate) =>
       candidate.node === node && candidate.reasons.some(({ type }) => type === "Unreachable")
     );
-  const fenced = isFenced(lease, terms);
-  if (gone) return fenced ? {} : { fence };
+  const isOurs = isFencedFor(lease, gateway, term);
+  const complete = isOurs && isFenced(lease, terms);
+  if (gone) return complete ? {} : { fence };
   // Silence in an older term proves nothing: that renewal may have been held up on its way and overtaken by a claim.
-  if (fenced) {
+  if (isOurs) {
+    if (hasPassed(lease.fencedAt, now)) return {};
     const state = claims ? "still reports that it speaks" : "has not answered";
-    return now - (lease.fencedAt ?? now) >= TIMINGS.fenceMilliseconds
-      ? {}
-      : { message: `${node} was told to fall silent and ${state}` };
+    return {
+      fenced: first ?? { node, time: rfc3339(now) },
+      message: `${node} was told to fall silent and ${state}`,
+      ...(complete ? {} : { fence }),
+    };
   }
   const state = claims ? "still speaks for the virtual IP" : `has not yet answered term ${term}`;
   return {
+    ...seen,
     message: `${node} ${state}`,
     ...(now - startedAt >= TIMINGS.yieldMilliseconds || lease.renewedAt === undefined
       ? { fence }
       : {}),
   };
+}
+
+/** Tells whether all speech from before a fence has expired. */
+function hasPassed(fencedAt: Milliseconds | undefined, now: Milliseconds): boolean {
+  return fencedAt !== undefined && now - fencedAt >= TIMINGS.fenceMilliseconds;
+}
+
+/** The highest credible term in which a Lease claims the VIP in the gateway's own name. */
+function claimedTerm(lease: Lease | undefined, gateway: Gateway): number {
+  const address = reportedAddress(lease, gateway);
+  return address?.speaking && isCredible(address.term, gateway) ? address.term : 0;
 }
 
 /**
@@ -180,10 +229,26 @@ export function fencesBeside(gateway: Gateway, facts: Facts): readonly Fence[] {
   if (phase !== "Active" || activeNodeName === undefined) return [];
   return claimants(gateway, facts).filter(({ name }) => name !== activeNodeName).flatMap(
     (lease) => {
-      const terms = { ...foreignClaims(lease, gateway), [gateway.uid]: term };
+      const own = Math.max(term, claimedTerm(lease, gateway) + 1);
+      const terms = { ...foreignClaims(lease, gateway), [gateway.uid]: own };
       return isFenced(lease, terms) ? [] : [{ node: lease.name, lease, terms }];
     },
   );
+}
+
+/** A fence on the holder that nobody of ours wrote, and that would keep it silent for good, is set to its term. */
+export function mendedFence(
+  gateway: Gateway,
+  { holder, term, facts }: {
+    readonly holder: string;
+    readonly term: number;
+    readonly facts: Facts;
+  },
+): readonly Fence[] {
+  const lease = facts.leases.get(holder);
+  const fence = lease?.fence[gateway.uid] ?? 0;
+  if (lease === undefined || fence <= term || isCredible(fence, gateway)) return [];
+  return [{ node: holder, lease, terms: { [gateway.uid]: term } }];
 }
 
 /** Tells whether a report is of an agent that has read the gateway's term, whichever VIP of it, or none, is bound there. */
@@ -209,7 +274,8 @@ function foreignClaims(
     address.speaking && address.ip === ip
   );
   return Object.fromEntries(
-    (claims ?? []).flatMap(({ uid, term }) => uid === gateway.uid ? [] : [[uid, term + 1]]),
+    (claims ?? []).filter(({ uid, term }) => uid !== gateway.uid && Number.isSafeInteger(term + 1))
+      .slice(0, MOST_NAMES).map(({ uid, term }) => [uid, term + 1]),
   );
 }
 

@@ -3,6 +3,7 @@ import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
 import { virtualIPOf } from "./reports.ts";
 import { lastSpeaker } from "./takeover.ts";
+import { nextTerm, termToldBy } from "./terms.ts";
 import { rfc3339Milliseconds } from "./time.ts";
 import type { Failover, Gateway, Milliseconds } from "./types.ts";
 
@@ -20,13 +21,16 @@ export function tenureOf(
   const { term = 0, lastFailover } = gateway.status;
   const { holder } = election;
   if (!begins(gateway, { holder, facts })) return { holder, term, lastFailover };
-  if (holder === undefined) return { holder, term: term + 1, lastFailover };
+  const next = nextTerm(gateway, facts);
+  if (holder === undefined) return { holder, term: next, lastFailover };
   const from = lastSpeaker(gateway);
+  const fromEgressIP = hasLostTerms(gateway, { holder, facts }) ? undefined : servedIP(gateway);
   return {
     holder,
-    term: term + 1,
+    term: next,
     lastFailover: {
       ...(from === undefined ? {} : { from }),
+      ...(fromEgressIP === undefined ? {} : { fromEgressIP }),
       to: holder,
       reason: holder === gateway.status.activeNodeName ? whyAnew(gateway) : election.message,
       startTime: rfc3339Milliseconds(clock),
@@ -43,13 +47,34 @@ export function begins(
   gateway: Gateway,
   { holder, facts }: { readonly holder: string | undefined; readonly facts: Facts },
 ): boolean {
-  const { activeNodeName, egressIP, phase, term = 0 } = gateway.status;
+  const { activeNodeName, egressIP, phase } = gateway.status;
   if (holder !== activeNodeName) return true;
   if (holder === undefined) return false;
-  // Nodes are fenced for all gateways that leave them in one plan, and the status of one may have been changed meanwhile.
-  const fence = facts.leases.get(holder)?.fence[gateway.uid] ?? 0;
   return phase === undefined || phase === "Idle" || egressIP !== virtualIPOf(gateway) ||
-    (egressIP !== undefined && fence > term);
+    hasLostTerms(gateway, { holder, facts });
+}
+
+/**
+ * Tells whether the holder knows a term above that of the status. It was fenced for one that is not: nodes are fenced for
+ * all gateways that leave them in one plan, and the status of one may have been changed meanwhile. Or the status is of a
+ * backup. Only the holder is asked: others would end with a lie what works.
+ */
+function hasLostTerms(
+  gateway: Gateway,
+  { holder, facts }: { readonly holder: string | undefined; readonly facts: Facts },
+): boolean {
+  const { egressIP, term = 0 } = gateway.status;
+  if (holder === undefined || egressIP === undefined) return false;
+  return termToldBy(facts.leases.get(holder), gateway) > term;
+}
+
+/** The virtual IP that the last speaker is known to have served with. */
+function servedIP({ status: { phase, egressIP, lastFailover } }: Gateway): string | undefined {
+  return phase === "Active"
+    ? egressIP
+    : phase === "Preparing"
+    ? lastFailover?.fromEgressIP
+    : undefined;
 }
 
 /** Why a term begins though the holder stays. */
@@ -59,6 +84,6 @@ function whyAnew(gateway: Gateway): string {
     return "The holder is taken over from a status without a phase of its own";
   }
   return egressIP === virtualIPOf(gateway)
-    ? "The holder was told to be silent for a move that was not made"
+    ? "The holder knows a term above this one, of a move that was not made or whose status is lost"
     : `The source address changed from ${egressIP} to ${virtualIPOf(gateway) ?? "the node's own"}`;
 }

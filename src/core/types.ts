@@ -219,13 +219,24 @@ export type Condition = {
  */
 export type Phase = "Preparing" | "Active" | "Idle";
 
+/** A node whose Lease was seen to carry the fence of a move. */
+export interface FencedNode {
+  readonly node: string;
+  /** RFC 3339, server time of the first tick that saw it. */
+  readonly time: string;
+}
+
 export interface Failover {
   /** The node that served before; absent at the first election. */
   readonly from?: string;
+  /** The virtual IP that it served with; absent where that is not known for certain. */
+  readonly fromEgressIP?: string;
   readonly to: string;
   readonly reason: string;
   /** RFC 3339, server time of the decision. */
   readonly startTime: string;
+  /** While the move is under way: nodes that were told to be silent, and when that was first seen. */
+  readonly fenced?: readonly FencedNode[];
   /** From decision to phase Active, by the server's clock; absent while the move is under way. */
   readonly durationMilliseconds?: number;
 }

@@ -100,6 +100,11 @@ handsOver(
       for (const lease of snapshot.leases) {
         if (lease.name === planned.activeNodeName) continue;
         if (!claimsSpeech(lease, virtualIPOf(before))) continue;
+        // Nobody but the last speaker can have had a VIP that the gateway served with before.
+        const { phase, egressIP, lastFailover } = before.status;
+        const servedWith = phase === "Active" ? egressIP : lastFailover?.fromEgressIP;
+        const known = servedWith === virtualIPOf(before) && spokeLast(before) !== undefined;
+        if (known && lease.name !== spokeLast(before)) continue;
         assert.ok(mayBePassedOver(lease, { before, snapshot }), `${lease.name} still speaks`);
         cases++;
       }
@@ -122,6 +127,10 @@ function mayBePassedOver(
   const unreachable = candidates.some(({ node, reasons }) =>
     node === lease.name && reasons.some(({ type }) => type === "Unreachable")
   );
+  const seen = before.status.lastFailover?.fenced?.find(({ node }) => node === lease.name);
+  if (term === before.status.term && snapshot.now - Date.parse(seen?.time ?? "") >= 4_000) {
+    return true;
+  }
   const gone = unreachable || isSpeechExpired(lease, snapshot.now);
   const waited = fencedBefore && snapshot.now - (lease.fencedAt ?? snapshot.now) >= 4_000;
   return gone ? fencedBefore || fencedNow : waited;

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { FENCE_ANNOTATION } from "../../src/core/names.ts";
 import { decide } from "../../src/core/decide.ts";
-import type { Lease, Plan, Snapshot } from "../../src/core/types.ts";
+import type { GatewayStatus, Lease, Plan, Snapshot } from "../../src/core/types.ts";
 import { applyPlan, applyWhatFits, Refused } from "../support/apply_plan.ts";
 import {
   address,
@@ -140,6 +140,7 @@ Deno.test("a dead holder is replaced by a prepared standby in one tick: status, 
       lastFailover: {
         durationMilliseconds: null,
         from: "a",
+        fromEgressIP: VIP,
         reason: found(gatewayPlan(plan).message, "message"),
         startTime: at((before.now - NOW) / 1_000),
         to: "b",
@@ -218,7 +219,8 @@ Deno.test("a fence keeps the fences of other gateways and drops those of gateway
   const fences = decide(before).changes.filter(({ kind, group }) =>
     kind === "Lease" && group === "gw"
   );
-  assert.match(JSON.stringify(fences[0]?.body), /\{\\"uid-gw\\":2,\\"uid-other\\":7\}/);
+  // The other one leaves a as well, in a term above all that a was told.
+  assert.match(JSON.stringify(fences[0]?.body), /\{\\"uid-gw\\":2,\\"uid-other\\":8\}/);
 });
 
 Deno.test("gateways that lose one node at once fence it by one and the same write", () => {
@@ -432,16 +434,53 @@ Deno.test("a holder whose agent renews but does not hear its term is reminded by
   assert.deepEqual(writes(next).filter((write) => write.includes("Lease")), []);
 });
 
-Deno.test("any node that claims to speak holds up the move, not only the last holder", () => {
-  const { state } = moving(["a", "b", "c", "d"], { standbys: 3 });
-  const obeyed = obey(later(state, 1));
-  const rogue = edit(obeyed, {
-    leases: { d: { report: report({ addresses: [address({ term: 2, speaking: true })] }) } },
+/** What a node outside says of the VIP, in whose name and in which term. */
+const CLAIMS = [
+  ["in the gateway's own name", { term: 2 }],
+  ["in a later term", { term: 3 }],
+  ["in a term that nobody had", { term: Number.MAX_SAFE_INTEGER }],
+  ["in another name", { uid: "uid-x", term: 2 }],
+] as const;
+
+for (const [how, claim] of CLAIMS) {
+  Deno.test(`a claim of a node that cannot have had the VIP holds up no move: ${how}`, () => {
+    const { state } = moving(["a", "b", "c", "d"], { standbys: 3 });
+    const said = report({ addresses: [address({ speaking: true, ...claim })] });
+    const lying = edit(obey(later(state, 1)), { leases: { d: { report: said } } });
+    assert.equal(gatewayPlan(decide(lying)).phase, "Active");
   });
-  const plan = decide(rogue);
-  assert.equal(gatewayPlan(plan).phase, "Preparing");
-  assert.match(gatewayPlan(plan).message, /d still speaks for the virtual IP/);
-});
+
+  Deno.test(`a VIP that is new to its gateway waits for one who claims it, for one fence: ${how}`, () => {
+    const { state } = moving(["a", "b", "c", "d"], { standbys: 3 });
+    // Where the VIP was before is not known, as after a status was lost.
+    const unknown = edit(state, {
+      gateways: { gw: { status: withoutOrigin(found(state.gateways[0], "gw").status) } },
+    });
+    const lie = (at: Snapshot, seconds: number): Snapshot => {
+      const uid = "uid" in claim ? `${claim.uid}-${seconds}` : "uid-gw";
+      const said = report({ addresses: [address({ speaking: true, ...claim, uid })] });
+      // The one who has d's token also writes as the controller, so that the last fence is always new.
+      return edit(obey(later(at, 1)), {
+        leases: { d: { report: said, fencedAt: at.now + 1_000 } },
+      });
+    };
+    let [current, waited] = [unknown, 0];
+    for (; waited < 20; waited++) {
+      current = lie(current, waited);
+      const { plan, state: after } = tick(current);
+      if (gatewayPlan(plan).phase === "Active") break;
+      assert.match(gatewayPlan(plan).message, /^b .*; d (still speaks|was told)/);
+      current = after;
+    }
+    // 3 s to fall silent, and 4 s from the first fence that was seen, a second later.
+    assert.ok(waited >= 4 && waited <= 9, `waited ${waited} s`);
+  });
+}
+
+function withoutOrigin({ lastFailover, ...status }: GatewayStatus): GatewayStatus {
+  const { fromEgressIP: _, ...move } = found(lastFailover, "lastFailover");
+  return { ...status, lastFailover: move };
+}
 
 Deno.test("a holder whose report cannot be read may still speak: it is fenced, then waited for", () => {
   const { state } = moving();

@@ -66,7 +66,13 @@ const someStatus: fc.Arbitrary<GatewayStatus> = fc.record({
   activeNodeName: fc.constantFrom(...NODES),
   from: fc.constantFrom(...NODES, undefined),
   startedAgo: fc.integer({ min: 0, max: 6 }),
-}).map(({ phase, activeNodeName, from, startedAgo }) => ({
+  // Where the VIP was before the move is known, or not.
+  known: fc.boolean(),
+  fenced: fc.uniqueArray(
+    fc.record({ node: fc.constantFrom(...NODES), ago: fc.integer({ min: 0, max: 6 }) }),
+    { selector: ({ node }) => node, maxLength: 2 },
+  ),
+}).map(({ phase, activeNodeName, from, startedAgo, known, fenced }) => ({
   term: TERM,
   phase,
   activeNodeName,
@@ -77,6 +83,8 @@ const someStatus: fc.Arbitrary<GatewayStatus> = fc.record({
     to: activeNodeName,
     reason: "earlier",
     startTime: at(-startedAgo),
+    ...(known && phase === "Preparing" ? { fromEgressIP: VIP } : {}),
+    fenced: fenced.map(({ node, ago }) => ({ node, time: at(-ago) })),
   },
 }));
 

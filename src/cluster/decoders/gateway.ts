@@ -151,6 +151,8 @@ const status = v.fallback(
       lastFailover: part(v.pipe(
         v.object({
           from: v.nullish(v.string()),
+          fromEgressIP: v.nullish(v.string()),
+          fenced: v.optional(each(v.object({ node: v.string(), time: v.string() }))),
           to: v.string(),
           reason: v.optional(v.string(), ""),
           startTime: v.string(),

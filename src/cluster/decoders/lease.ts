@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { fitText } from "../../core/fit.ts";
 import {
   AGENT_MANAGER,
   CONTROLLER_MANAGER,
@@ -7,47 +8,79 @@ import {
 } from "../../core/names.ts";
 import { rfc3339 } from "../../core/time.ts";
 import type { Lease, Milliseconds, Report } from "../../core/types.ts";
-import { compact, lastWrite, metadata } from "./common.ts";
+import { compact, isIP, lastWrite, metadata } from "./common.ts";
 import { describeIssues } from "./issues.ts";
 
 const failureReasons = ["BindFailed", "InterfaceMissing", "AddressConflict"] as const;
 
+/** More of anything than a node can have is not looked at. */
+const MOST_ITEMS = 1_024;
+
+/** A name or a time as an agent says it; a longer one is nothing that we know. */
+const word = v.pipe(v.string(), v.transform((text) => text.slice(0, 253)));
+
+function list<T>(item: v.GenericSchema<unknown, T>) {
+  return v.optional(
+    v.pipe(v.array(item), v.transform((items): readonly T[] => items.slice(0, MOST_ITEMS))),
+    [],
+  );
+}
+
+/** A MAC address (Ethernet's or InfiniBand's); what is none is not told on. */
+const mac = v.pipe(
+  v.nullish(v.string()),
+  v.transform((text) => text && /^[0-9a-f]{2}(:[0-9a-f]{2}){5,19}$/i.test(text) ? text : undefined),
+);
+
+const failure = v.object({
+  gateway: word,
+  reason: v.picklist(failureReasons),
+  message: v.pipe(v.string(), v.transform(fitText)),
+});
+
 /** What is left out is empty: of a report as of every object, one part that is missing takes nothing else with it. */
 const report = v.object({
-  interfaces: v.optional(
-    v.array(v.object({
-      name: v.string(),
-      up: v.boolean(),
-      mac: v.nullish(v.string()),
-      addresses: v.nullish(v.array(v.string())),
-    })),
-    [],
-  ),
-  cilium: v.nullish(v.object({ ready: v.boolean(), message: v.nullish(v.string()) })),
-  addresses: v.optional(
-    v.array(v.object({
-      gateway: v.string(),
-      uid: v.string(),
-      term: v.pipe(v.number(), v.integer()),
-      ip: v.string(),
-      interface: v.string(),
-      boundAt: v.string(),
-      speaking: v.boolean(),
-      conflict: v.nullish(v.string()),
-    })),
-    [],
-  ),
-  failures: v.optional(
-    v.array(
-      v.object({ gateway: v.string(), reason: v.picklist(failureReasons), message: v.string() }),
+  interfaces: list(v.object({
+    name: word,
+    up: v.boolean(),
+    mac,
+    addresses: v.pipe(
+      v.nullish(v.array(v.string())),
+      v.transform((all) => all?.filter(isAddress).slice(0, MOST_ITEMS)),
     ),
-    [],
+  })),
+  cilium: v.nullish(v.object({
+    ready: v.boolean(),
+    message: v.pipe(v.nullish(v.string()), v.transform((text) => text && fitText(text))),
+  })),
+  addresses: list(v.object({
+    gateway: word,
+    uid: word,
+    term: v.pipe(v.number(), v.integer()),
+    ip: word,
+    interface: word,
+    boundAt: v.pipe(v.string(), v.transform((text) => text.slice(0, 64))),
+    speaking: v.boolean(),
+    conflict: mac,
+  })),
+  failures: list(failure),
+  unreachable: list(word),
+  heard: v.optional(
+    v.pipe(
+      v.record(v.string(), v.number()),
+      v.transform((heard) => Object.fromEntries(Object.entries(heard).slice(0, MOST_ITEMS))),
+    ),
+    {},
   ),
-  unreachable: v.optional(v.array(v.string()), []),
-  heard: v.optional(v.record(v.string(), v.number()), {}),
   leaving: v.optional(v.boolean(), false),
-  renewingSince: v.optional(v.nullable(v.string())),
+  renewingSince: v.optional(v.nullable(word)),
 });
+
+/** An address with its prefix length, as `10.0.0.1/24`. */
+function isAddress(text: string): boolean {
+  const [ip = "", length = "", ...rest] = text.split("/");
+  return rest.length === 0 && isIP(ip) && /^\d{0,3}$/.test(length);
+}
 
 function reportOf(said: v.InferOutput<typeof report>, madeAt: Milliseconds | undefined): Report {
   const { interfaces, cilium, addresses, renewingSince, ...rest } = said;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Node } from "../../core/types.ts";
-import { compact, each, metadata, part, time } from "./common.ts";
+import { compact, each, isIP, metadata, part, time } from "./common.ts";
 
 const READY_STATES: ReadonlySet<string> = new Set(["True", "False", "Unknown"]);
 
@@ -27,8 +27,10 @@ export const node = v.pipe(
   }),
   v.transform(({ metadata, spec, status }): Node => {
     const [ready] = status?.conditions ?? [];
+    // What a kubelet lists that is no address is nobody's.
     const addresses = (wanted: string) =>
-      (status?.addresses ?? []).filter(({ type }) => type === wanted).map(({ address }) => address);
+      (status?.addresses ?? []).filter(({ type, address }) => type === wanted && isIP(address))
+        .map(({ address }) => address);
     return compact({
       name: metadata.name,
       resourceVersion: metadata.resourceVersion,

@@ -1,0 +1,78 @@
+/** etcd is set back to a backup, and with it terms, fences, reports and versions. */
+import assert from "node:assert/strict";
+import { CONTROLLER, holding } from "./scene.ts";
+import { VIP } from "./world.ts";
+import type { World } from "./world.ts";
+
+/** From the API server's return until one node speaks, in phase Active, and the status names it. */
+const SETTLED_SECONDS = 10;
+
+/** Of each kind of restore. */
+const SEEDS = Number(Deno.env.get("RESTORES") ?? 4);
+
+/** A failback that is due later is none of the restore's doing. */
+const CALM_MILLISECONDS = 5_000;
+
+/** As long as a permission from before the restore lives. */
+const MOST_OVERLAP_MILLISECONDS = 3_000;
+
+/** Moves the gateway a few times, and sets etcd back to what it was before. */
+async function movedAndRestored(
+  { seed, moves, outage }: { seed: number; moves: readonly string[]; outage: number },
+): Promise<World> {
+  const world = await holding({
+    seed,
+    controllers: [CONTROLLER, { ...CONTROLLER, name: "other", resident: false }],
+  });
+  await world.time.pass(world.time.between(0, 1_500));
+  const backup = world.server.backup();
+  for (const node of moves) {
+    world.pin(node);
+    await world.until(() => world.speakers().join() === node);
+    await world.pass(1);
+  }
+  await world.time.pass(world.time.between(0, 3_000));
+  world.setServer(false);
+  await world.pass(outage);
+  world.server.restore(backup);
+  world.setServer(true);
+  return world;
+}
+
+/** How long two nodes spoke until the restored world was settled. Milliseconds. */
+async function overlapUntilSettled(world: World): Promise<number> {
+  const begin = world.time.now;
+  let [overlap, settledAt] = [0, begin];
+  while (world.time.now - settledAt < CALM_MILLISECONDS) {
+    await world.time.pass(10);
+    const speakers = world.speakers(VIP);
+    if (speakers.length > 1) overlap += 10;
+    const { activeNodeName, phase } = world.gateway()?.status ?? {};
+    if (speakers.join() !== activeNodeName || phase !== "Active") settledAt = world.time.now;
+    assert.ok(
+      settledAt - begin <= SETTLED_SECONDS * 1_000,
+      `not settled after ${SETTLED_SECONDS} s`,
+    );
+  }
+  return overlap;
+}
+
+Deno.test("a backup of etcd that is restored settles within 10 s, and no longer than a permission do two speak", async () => {
+  let [longest, restores] = [0, 0];
+  for (const outage of [1, 3, 8]) {
+    for (const cordoned of [false, true]) {
+      for (let seed = 0; seed < SEEDS; seed++) {
+        const moves = ["b", "c", "b", "c"].slice(0, 1 + seed % 4);
+        const world = await movedAndRestored({ seed, moves, outage });
+        if (cordoned) world.cordon("a", true);
+        const overlap = await overlapUntilSettled(world);
+        const about = `seed ${seed}, outage ${outage} s, cordoned ${cordoned}`;
+        assert.ok(overlap <= MOST_OVERLAP_MILLISECONDS, `${about}: ${overlap} ms`);
+        longest = Math.max(longest, overlap);
+        restores++;
+      }
+    }
+  }
+  const line = `${restores} restores: two spoke for ${longest} ms at most\n`;
+  Deno.stdout.writeSync(new TextEncoder().encode(line));
+});
