@@ -112,7 +112,11 @@ export class Agent {
     this.#speech = new Speech({
       hands: options.hands,
       now: this.#now,
-      onBegin: (ip) => this.#tell({ event: "Speaking", ip }),
+      onBegin: (ip) => {
+        // Whoever answered until now was the holder before, as like as not. Cut off, it is what speech rests on.
+        if (this.#heartbeat.failedAt === undefined) this.#wire.forget(ip);
+        this.#tell({ event: "Speaking", ip });
+      },
       onEnd: (ip) => {
         this.#wire.noteSilence(ip);
         this.#tell({ event: "Muted", ip });

@@ -21,8 +21,16 @@ export interface Hands {
   speaking(): Promise<readonly { readonly ip: string; readonly milliseconds: number }[]>;
   /** Sends one gratuitous ARP packet in each form on each interface; one that is not out yet is lost on abort. */
   announce(ip: string, interfaces: readonly string[], signal: AbortSignal): Promise<void>;
-  /** The MAC address of another owner of the VIP, if one answers in time. */
-  probe(ip: string, interfaces: readonly string[]): Promise<string | undefined>;
+  /**
+   * The MAC address of another owner of the VIP, if one answers in time.
+   *
+   * @param besides MAC address of one that is known to answer; given only where nobody else does
+   */
+  probe(
+    ip: string,
+    interfaces: readonly string[],
+    besides?: string,
+  ): Promise<string | undefined>;
 }
 
 export interface Watch {

@@ -61,15 +61,16 @@ export class Wire {
   }
 
   /** Looks for other owners, unless that is under way. */
-  probe({ ip, interfaces }: AgentPlan["probe"][number]): void {
+  probe({ ip, interfaces, besides }: AgentPlan["probe"][number]): void {
     if (this.#probing.has(ip)) return;
     const { hands, now, onProbe, onFailure } = this.#options;
     this.#probing.add(ip);
     this.#counts.probes++;
     const startedAt = now();
-    hands.probe(ip, interfaces).then(
+    hands.probe(ip, interfaces, besides).then(
       (mac) => {
-        const { answeredSince = startedAt } = this.#probes.get(ip) ?? {};
+        const before = this.#probes.get(ip);
+        const answeredSince = before?.mac === mac ? before?.answeredSince ?? startedAt : startedAt;
         const probe = { startedAt, ...(mac === undefined ? {} : { mac, answeredSince }) };
         this.#probes.set(ip, probe);
         onProbe(ip, probe);

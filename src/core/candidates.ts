@@ -39,7 +39,10 @@ function judge(examination: Examination): Candidate {
   const { gateway, facts: { snapshot }, subject: { node } } = examination;
   const known = reasonsAbout(examination);
   const holds = gateway.status.activeNodeName === node.name;
-  const against = known.filter((reason) => countsAgainst(reason, { now: snapshot.now, holds }));
+  const serves = holds && gateway.status.phase === "Active";
+  const against = known.filter((reason) =>
+    countsAgainst(reason, { now: snapshot.now, holds, serves })
+  );
   const eligible = against.length === 0;
   return {
     node: node.name,

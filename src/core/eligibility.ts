@@ -58,13 +58,19 @@ export function reasonsAbout(examination: Examination): readonly Reason[] {
 
 /**
  * Tells whether a reason counts against the candidate now; a tolerated one does not until its time has come, and what
- * cannot be read takes no gateway from its holder.
+ * cannot be read takes no gateway from its holder. Nor does another host that answers for the VIP: the holder defends it,
+ * and would leave it to that host if it went.
  */
 export function countsAgainst(
   reason: Reason,
-  { now, holds }: { readonly now: Milliseconds; readonly holds: boolean },
+  { now, holds, serves }: {
+    readonly now: Milliseconds;
+    readonly holds: boolean;
+    readonly serves: boolean;
+  },
 ): boolean {
   if (reason.type === "Unreadable") return !holds;
+  if (reason.type === "AddressConflict") return !serves;
   return reason.type !== "CiliumAgentNotReady" || reason.retryAfter === undefined ||
     (parseTime(reason.retryAfter) ?? 0) <= now;
 }
@@ -254,19 +260,27 @@ export function noneOf(names: readonly string[]): string {
 }
 
 function addressConflict(examination: Examination): Reason | null {
-  const { gateway, facts, subject } = examination;
+  const { gateway, facts, subject, last } = examination;
+  const { now } = facts.snapshot;
   const ip = virtualIPOf(gateway);
   const report = believedReport(examination);
   if (ip === undefined || report === undefined) return null;
+  // Of two hosts that answer, each look hears one or the other. The memory comes first, as that of BindFailed.
+  const remembered = last?.reasons.find(({ type }) => type === "AddressConflict");
+  if (remembered !== undefined && (parseTime(remembered.retryAfter) ?? 0) > now) return remembered;
   const failure = report.failures.find((failed) =>
     failed.gateway === gateway.name && failed.reason === "AddressConflict"
   );
-  if (failure !== undefined) return reason("AddressConflict", failure.message);
   const mac = foreignMAC(subject.node.name, { gateway, facts });
-  return mac === undefined ? null : reason(
-    "AddressConflict",
-    `Another host (${mac}) answers for ${ip}; take the address from that host`,
-  );
+  if (failure === undefined && mac === undefined) return null;
+  return {
+    ...reason(
+      "AddressConflict",
+      failure?.message ??
+        `Another host (${mac}) answers for ${ip}; take the address from that host`,
+    ),
+    retryAfter: rfc3339(now + TIMINGS.conflictMilliseconds),
+  };
 }
 
 /** The agent's report where heartbeats count for this gateway and this one is fresh. */

@@ -13,6 +13,7 @@
  * | missedRenewal < hear < yield | a holder would be reminded of its term, or fenced, before its next renewal says what it knows |
  * | look, renewal < gateRefresh | the gate would be written anew with each look |
  * | disconnectedProbe < speech | cut off, a permission would lapse between two looks |
+ * | probe < conflict | a node would be tried again before it has looked again |
  * | probe < heardHolder | a standby's last look, at the holder before, would pass for a foreign host |
  * | 2 renewalTimeout < takeBack < bindTimeout | one renewal that fails would undo a binding; a node that is cut off would be waited for |
  * | announce < announceLifetime <= speech | an announcement would leave after the permission that it rests on |
@@ -63,6 +64,8 @@ export const TIMINGS = {
   probeMilliseconds: 10_000,
   /** The same while the API server does not answer. */
   disconnectedProbeMilliseconds: 1_000,
+  /** How long another host that answers for a VIP keeps out a node that saw it. */
+  conflictMilliseconds: 60_000,
   /** What agents heard of a holder before is forgotten by then. */
   heardHolderMilliseconds: 20_000,
 

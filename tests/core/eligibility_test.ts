@@ -1,10 +1,12 @@
-/** Why a node may not hold a gateway: design section 4, one row for each reason. */
+/** Why a node may not hold a gateway: one row for each reason. */
 import assert from "node:assert/strict";
 import { decide } from "../../src/core/decide.ts";
 import type { ReasonType } from "../../src/core/types.ts";
-import { address, at, cluster, gateway, NOW } from "../support/builders.ts";
+import { applyPlan } from "../support/apply_plan.ts";
+import { address, at, cluster, gateway, NOW, report } from "../support/builders.ts";
 import type { GatewayOptions, Machine } from "../support/builders.ts";
-import { candidate, reasonTypes } from "../support/read_plan.ts";
+import { later } from "../support/obedient_agents.ts";
+import { candidate, gatewayPlan, reasonTypes } from "../support/read_plan.ts";
 
 interface Row {
   readonly when: string;
@@ -347,4 +349,48 @@ Deno.test("a reason that is still tolerated is named after those that count", ()
     gateways: [gateway("gw", GRACE)],
   }));
   assert.deepEqual(reasonTypes(plan, "a"), ["AgentLeaving", "CiliumAgentNotReady"]);
+});
+
+/** A gateway that node b serves, while another host answers for its VIP where b and c look. */
+function disputed(phase: "Active" | "Preparing") {
+  const seen = { addresses: [address({ conflict: "02:00:00:00:00:07" })] };
+  const status = {
+    phase,
+    activeNodeName: "b",
+    egressIP: "172.18.18.242",
+    term: 1,
+    candidates: [],
+  } as const;
+  return cluster({
+    nodes: { a: {}, b: { lease: { report: seen } }, c: { lease: { report: seen } } },
+    gateways: [gateway("gw", { ...VIP_MODE, status })],
+  });
+}
+
+Deno.test("another host that answers takes no gateway from a holder that serves, and keeps others out", () => {
+  const plan = decide(disputed("Active"));
+  assert.equal(gatewayPlan(plan).activeNodeName, "b");
+  const of = (node: string) => candidate(plan, node);
+  assert.deepEqual([of("b").eligible, of("b").reasons[0]?.type], [true, "AddressConflict"]);
+  assert.deepEqual([of("c").eligible, of("c").reasons[0]?.type], [false, "AddressConflict"]);
+});
+
+Deno.test("a holder that does not serve yet gives way", () => {
+  assert.equal(gatewayPlan(decide(disputed("Preparing"))).activeNodeName, "a");
+});
+
+Deno.test("a node that saw another host answer is kept out for a minute, and no status is written meanwhile", () => {
+  const state = applyPlan(disputed("Active"), decide(disputed("Active")));
+  const silent = (seconds: number) => {
+    const then = later(state, seconds);
+    return {
+      ...then,
+      leases: then.leases.map((each) => ({ ...each, report: report({ addresses: [address()] }) })),
+    };
+  };
+  // Before the better-ranked a may take the gateway back.
+  const { changes } = decide(silent(9));
+  assert.deepEqual(changes.filter(({ kind }) => kind === "EgressGateway"), []);
+  assert.equal(candidate(decide(silent(59)), "c").eligible, false);
+  assert.equal(candidate(decide(silent(60)), "c").eligible, true);
 });

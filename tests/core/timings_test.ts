@@ -16,6 +16,7 @@ const {
   lookMilliseconds: look,
   probeMilliseconds: probe,
   disconnectedProbeMilliseconds: disconnectedProbe,
+  conflictMilliseconds: conflict,
   heardHolderMilliseconds: heardHolder,
   hearMilliseconds: hear,
   yieldMilliseconds: yielding,
@@ -41,6 +42,7 @@ const ROWS: readonly (readonly [string, boolean])[] = [
   ["missedRenewal < hear < yield", missedRenewal < hear && hear < yielding],
   ["look, renewal < gateRefresh", look < gateRefresh && renewal < gateRefresh],
   ["disconnectedProbe < speech", disconnectedProbe < speech],
+  ["probe < conflict", probe < conflict],
   ["probe < heardHolder", probe < heardHolder],
   [
     "2 renewalTimeout < takeBack < bindTimeout",

@@ -105,6 +105,11 @@ export class AgentProcess {
     return this.#agent.status().renewedAgoMilliseconds;
   }
 
+  /** How often it has announced a VIP. */
+  get announcements(): number {
+    return this.#agent.status().announcements;
+  }
+
   /** Just started, it has read no gateways yet. */
   get isBlind(): boolean {
     return !this.#hasRead;

@@ -179,13 +179,16 @@ export class Machine {
         }
         return work();
       },
-      probe: async (ip) => {
+      probe: async (ip, _, besides) => {
         await work();
         if (!this.#hasInterface) throw new Error(`Cannot probe ${ip}: there is no ${INTERFACE}`);
         // Without a cable, a look shows nobody.
         const owner = this.plugged
-          ? foreigners.get(ip) ??
-            machines.find((other) => other !== this && other.maySpeak(ip))?.mac
+          ? [
+            foreigners.get(ip),
+            machines.find((other) => other !== this && other.maySpeak(ip))?.mac,
+          ].filter((mac) => mac !== undefined)
+            .sort((a, b) => Number(a === besides) - Number(b === besides))[0]
           : undefined;
         await process.sleep(owner === undefined ? PROBE_MILLISECONDS : this.#time.between(0.2, 3));
         return owner;

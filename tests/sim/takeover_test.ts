@@ -112,7 +112,7 @@ Deno.test("an agent that is started anew on the holder goes on speaking without 
 Deno.test("an agent that is started anew while the API server is away goes on speaking", async () => {
   for (let seed = 0; seed < 8; seed++) {
     // At first it must find that out, and look on the wire.
-    for (const { away, silent } of [{ away: 2, silent: 700 }, { away: 4, silent: 0 }]) {
+    for (const { away, silent } of [{ away: 2, silent: 1_000 }, { away: 4, silent: 0 }]) {
       const world = await holding({ seed });
       world.setServer(false);
       await world.pass(away);

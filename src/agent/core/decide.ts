@@ -8,13 +8,19 @@ import { virtualIPOf } from "../../core/reports.ts";
 import { isInvolved } from "../../core/takeover.ts";
 import { TIMINGS } from "../../core/timings.ts";
 import type { Gateway, Report, ReportedAddress, ReportedFailure } from "../../core/types.ts";
-import { claimableTerm, hasDuty, isDisconnected, speechUntil } from "./entitlement.ts";
+import {
+  claimableTerm,
+  hasDuty,
+  isDisconnected,
+  knownStranger,
+  speechUntil,
+} from "./entitlement.ts";
 import { isFirstLookDue, isHarmful, mayBind, strangerAt } from "./first_look.ts";
 import { DEFAULT_PACE } from "./pace.ts";
 import type { Pace } from "./pace.ts";
 import { placementOf } from "./placement.ts";
 import type { Placed } from "./placement.ts";
-import type { AgentPlan, AgentView, Binding, Placement } from "./view.ts";
+import type { AgentPlan, AgentView, Binding, Look, Placement } from "./view.ts";
 
 /** Decides what this agent does next. */
 export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
@@ -51,7 +57,7 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
     announce: due.map(({ binding }) => ({ ip: binding.ip, interfaces: binding.speakOn })),
     probe: [
       ...there.filter((binding) => isProbeDue(binding, { view, pace }))
-        .map(({ ip, speakOn }) => ({ ip, interfaces: speakOn })),
+        .map((binding) => lookFor(binding, view)),
       ...firstLooks(view.gateways ?? [], { wanted, view }),
     ],
     report: view.gateways === undefined ? undefined : reportOf(view, { stay, failures }),
@@ -213,10 +219,18 @@ function claimOf(binding: Binding, view: AgentView): readonly (readonly [string,
 function isAnnouncementDue(ip: string, { view, pace }: { view: AgentView; pace: Pace }): boolean {
   const sent = view.announcements.get(ip);
   if (sent === undefined) return true;
+  // Neighbours may have learned the other host's address. Once for each look, so that two hosts make no storm.
+  const look = view.probes.get(ip);
+  if (look?.mac !== undefined && look.startedAt > sent.lastAt) return true;
   const interval = sent.count < pace.announcements
     ? pace.announceMilliseconds
     : pace.refreshMilliseconds;
   return view.now - sent.lastAt >= interval;
+}
+
+function lookFor({ ip, speakOn }: Binding, view: AgentView): Look {
+  const besides = isDisconnected(view) ? knownStranger(ip, view) : undefined;
+  return { ip, interfaces: speakOn, ...(besides === undefined ? {} : { besides }) };
 }
 
 function isProbeDue(binding: Binding, { view, pace }: { view: AgentView; pace: Pace }): boolean {

@@ -9,6 +9,10 @@
  *     that showed it silent or expired, knows that no later renewal leads to speech;
  *  4. freshness: the renewal was sent less than 3 s ago. Or, cut off from the API server, a look on the wire since then
  *     showed no other owner: agents fail static.
+ *
+ * Another host that answers for the VIP ends nothing while the API server is heard: nobody else has the right to, so the
+ * holder defends the address (RFC 5227, 2.4 c) and reports the conflict. Cut off, the node cannot ask who that is, and
+ * takes it for its successor, unless it knows better.
  */
 import { TIMINGS } from "../../core/timings.ts";
 import type { Gateway } from "../../core/types.ts";
@@ -66,7 +70,19 @@ function standsAlone({ ip, claimedTerm }: Binding, view: AgentView): boolean {
   const { failedAt, probes } = view;
   if (failedAt === undefined || claimedTerm === undefined || !isDisconnected(view)) return false;
   const probe = probes.get(ip);
-  return probe?.mac === undefined || probe.startedAt < failedAt;
+  return probe?.mac === undefined || probe.startedAt < failedAt ||
+    probe.mac === knownStranger(ip, view);
+}
+
+/**
+ * The MAC address of a host that is no successor, though it answers for a VIP that this node speaks for cut off from the API
+ * server: it answered before, while the API server let nobody else speak, for longer than a node that lost the VIP may go
+ * on to; and it has answered each look since. A node that is elected is silent first, for several looks: it was a standby.
+ */
+export function knownStranger(ip: string, view: AgentView): string | undefined {
+  const { mac, answeredSince } = view.probes.get(ip) ?? {};
+  if (view.failedAt === undefined || answeredSince === undefined) return undefined;
+  return view.failedAt - answeredSince >= TIMINGS.fenceMilliseconds ? mac : undefined;
 }
 
 /** Until when the kernel may be told to speak; undefined: not at all. */
@@ -74,7 +90,9 @@ export function speechUntil(binding: Binding, view: AgentView): number | undefin
   if (!hasDuty(binding, view)) return undefined;
   if (isDisconnected(view)) {
     const probe = view.probes.get(binding.ip);
-    if (probe === undefined || probe.mac !== undefined) return undefined;
+    const other = probe?.mac;
+    if (probe === undefined) return undefined;
+    if (other !== undefined && other !== knownStranger(binding.ip, view)) return undefined;
     return future(probe.startedAt + TIMINGS.speechMilliseconds, view.now);
   }
   const term = view.gateways?.find(({ uid }) => uid === binding.uid)?.status.term;

@@ -52,7 +52,7 @@ export interface Probe {
   readonly startedAt: number;
   /** MAC address of the other owner. */
   readonly mac?: string;
-  /** When the first look began of those without a break that showed another owner. */
+  /** When the first look began of those without a break that showed this owner. */
   readonly answeredSince?: number;
 }
 
@@ -114,6 +114,14 @@ export interface AgentView {
   readonly leavingAt: number | undefined;
 }
 
+/** A look for other owners of a VIP. */
+export interface Look {
+  readonly ip: string;
+  readonly interfaces: readonly string[];
+  /** MAC address of a host that is known to answer: it is told only where nobody else does. */
+  readonly besides?: string;
+}
+
 /** Everything at once; the loop does it in this order. */
 export interface AgentPlan {
   /** VIPs to silence now. */
@@ -133,7 +141,7 @@ export interface AgentPlan {
   /** Until when the kernel may speak. */
   readonly speak: readonly { readonly ip: string; readonly until: number }[];
   readonly announce: readonly { readonly ip: string; readonly interfaces: readonly string[] }[];
-  readonly probe: readonly { readonly ip: string; readonly interfaces: readonly string[] }[];
+  readonly probe: readonly Look[];
   /** What the next renewal says; undefined before the duties are known. */
   readonly report: Report | undefined;
   /** The claims in that report: gateway uid -> term. */

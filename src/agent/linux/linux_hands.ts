@@ -92,7 +92,7 @@ export function linuxHands(
         signal: ending,
         ...(onFailure === undefined ? {} : { onFailure }),
       }),
-    async probe(ip, interfaces) {
+    async probe(ip, interfaces, besides) {
       const links = await listInterfaces(options);
       const ownMacs = links.flatMap(({ mac }) => mac === undefined ? [] : [mac]);
       const answers = await Promise.all(interfaces.map((name) => {
@@ -104,9 +104,11 @@ export function linuxHands(
           timeoutMilliseconds: probeMilliseconds,
           ownMacs,
           ...(sourceIP === undefined ? {} : { sourceIP }),
+          ...(besides === undefined ? {} : { besides }),
         }, options);
       }));
-      return answers.find((mac) => mac !== undefined);
+      const macs = answers.filter((mac) => mac !== undefined);
+      return macs.find((mac) => mac !== besides) ?? macs[0];
     },
   };
 }

@@ -66,6 +66,8 @@ export interface ProbeQuestion {
    * broadcast domain) is asked again in a way that hears everybody.
    */
   readonly sourceIP?: string;
+  /** MAC address, lower case, of a host that is known to answer: it is given only where nobody else does. */
+  readonly besides?: string;
 }
 
 /**
@@ -79,8 +81,9 @@ export async function probe(
   question: ProbeQuestion,
   options: NeighbourOptions = {},
 ): Promise<string | undefined> {
-  const { ip, interface: name, timeoutMilliseconds, sourceIP } = question;
-  const own = new Set(question.ownMacs?.map((mac) => mac.toLowerCase()));
+  const { ip, interface: name, timeoutMilliseconds, sourceIP, besides } = question;
+  const known = new Set(question.ownMacs?.map((mac) => mac.toLowerCase()));
+  if (besides !== undefined) known.add(besides);
   const askedAt = performance.now();
   // -D ends at the first answer, whoever gives it.
   const first = await firstAnswer(["-D", "-I", name, ip], {
@@ -88,14 +91,19 @@ export async function probe(
     timeoutMilliseconds,
     accept: () => true,
   });
-  if (first === undefined || !own.has(first)) return first;
+  if (first === undefined || !known.has(first)) return first;
+  let answered = first === besides ? besides : undefined;
   const rest = timeoutMilliseconds - (performance.now() - askedAt);
-  if (sourceIP === undefined || rest <= 0) return undefined;
-  return await firstAnswer(["-b", "-I", name, "-s", sourceIP, ip], {
+  if (sourceIP === undefined || rest <= 0) return answered;
+  const other = await firstAnswer(["-b", "-I", name, "-s", sourceIP, ip], {
     ...options,
     timeoutMilliseconds: rest,
-    accept: (mac) => !own.has(mac),
+    accept: (mac) => {
+      if (mac === besides) answered = mac;
+      return !known.has(mac);
+    },
   });
+  return other ?? answered;
 }
 
 interface AnswerOptions extends NeighbourOptions {

@@ -62,8 +62,10 @@ const CUT_OFF: AgentView = {
 
 const FOREIGN = "02:00:00:00:00:99";
 
-function looked(ago: number, mac?: string): AgentView["probes"] {
-  return new Map([[VIP, { startedAt: NOW - ago, ...(mac === undefined ? {} : { mac }) }]]);
+/** @param since How long ago the first look began that showed that host; default: this one */
+function looked(ago: number, mac?: string, since = ago): AgentView["probes"] {
+  const other = mac === undefined ? {} : { mac, answeredSince: NOW - since };
+  return new Map([[VIP, { startedAt: NOW - ago, ...other }]]);
 }
 
 interface Row {
@@ -201,6 +203,19 @@ const ROWS: readonly Row[] = [
     duty: true,
     claims: 7,
     until: undefined,
+  },
+  {
+    name:
+      "cut off, a host that answered for 4 s before, while the API server was heard, is no successor",
+    view: { ...CUT_OFF, probes: looked(500, FOREIGN, 6_000) },
+    duty: true,
+    claims: 7,
+    until: NOW - 500 + SPEECH,
+  },
+  {
+    name: "cut off, one that answered for less may be: a node that lost the VIP goes on for 3 s",
+    view: { ...CUT_OFF, probes: looked(500, FOREIGN, 5_999) },
+    ...SILENT,
   },
   {
     name: "cut off, a claim that was given up stays so",

@@ -120,6 +120,29 @@ labTest(
   NEEDS,
 );
 
+labTest(
+  "a host that is known to answer hides no other one, and is told where it is alone",
+  async () => {
+    await using network = await Network.create();
+    const [a, b] = await pair(network);
+    const c = await network.host("c", [{
+      name: "eth1",
+      bridge: "public",
+      address: "10.0.0.12/24",
+    }]);
+    const besides = await b.macOf("eth1");
+    const ownMacs = [await a.macOf("eth1")];
+    const question = { ip: VIP, interface: "eth1", timeoutMilliseconds: 500, ownMacs, besides };
+    const look = () => probe({ ...question, sourceIP: "10.0.0.10" }, a);
+    assert.equal(await look(), undefined);
+    await bind(b);
+    assert.equal(await look(), besides);
+    await bind(c);
+    assert.equal(await look(), await c.macOf("eth1"));
+  },
+  NEEDS,
+);
+
 labTest("a probe that cannot be asked is an error, and so is an aborted one", async () => {
   await using network = await Network.create();
   const [a] = await pair(network);
