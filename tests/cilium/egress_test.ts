@@ -86,6 +86,42 @@ test("excludedCIDRs keep the node's address", async (lab) => {
   await seenAs(lab, "near", { source: nodeAddress(lab, "near"), address: EXCLUDED });
 });
 
+test("a gateway serves the namespaces that it allows, whatever a policy selects", async (lab) => {
+  // All pods are in namespace `default`. Cilium takes the last of these labels for their namespace's name.
+  const selectors = [{
+    namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "elsewhere" } },
+    podSelector: {
+      matchLabels: {
+        app: "selected",
+        "io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name": "default",
+      },
+    },
+  }, { podSelector: { matchLabels: { app: "near" } } }];
+  await putGateway(lab, { ip: VIP });
+  await putPolicy(lab, { selectors });
+  await settled(lab);
+  const all = async (source?: string) => {
+    for (const pod of ["selected", "near"] as const) {
+      await seenAs(lab, pod, { source: source ?? nodeAddress(lab, pod) });
+    }
+  };
+  await all(VIP);
+  await putGateway(lab, { ip: VIP, allowedNamespaces: { names: ["elsewhere"] } });
+  await all();
+  await putGateway(lab, { ip: VIP, allowedNamespaces: { names: ["elsewhere", "default"] } });
+  await all(VIP);
+  await putGateway(lab, {
+    ip: VIP,
+    allowedNamespaces: { selector: { matchLabels: { team: "shop" } } },
+  });
+  await all();
+  await putGateway(lab, {
+    ip: VIP,
+    allowedNamespaces: { selector: { matchLabels: { "kubernetes.io/metadata.name": "default" } } },
+  });
+  await all(VIP);
+});
+
 test("two policies share one gateway, and each ends by itself", async (lab) => {
   await putGateway(lab, { ip: VIP });
   await putPolicy(lab, { name: "one", apps: ["selected"] });

@@ -1,5 +1,6 @@
 /** Gateways and policies as the tests write them, and what the controller says about them. */
 import { API_VERSION } from "../../src/core/names.ts";
+import type { AllowedNamespaces, PolicyRule } from "../../src/core/types.ts";
 import { until } from "../lab/wait.ts";
 import type { KubeObject } from "../../src/build/kube_object.ts";
 import { GATEWAY_LABELS, type Lab } from "./lab.ts";
@@ -17,17 +18,23 @@ export interface GatewayOptions {
   readonly standby?: "Bound" | "Unbound";
   readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly whenNoneEligible?: "Keep" | "Drop";
+  readonly allowedNamespaces?: AllowedNamespacesOption;
   /** The node to hold it. */
   readonly pin?: string;
   /** Default `Never`, so that tests say themselves when a gateway moves. */
   readonly failback?: "Auto" | "Never";
 }
 
+/** As a manifest has it. */
+export type AllowedNamespacesOption = Partial<AllowedNamespaces>;
+
 export interface PolicyOptions {
   readonly name?: string;
   readonly gateway?: string;
   /** Label `app` of the pods. Default `selected` and `near`. */
   readonly apps?: readonly string[];
+  /** Instead of `apps`. */
+  readonly selectors?: readonly PolicyRule[];
   readonly destinationCIDRs?: readonly string[];
   readonly excludedCIDRs?: readonly string[];
 }
@@ -67,6 +74,9 @@ export async function putGateway(lab: Lab, options: GatewayOptions = {}): Promis
       sourceIP,
       failback: { mode: options.failback ?? "Never" },
       whenNoneEligible: options.whenNoneEligible ?? "Keep",
+      ...(options.allowedNamespaces === undefined
+        ? {}
+        : { allowedNamespaces: options.allowedNamespaces }),
     },
   });
   await pin(lab, options.pin, name);
@@ -89,7 +99,8 @@ export async function putPolicy(lab: Lab, options: PolicyOptions = {}): Promise<
       egressGatewayName: gateway,
       destinationCIDRs,
       ...(excludedCIDRs === undefined ? {} : { excludedCIDRs }),
-      selectors: apps.map((app) => ({ podSelector: { matchLabels: { app } } })),
+      selectors: options.selectors ??
+        apps.map((app) => ({ podSelector: { matchLabels: { app } } })),
     },
   });
 }
