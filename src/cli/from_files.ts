@@ -1,6 +1,6 @@
 /** A snapshot from files instead of a cluster: YAML or JSON, as kubectl prints and accepts it. */
 import * as v from "valibot";
-import { AGENT_APP, API_VERSION, NAMESPACE } from "../core/names.ts";
+import { AGENT_APP, API_VERSION, HOSTNAME_LABEL, NAMESPACE } from "../core/names.ts";
 import { parseTime, rfc3339 } from "../core/time.ts";
 import type { InvalidObject, Milliseconds, Snapshot } from "../core/types.ts";
 import { invalidObject, readable } from "../cluster/decoders/decode.ts";
@@ -52,6 +52,8 @@ export async function snapshotFromFiles(
   const judged = items.map(judge);
   tellNotes(judged, onNote);
   const isCilium = selectedBy(cilium ?? CILIUM_PODS);
+  // Kubelets set the label, so that nodes without it are no dump but written by hand.
+  const isSketch = !judged.some(({ kind, object }) => kind === "Node" && hasHostname(object));
   const invalid: InvalidObject[] = [];
   const read = <T>(kind: Kind, options: ReadOptions<T>) =>
     readable(
@@ -60,7 +62,7 @@ export async function snapshotFromFiles(
     );
   const snapshot = {
     now: timeOf(now, { objects: items.map(({ manifest }) => manifest.object), onNote }),
-    nodes: read("Node", { decode: decodeNode }),
+    nodes: read("Node", { decode: (node) => decodeNode(isSketch ? withHostname(node) : node) }),
     ciliumPods: read("Pod", { decode: decodePod, where: isCilium }),
     agentPods: read("Pod", { decode: decodePod, where: selectedBy(AGENT_PODS) }),
     leases: read("Lease", {
@@ -176,6 +178,19 @@ function timeOf(
 function withIdentity(object: Json): Json {
   const metadata = metadataOf(object);
   return { ...object, metadata: { uid: metadata["name"], generation: 1, ...metadata } };
+}
+
+function hasHostname(node: Json): boolean {
+  const { labels } = metadataOf(node);
+  return isMap(labels) && labels[HOSTNAME_LABEL] !== undefined;
+}
+
+function withHostname(node: Json): Json {
+  const metadata = metadataOf(node);
+  const { name, labels } = metadata;
+  return labels === undefined || labels === null || isMap(labels)
+    ? { ...node, metadata: { ...metadata, labels: { ...labels, [HOSTNAME_LABEL]: name } } }
+    : node;
 }
 
 const AGENT_PODS = {

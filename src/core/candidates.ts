@@ -1,12 +1,13 @@
 /** The candidates of a gateway: who could hold it, who may, and in which order they are preferred. */
 import { countsAgainst, examiner, reasonsAbout } from "./eligibility.ts";
 import type { Examination } from "./eligibility.ts";
-import type { Facts } from "./facts.ts";
+import type { Facts, NodeFacts } from "./facts.ts";
+import { sortedByName } from "./order.ts";
 import { byPreference, rankOf } from "./rank.ts";
 import { virtualIPOf } from "./reports.ts";
-import { matchesLabels } from "./selectors.ts";
+import { mayMatch } from "./selectors.ts";
 import { parseTime, rfc3339 } from "./time.ts";
-import type { Candidate, Gateway, Milliseconds } from "./types.ts";
+import type { Candidate, Gateway, Milliseconds, Node } from "./types.ts";
 
 /** How many candidates a status lists, as its CRD accepts. */
 export const LISTED_CANDIDATES = 32;
@@ -14,10 +15,43 @@ export const LISTED_CANDIDATES = 32;
 /** All candidates of a gateway, best-ranked first. */
 export function candidatesOf(gateway: Gateway, facts: Facts): readonly Candidate[] {
   const examine = examiner(gateway, facts);
-  return facts.nodes
-    .filter(({ node }) => matchesLabels(node.labels, gateway.spec.nodeSelector))
-    .map((subject) => judge(examine(subject)))
-    .sort(byPreference(gateway));
+  return [
+    ...facts.nodes
+      .filter(({ node }) => mayMatch(node, gateway.spec.nodeSelector))
+      .map((subject) => judge(examine(subject))),
+    ...unreadHolder(gateway, facts),
+  ].sort(byPreference(gateway));
+}
+
+/**
+ * The holder, where its Node cannot be read at all: it goes on, since nothing is known against it. Its heartbeat still
+ * counts.
+ */
+function unreadHolder(gateway: Gateway, facts: Facts): readonly Candidate[] {
+  const name = gateway.status.activeNodeName;
+  const why = name === undefined ? undefined : facts.unread.nodes.get(name);
+  if (name === undefined || why === undefined || facts.byNode.has(name)) return [];
+  const last = gateway.status.candidates?.find(({ node }) => node === name);
+  const lease = facts.leases.get(name);
+  const node: Node = {
+    name,
+    resourceVersion: "",
+    labels: {},
+    cordoned: false,
+    deleting: false,
+    ready: "Missing",
+    internalIPs: [],
+    externalIPs: [],
+    unread: why,
+    unreadLabels: ["*"],
+  };
+  const subject: NodeFacts = {
+    node,
+    ciliumPods: sortedByName(facts.snapshot.ciliumPods.filter((pod) => pod.nodeName === name)),
+    agentPods: sortedByName(facts.snapshot.agentPods.filter((pod) => pod.nodeName === name)),
+    ...(lease === undefined ? {} : { lease }),
+  };
+  return [{ ...judge(examiner(gateway, facts)(subject)), rank: last?.rank ?? 0 }];
 }
 
 /** The candidates that a status has room for: the holder, the excluded ones and the best-ranked, in order. */

@@ -21,6 +21,8 @@ export interface Target {
   readonly route: Route | undefined;
   /** The node object that `route` names, where it still exists. */
   readonly node: Node | undefined;
+  /** That object is there and its labels cannot be read: a policy that sends traffic to it is left as it is. */
+  readonly unread?: boolean;
 }
 
 /** Tells whether a CiliumEgressGatewayPolicy is of our making: by its label, or by its owner. */
@@ -55,7 +57,7 @@ export function ciliumPolicyPatch(
 ): JsonObject | undefined {
   const { policy, target } = context;
   const observed = existing.spec["egressGateway"];
-  const egressGateway = target.route?.waiting && observed !== undefined
+  const egressGateway = (target.route?.waiting || target.unread) && observed !== undefined
     ? observed
     : egressGatewayFor(target);
   const { labels, annotations, ownerReferences } = existing;

@@ -30,11 +30,9 @@ export function elect(
   context: {
     readonly candidates: readonly Candidate[];
     readonly now: Milliseconds;
-    /** The holder's Node is there and cannot be read, so that nothing is known of it. */
-    readonly holderUnreadable?: boolean;
   },
 ): Election {
-  const { candidates, now, holderUnreadable = false } = context;
+  const { candidates, now } = context;
   const eligible = candidates.filter((candidate) => candidate.eligible);
   const best = eligible[0];
   const current = gateway.status.activeNodeName;
@@ -42,12 +40,6 @@ export function elect(
   const pin = pinOf(gateway, candidates);
   const pinned = eligible.find((candidate) => candidate.node === pin?.node);
 
-  if (current !== undefined && holderUnreadable && pinned === undefined) {
-    return keep(
-      current,
-      `Node ${current} cannot be read, which is no reason to take the gateway from it`,
-    );
-  }
   if (best === undefined) return nobodyEligible(gateway, candidates);
   if (pinned !== undefined) {
     if (pinned.node === current) return keep(pinned.node, `${pinned.node} is pinned and eligible`);

@@ -3,13 +3,23 @@
  *
  * An ordered list of small functions; each looks at one thing and returns a reason or null. No reason: eligible.
  */
-import { isUnreadable } from "./facts.ts";
 import type { Facts, NodeFacts } from "./facts.ts";
 import { hasMissedRenewal, isAbandoned, isStale, trustInHeartbeats } from "./heartbeat.ts";
+import { HOSTNAME_LABEL } from "./names.ts";
 import { foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
+import { isUnread } from "./selectors.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import { TIMINGS } from "./timings.ts";
-import type { Candidate, Gateway, Milliseconds, Pod, Reason, ReasonType, Report } from "./types.ts";
+import type {
+  Candidate,
+  Gateway,
+  Milliseconds,
+  Node,
+  Pod,
+  Reason,
+  ReasonType,
+  Report,
+} from "./types.ts";
 
 /** One candidate with all that its reasons may look at. */
 export interface Examination {
@@ -25,9 +35,11 @@ export interface Examination {
 type Check = (examination: Examination) => Reason | null;
 
 const CHECKS: readonly Check[] = [
+  unreadable,
   nodeNotReady,
   nodeCordoned,
   nodeDeleting,
+  hostnameLabel,
   ciliumAgentNotReady,
   agentNotReady,
   agentLeaving,
@@ -75,11 +87,43 @@ export function countsAgainst(
     (parseTime(reason.retryAfter) ?? 0) <= now;
 }
 
+/** What is there about the node and cannot be read. Absent is another thing: it has a meaning of its own. */
+function unreadable({ gateway, facts, subject }: Examination): Reason | null {
+  const { node, lease } = subject;
+  const isVirtual = virtualIPOf(gateway) !== undefined;
+  const heard = gateway.spec.failureDetection.heartbeat !== "Ignore";
+  const unread = [
+    ...told("Node", node.unread),
+    ...told("Node", labelsUnread(node, gateway)),
+    ...podsUnread(subject.ciliumPods, facts.unread.ciliumPods),
+    ...(isVirtual ? podsUnread(subject.agentPods, facts.unread.agentPods) : []),
+    ...(heard ? told("Lease", lease?.unread ?? facts.unread.leases.get(node.name)) : []),
+    ...(isVirtual ? told("the agent's report", lease?.reportError) : []),
+  ];
+  return unread.length === 0 ? null : reason("Unreadable", `Cannot read ${unread.join("; ")}`);
+}
+
+function told(what: string, why: string | undefined): readonly string[] {
+  return why === undefined ? [] : [`${what}: ${why}`];
+}
+
+/** Labels that the gateway selects by and that cannot be read. */
+function labelsUnread({ unreadLabels = [] }: Node, { spec }: Gateway): string | undefined {
+  const wanted = Object.keys(spec.nodeSelector).filter((key) => isUnread(key, unreadLabels));
+  return wanted.length === 0 ? undefined : `metadata.labels: ${wanted.join(", ")}`;
+}
+
+/** Pods of a node that cannot be read, where none is known to be ready, and those of which it is not known where they are. */
+function podsUnread(pods: readonly Pod[], astray: readonly string[]): readonly string[] {
+  if (pods.some(isReady)) return [];
+  const here = pods.flatMap(({ namespace, name, unread }) =>
+    told(`Pod ${namespace}/${name}`, unread)
+  );
+  return here.length > 0 || pods.some(({ ended }) => ended === undefined) ? here : astray;
+}
+
 function nodeNotReady({ subject: { node } }: Examination): Reason | null {
   if (node.ready === "True" || node.ready === "Missing") return null;
-  if (node.ready === "Unreadable") {
-    return reason("Unreadable", "Node condition Ready is none of True, False and Unknown");
-  }
   const since = node.readySince === undefined ? "" : ` since ${rfc3339(node.readySince)}`;
   const said = node.readyMessage === undefined ? "" : `: ${node.readyMessage}`;
   return reason("NodeNotReady", `Node condition Ready is ${node.ready}${since}${said}`);
@@ -98,12 +142,30 @@ function nodeDeleting({ subject: { node } }: Examination): Reason | null {
   return node.deleting ? reason("NodeDeleting", "Node object is being deleted") : null;
 }
 
+/** Cilium is told the node by its hostname label. Without one it drops the traffic, and of several nodes it takes the first. */
+function hostnameLabel({ facts, subject: { node } }: Examination): Reason | null {
+  const { name, labels, unreadLabels = [] } = node;
+  const hostname = labels[HOSTNAME_LABEL];
+  if (hostname === undefined) {
+    return isUnread(HOSTNAME_LABEL, unreadLabels) ? null : reason(
+      "HostnameLabelMissing",
+      `Node has no label ${HOSTNAME_LABEL}, by which Cilium finds it: kubectl label node ${name} ${HOSTNAME_LABEL}=${name}`,
+    );
+  }
+  const first = facts.byHostname.get(hostname) ?? name;
+  return first === name ? null : reason(
+    "HostnameLabelNotUnique",
+    `Node ${first} has the same label ${HOSTNAME_LABEL}=${hostname}, and Cilium would send the traffic there`,
+  );
+}
+
 function ciliumAgentNotReady(examination: Examination): Reason | null {
   const { gateway, facts, subject, last } = examination;
   const said = believedReport(examination)?.cilium;
-  const pods = podProblem(subject.ciliumPods, "cilium-agent");
-  if (pods !== null && mayBeUnreadable(subject.ciliumPods, facts)) return unreadablePod(pods);
-  const problem = pods ??
+  const problem = podProblem(subject.ciliumPods, {
+    what: "cilium-agent",
+    astray: facts.unread.ciliumPods,
+  }) ??
     (said?.ready === false
       ? { message: `Cilium's healthz on the node fails${said.message ? `: ${said.message}` : ""}` }
       : null);
@@ -119,13 +181,11 @@ function ciliumAgentNotReady(examination: Examination): Reason | null {
 
 function agentNotReady({ gateway, facts, subject }: Examination): Reason | null {
   if (virtualIPOf(gateway) === undefined) return null;
-  const problem = podProblem(subject.agentPods, "sallyport-agent");
-  if (problem !== null && mayBeUnreadable(subject.agentPods, facts)) return unreadablePod(problem);
-  if (problem !== null) return reason("AgentNotReady", problem.message);
-  const error = subject.lease?.reportError;
-  return error === undefined
-    ? null
-    : reason("Unreadable", `Cannot read the agent's report: ${error}`);
+  const problem = podProblem(subject.agentPods, {
+    what: "sallyport-agent",
+    astray: facts.unread.agentPods,
+  });
+  return problem === null ? null : reason("AgentNotReady", problem.message);
 }
 
 function agentLeaving(examination: Examination): Reason | null {
@@ -145,10 +205,8 @@ function heartbeatStale(
   const counts = heartbeat === "Required" || lease === undefined ||
     !isAbandoned(lease, { hasAgentPod, now });
   if (!counts) return null;
-  if (lease === undefined && isUnreadable(facts, { kind: "Lease", name: node.name })) {
-    return reason("Unreadable", `Cannot read Lease '${node.name}'`);
-  }
   if (lease?.renewedAt === undefined) {
+    if (lease?.unread !== undefined || facts.unread.leases.has(node.name)) return null;
     return heartbeat === "Required" && virtualIPOf(gateway) !== undefined
       ? reason("HeartbeatStale", `The agent on this node has never renewed Lease '${node.name}'`)
       : null;
@@ -193,7 +251,8 @@ function unreachable({ gateway, facts, subject, last }: Examination): Reason | n
   if (gateway.status.activeNodeName !== name) return null;
   const witnesses = (gateway.status.standbyNodeNames ?? []).filter((standby) => {
     const lease = facts.leases.get(standby);
-    return lease?.report !== undefined && !hasMissedRenewal(lease, facts.snapshot.now);
+    return lease?.report !== undefined && lease.unread === undefined &&
+      !hasMissedRenewal(lease, facts.snapshot.now);
   });
   const missing = witnesses.filter((standby) =>
     facts.leases.get(standby)?.report?.unreachable.includes(name)
@@ -232,7 +291,7 @@ function bindFailed(examination: Examination): Reason | null {
 }
 
 function interfaceMissing(examination: Examination): Reason | null {
-  const { gateway } = examination;
+  const { gateway, subject } = examination;
   const report = believedReport(examination);
   if (report === undefined) return null;
   const failure = report.failures.find((failed) =>
@@ -246,7 +305,12 @@ function interfaceMissing(examination: Examination): Reason | null {
   if (wanted.length === 0) return null;
   // Nodes of several kinds of hardware name theirs differently: what a node does not have is another's.
   const there = report.interfaces.filter(({ name }) => wanted.includes(name));
-  if (there.length === 0) return reason("InterfaceMissing", noneOf(wanted));
+  if (there.length === 0) {
+    // Of a report that cannot be read as a whole, it may be the part that is missing.
+    return subject.lease?.reportError === undefined
+      ? reason("InterfaceMissing", noneOf(wanted))
+      : null;
+  }
   const down = there.find(({ up }) => !up);
   return down === undefined ? null : reason("InterfaceMissing", `Interface '${down.name}' is down`);
 }
@@ -292,30 +356,27 @@ function believedReport(
     : undefined;
 }
 
-/** A pod that cannot be read tells no node, so it may be the one that is missed. */
-function mayBeUnreadable(pods: readonly Pod[], facts: Facts): boolean {
-  return pods.length === 0 && facts.snapshot.invalid.some(({ kind }) => kind === "Pod");
-}
-
-function unreadablePod({ message }: { readonly message: string }): Reason {
-  return reason("Unreadable", `${message}, and there are pods that cannot be read`);
-}
-
-/** What is wrong with the pods of one kind on a node; null where one of them is ready and stays. */
+/** What is wrong with the pods of one kind on a node; null where one of them is ready and stays, or may be. */
 function podProblem(
   pods: readonly Pod[],
-  what: string,
+  { what, astray }: { readonly what: string; readonly astray: readonly string[] },
 ): { readonly message: string; readonly since?: Milliseconds } | null {
-  if (pods.some((pod) => pod.ready && !pod.deleting)) return null;
-  const [pod] = pods;
+  if (pods.some(isReady) || podsUnread(pods, astray).length > 0) return null;
+  const pod = pods.find(({ ended }) => ended === undefined) ?? pods[0];
   if (pod === undefined) return { message: `No ${what} pod runs on this node` };
   const name = `${pod.namespace}/${pod.name}`;
+  if (pod.ended !== undefined) {
+    return { message: `Pod ${name} has phase ${pod.ended}` };
+  }
   if (pod.deleting) return { message: `Pod ${name} is being deleted` };
-  if (pod.ended !== undefined) return { message: `Pod ${name} has phase ${pod.ended}` };
   return {
     message: `Pod ${name} is not Ready`,
     ...(pod.readySince === undefined ? {} : { since: pod.readySince }),
   };
+}
+
+function isReady(pod: Pod): boolean {
+  return pod.ready && !pod.deleting;
 }
 
 function reason(type: ReasonType, message: string): Reason {

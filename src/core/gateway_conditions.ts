@@ -2,7 +2,6 @@
 import { conditionsFrom } from "./conditions.ts";
 import type { Finding } from "./conditions.ts";
 import type { Election } from "./elect.ts";
-import { isUnreadable } from "./facts.ts";
 import type { Facts } from "./facts.ts";
 import { trustInHeartbeats } from "./heartbeat.ts";
 import { pinOf } from "./pin.ts";
@@ -38,15 +37,12 @@ export function gatewayConditions(gateway: Gateway, context: Context): readonly 
   });
 }
 
-function ready({ tenure, phase, candidates, election, refusal, facts, wait }: Context): Finding {
+function ready({ tenure, phase, candidates, election, refusal, wait }: Context): Finding {
   const type = "Ready";
   if (refusal?.refused) {
     return { type, status: "False", reason: "AddressConflict", message: refusal.message };
   }
   const holder = candidates.find(({ node }) => node === tenure.holder);
-  if (holder === undefined && isHeldUnread(tenure, facts)) {
-    return { type, status: "Unknown", reason: "Unreadable", message: election.message };
-  }
   if (holder?.eligible !== true) {
     return { type, status: "False", reason: "NoEligibleNode", message: election.message };
   }
@@ -60,10 +56,6 @@ function ready({ tenure, phase, candidates, election, refusal, facts, wait }: Co
     };
   }
   return { type, status: "True", reason: "Active", message: `${holder.node} is active` };
-}
-
-function isHeldUnread({ holder }: Tenure, facts: Facts): boolean {
-  return holder !== undefined && isUnreadable(facts, { kind: "Node", name: holder });
 }
 
 /** Only where there is a pin. */
@@ -83,6 +75,21 @@ function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
       reason: "HeartbeatsIgnored",
       message:
         "Too many heartbeats are stale at once, or all others have only just begun, as when the API server was away; only the nodes' Ready conditions are believed",
+    };
+  }
+  const unread = candidates.flatMap(({ node, eligible, reasons }) =>
+    reasons.filter(({ type }) => eligible && type === "Unreadable").map(({ message }) => ({
+      node,
+      message,
+    }))
+  );
+  if (unread[0] !== undefined) {
+    const { node, message } = unread[0];
+    return {
+      type,
+      status: "True",
+      reason: "Unreadable",
+      message: `${node} goes on, though not all about it can be read: ${message}`,
     };
   }
   const excluded = candidates.filter(({ eligible }) => !eligible);

@@ -2,7 +2,6 @@
 import { candidatesOf } from "./candidates.ts";
 import { elect } from "./elect.ts";
 import type { Election } from "./elect.ts";
-import { isUnreadable } from "./facts.ts";
 import type { Facts } from "./facts.ts";
 import { statusOf } from "./gateway_status.ts";
 import { phasesOf } from "./phase.ts";
@@ -66,7 +65,7 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
   const refusal = refusalOf(gateway, facts);
   const election: Election = refusal?.refused
     ? { holder: undefined, decision: "None", message: refusal.message }
-    : elect(gateway, { candidates, now, holderUnreadable: holderUnreadable(gateway, facts) });
+    : elect(gateway, { candidates, now });
   const begun = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
   const move = moveOf(gateway, { election, tenure: begun, candidates, facts });
   const tenure = withFenced(begun, move);
@@ -91,11 +90,6 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
     statusAfter: phases.first === phases.last ? undefined : statusIn(phases.last),
     refusal,
   };
-}
-
-function holderUnreadable({ status }: Gateway, facts: Facts): boolean {
-  const { activeNodeName: name } = status;
-  return name !== undefined && isUnreadable(facts, { kind: "Node", name });
 }
 
 /** The handover of a VIP that this tick begins or goes on with; undefined where nothing is to be handed over. */

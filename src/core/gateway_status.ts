@@ -27,7 +27,7 @@ export function statusOf(
   },
 ): GatewayStatus {
   const { tenure, phase, candidates, facts } = context;
-  const addresses = addressesOf(tenure.holder, facts);
+  const addresses = addressesOf(tenure.holder, { gateway, facts });
   const virtualIP = virtualIPOf(gateway);
   const standbys = standbysOf(gateway, { candidates, holder: tenure.holder });
   const { now, clock = now } = facts.snapshot;
@@ -54,14 +54,24 @@ export function statusOf(
   });
 }
 
-/** What standbys ping: not the VIPs that a kubelet lists, which a standby has bound itself, so that it always answers. */
-function addressesOf(holder: string | undefined, { byNode, snapshot }: Facts): readonly string[] {
+/**
+ * What standbys ping: not the VIPs that a kubelet lists, which a standby has bound itself, so that it always answers. Where
+ * none is listed, or the Node cannot be read, those that the same holder had before.
+ */
+function addressesOf(
+  holder: string | undefined,
+  { gateway, facts: { byNode, snapshot } }: { readonly gateway: Gateway; readonly facts: Facts },
+): readonly string[] {
   const listed = holder === undefined ? undefined : byNode.get(holder)?.node.internalIPs;
-  const virtual = snapshot.gateways.flatMap((gateway) => [
-    virtualIPOf(gateway),
-    gateway.status.egressIP,
+  const virtual = snapshot.gateways.flatMap((other) => [
+    virtualIPOf(other),
+    other.status.egressIP,
   ]);
-  return listed?.filter((address) => !virtual.includes(address)) ?? [];
+  const own = listed?.filter((address) => !virtual.includes(address)) ?? [];
+  const { activeNodeName, activeNodeAddresses = [] } = gateway.status;
+  return own.length === 0 && holder !== undefined && holder === activeNodeName
+    ? activeNodeAddresses
+    : own;
 }
 
 /** The best-ranked eligible candidates beside the holder. */

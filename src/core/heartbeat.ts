@@ -35,9 +35,10 @@ export function untilMissed({ unchangedForMilliseconds = 0 }: Lease): Millisecon
 
 /** Tells whether the agent has missed a renewal: more than one period, with some allowance, has passed. */
 export function hasMissedRenewal(lease: Lease, now: Milliseconds): boolean {
-  if (lease.renewedAt === undefined) return true;
-  return now - lease.renewedAt >= TIMINGS.renewalMilliseconds + TIMINGS.clockGrainMilliseconds ||
-    (lease.unchangedForMilliseconds ?? 0) > TIMINGS.missedRenewalMilliseconds;
+  const { renewedAt, unchangedForMilliseconds = 0 } = lease;
+  if (unchangedForMilliseconds > TIMINGS.missedRenewalMilliseconds) return true;
+  if (renewedAt === undefined) return lease.unread === undefined;
+  return now - renewedAt >= TIMINGS.renewalMilliseconds + TIMINGS.clockGrainMilliseconds;
 }
 
 /** Tells whether all that the agent may have said since its last renewal has expired in its kernel. */

@@ -18,6 +18,7 @@ export function nodeLabelChanges(
     { name },
   ) => name);
   return facts.nodes.flatMap((subject): Change[] => {
+    if (subject.node.unreadLabels !== undefined) return [];
     const wanted = wantedLabels(subject, { facts, holders });
     const patch = labelPatch(subject.node.labels, { wanted, unreadable });
     return Object.keys(patch).length === 0 ? [] : [{

@@ -7,10 +7,11 @@ import type { Finding } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
 import { fitPolicyStatus } from "./fit.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
-import { POLICY_LABEL } from "./names.ts";
+import { HOSTNAME_LABEL, POLICY_LABEL } from "./names.ts";
 import { reachOf } from "./namespace_reach.ts";
 import type { Reach } from "./namespace_reach.ts";
 import { freshReport } from "./reports.ts";
+import { isUnread } from "./selectors.ts";
 import type { Change, Policy, PolicyStatus } from "./types.ts";
 
 /** How many other policies a sentence names. */
@@ -46,6 +47,7 @@ export function decidePolicy(
     gateway: outcome?.gateway,
     route,
     node: route?.node === undefined ? undefined : facts.byNode.get(route.node)?.node,
+    unread: isHostnameUnread(route?.node, facts),
   };
   const reach = reachOf(policy.spec.selectors, outcome?.gateway.spec.allowedNamespaces);
   const untouchable = clash || unreadable || policy.deleting || existing?.deleting;
@@ -54,6 +56,15 @@ export function decidePolicy(
     status: statusOf(policy, { outcome, facts, clash, unreadable, reach, overlaps }),
     change: untouchable ? undefined : changeOf(policy, { existing, target }),
   };
+}
+
+/** Tells whether a node is there and the label by which Cilium finds it cannot be read. */
+function isHostnameUnread(name: string | undefined, facts: Facts): boolean {
+  if (name === undefined) return false;
+  const node = facts.byNode.get(name)?.node;
+  return node === undefined
+    ? facts.unread.nodes.has(name)
+    : isUnread(HOSTNAME_LABEL, node.unreadLabels ?? []);
 }
 
 function changeOf(

@@ -1,6 +1,21 @@
-import type { Labels } from "./types.ts";
+import type { Labels, Node } from "./types.ts";
 
 /** Tells whether all labels of the selector are there with the same value; an empty selector matches every node. */
 export function matchesLabels(labels: Labels, selector: Labels): boolean {
   return Object.entries(selector).every(([key, value]) => labels[key] === value);
+}
+
+/** Tells whether the value of a label is there and cannot be read; `*` stands for every key. */
+export function isUnread(key: string, unreadLabels: readonly string[]): boolean {
+  return unreadLabels.includes(key) || unreadLabels.includes("*");
+}
+
+/** Tells whether a node is selected, or would be by labels that cannot be read. */
+export function mayMatch(
+  { labels, unreadLabels = [] }: Pick<Node, "labels" | "unreadLabels">,
+  selector: Labels,
+): boolean {
+  return Object.entries(selector).every(([key, value]) =>
+    labels[key] === value || isUnread(key, unreadLabels)
+  );
 }

@@ -25,8 +25,8 @@ export interface Node {
   readonly labels: Labels;
   readonly cordoned: boolean;
   readonly deleting: boolean;
-  /** Status of the Ready condition; a missing condition counts as ready. `Unreadable`: none of what it may be. */
-  readonly ready: "True" | "False" | "Unknown" | "Missing" | "Unreadable";
+  /** Status of the Ready condition; a missing condition counts as ready. */
+  readonly ready: "True" | "False" | "Unknown" | "Missing";
   /** When the Ready condition last changed. */
   readonly readySince?: Milliseconds;
   /** The kubelet's message beside the Ready condition. */
@@ -35,18 +35,25 @@ export interface Node {
   readonly internalIPs: readonly string[];
   /** Addresses of type ExternalIP, by which the node is reached from outside. */
   readonly externalIPs: readonly string[];
+  /** What of the object is there and cannot be read; absent: everything could. */
+  readonly unread?: string;
+  /** Keys of labels that are there and cannot be read; `*`: of all. */
+  readonly unreadLabels?: readonly string[];
 }
 
 /** A pod that a node must run to be eligible: Cilium's agent or ours. */
 export interface Pod {
   readonly namespace: string;
   readonly name: string;
+  /** Empty: none yet, or it cannot be read. */
   readonly nodeName: string;
   readonly ready: boolean;
   /** When the Ready condition last changed. */
   readonly readySince?: Milliseconds;
   /** Its phase where that is `Failed` or `Succeeded`: nothing of it runs any more. */
-  readonly ended?: string;
+  readonly ended?: "Failed" | "Succeeded";
+  /** What of the object is there and cannot be read; absent: everything could. */
+  readonly unread?: string;
   readonly deleting: boolean;
 }
 
@@ -115,9 +122,11 @@ export interface Lease {
    * resident observer has seen the Lease unchanged. Absent in a fresh process. Milliseconds.
    */
   readonly unchangedForMilliseconds?: Milliseconds;
+  /** Why it is not known when the agent last renewed it; absent: it is known, or the agent never did. */
+  readonly unread?: string;
   /** Absent: no report. */
   readonly report?: Report;
-  /** Why the report annotation could not be read. */
+  /** What of the report annotation could not be read; `report` has the rest. */
   readonly reportError?: string;
   /** Gateway uid -> term below which this agent must be silent. */
   readonly fence: Readonly<Record<string, number>>;
@@ -164,6 +173,8 @@ export type ReasonType =
   | "NodeNotReady"
   | "NodeCordoned"
   | "NodeDeleting"
+  | "HostnameLabelMissing"
+  | "HostnameLabelNotUnique"
   | "CiliumAgentNotReady"
   | "AgentNotReady"
   | "AgentLeaving"

@@ -38,6 +38,49 @@ const EXCLUDED: Partial<Record<ReasonType, readonly Row[]>> = {
   NodeDeleting: [
     { when: "it is being deleted", machine: { node: { deleting: true } }, says: /being deleted/ },
   ],
+  HostnameLabelMissing: [
+    {
+      when: "Cilium could not find it, as it has no hostname label",
+      machine: { node: { noHostname: true } },
+      says: /kubectl label node b kubernetes\.io\/hostname=b$/,
+    },
+  ],
+  HostnameLabelNotUnique: [
+    {
+      when: "an earlier node has its hostname label",
+      machine: { node: { labels: { "kubernetes.io/hostname": "a" } } },
+      says: /^Node a has the same label kubernetes\.io\/hostname=a, and Cilium would send/,
+    },
+  ],
+  Unreadable: [
+    {
+      when: "a part of its Node cannot be read",
+      machine: { node: { unread: "spec.unschedulable: expected a boolean" } },
+      says: /^Cannot read Node: spec\.unschedulable: expected a boolean$/,
+    },
+    {
+      when: "its Cilium pod cannot be read",
+      machine: { cilium: { ready: false, unread: "status.conditions: expected an array" } },
+      says: /^Cannot read Pod kube-system\/cilium-b: status\.conditions: expected an array$/,
+    },
+    {
+      when: "its agent pod cannot be read (VIP mode)",
+      machine: { agent: { ready: false, unread: "status.conditions: expected an array" } },
+      gateway: VIP_MODE,
+      says: /^Cannot read Pod sallyport-system\/sallyport-agent-b: status/,
+    },
+    {
+      when: "its Lease does not tell when it was renewed",
+      machine: { lease: { ago: null, unread: "metadata.managedFields: odd" } },
+      says: /^Cannot read Lease: metadata\.managedFields: odd$/,
+    },
+    {
+      when: "its agent's report cannot be read (VIP mode)",
+      machine: { lease: { report: null, reportError: "interfaces: expected an array" } },
+      gateway: VIP_MODE,
+      says: /Cannot read the agent's report: interfaces: expected an array/,
+    },
+  ],
   CiliumAgentNotReady: [
     { when: "no Cilium runs on it", machine: { cilium: null }, says: /^No cilium-agent pod runs/ },
     {
@@ -68,19 +111,6 @@ const EXCLUDED: Partial<Record<ReasonType, readonly Row[]>> = {
       machine: { agent: { ready: false } },
       gateway: VIP_MODE,
       says: /sallyport-agent-b is not Ready/,
-    },
-  ],
-  Unreadable: [
-    {
-      when: "its agent's report cannot be read (VIP mode)",
-      machine: { lease: { report: null, reportError: "interfaces: expected an array" } },
-      gateway: VIP_MODE,
-      says: /Cannot read the agent's report: interfaces: expected an array/,
-    },
-    {
-      when: "its Ready condition cannot be read",
-      machine: { node: { ready: "Unreadable" } },
-      says: /^Node condition Ready is none of True, False and Unknown$/,
     },
   ],
   AgentLeaving: [
@@ -200,6 +230,10 @@ for (const [type, rows] of Object.entries(EXCLUDED)) {
 }
 
 const ELIGIBLE: readonly (Omit<Row, "says">)[] = [
+  {
+    when: "a later node has its hostname label",
+    machine: { node: { labels: { "kubernetes.io/hostname": "c" } } },
+  },
   { when: "it is healthy", machine: {} },
   { when: "it is healthy (VIP mode)", machine: {}, gateway: VIP_MODE },
   { when: "it has no Ready condition", machine: { node: { ready: "Missing" } } },

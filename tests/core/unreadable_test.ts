@@ -37,7 +37,9 @@ const LOST: Readonly<Record<string, (node: string) => (snapshot: Snapshot) => Pa
       invalid: [invalid("Node", name)],
     }),
     "Node's Ready condition": (name) => ({ nodes }) => ({
-      nodes: nodes.map((node) => node.name === name ? { ...node, ready: "Unreadable" } : node),
+      nodes: nodes.map((node) =>
+        node.name === name ? { ...node, unread: "status.conditions[0]" } : node
+      ),
     }),
     "Cilium pod": (name) => ({ ciliumPods }) => ({
       ciliumPods: ciliumPods.filter(({ nodeName }) => nodeName !== name),

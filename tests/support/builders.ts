@@ -38,14 +38,19 @@ export function at(seconds: number): string {
 
 export interface NodeOptions extends Partial<Omit<Node, "name" | "ready">> {
   readonly ready?: boolean | Node["ready"];
+  /** Without the label by which Cilium finds it. */
+  readonly noHostname?: boolean;
 }
 
 /** A node that is Ready; labels are added to its hostname label. */
-export function node(name: string, { ready = true, labels, ...rest }: NodeOptions = {}): Node {
+export function node(
+  name: string,
+  { ready = true, labels, noHostname = false, ...rest }: NodeOptions = {},
+): Node {
   return {
     name,
     resourceVersion: `node-${name}-1`,
-    labels: { [HOSTNAME_LABEL]: name, ...labels },
+    labels: { ...(noHostname ? {} : { [HOSTNAME_LABEL]: name }), ...labels },
     cordoned: false,
     deleting: false,
     ready: ready === true ? "True" : ready === false ? "False" : ready,

@@ -3,7 +3,7 @@ import ipaddr from "ipaddr.js";
 import * as v from "valibot";
 import { CONTROLLER_MANAGER } from "../../core/names.ts";
 import { parseTime } from "../../core/time.ts";
-import type { Condition, JsonObject, LabelSelector } from "../../core/types.ts";
+import type { Condition, JsonObject, Labels, LabelSelector } from "../../core/types.ts";
 
 export const labels = v.record(v.string(), v.string());
 
@@ -14,49 +14,84 @@ export const time = v.pipe(
   v.transform((text) => parseTime(text) ?? 0),
 );
 
-/**
- * A list of which each item is read on its own: one that cannot be read is as if it were not there, and hides no other.
- * What is no list is an empty one.
- */
-export function each<T>(item: v.GenericSchema<unknown, T>): v.GenericSchema<unknown, T[]> {
+export function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A part of an object that is unknown where it is absent, and where it cannot be read. */
+export function part<T>(schema: v.GenericSchema<unknown, T>) {
+  return v.fallback(v.nullish(schema), undefined);
+}
+
+/** A list of which each item is read on its own; what cannot be read is left out. */
+export function itemsOf<T>(schema: v.GenericSchema<unknown, T>) {
   return v.pipe(
-    v.fallback(v.array(v.unknown()), []),
+    v.array(v.unknown()),
     v.transform((items) =>
-      items.flatMap((value) => {
-        const result = v.safeParse(item, value);
+      items.flatMap((item) => {
+        const result = v.safeParse(schema, item);
         return result.success ? [result.output] : [];
       })
     ),
   );
 }
 
-/** A part that is as if it were not there where it cannot be read. */
-export function part<T>(
-  schema: v.GenericSchema<unknown, T>,
-): v.GenericSchema<unknown, T | undefined> {
-  return v.fallback(v.optional(schema), undefined);
+const texts = v.custom<Readonly<Record<string, unknown>>>(isObject);
+
+/** Texts by key; what is not text is left out. */
+function textsOf(record: Readonly<Record<string, unknown>>): Labels {
+  return Object.fromEntries(
+    Object.entries(record).filter((entry): entry is [string, string] =>
+      typeof entry[1] === "string"
+    ),
+  );
 }
 
-export function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** Stands for every key of labels that are no map at all. */
+export const EVERY_KEY = "*";
+
+/** Keys of labels that are there and cannot be read. */
+function unreadKeys(value: unknown): readonly string[] {
+  if (value === undefined || value === null) return [];
+  const result = v.safeParse(texts, value);
+  return result.success
+    ? Object.keys(result.output).filter((key) => typeof result.output[key] !== "string")
+    : [EVERY_KEY];
 }
 
-export const metadata = v.object({
-  name: v.string(),
-  namespace: v.optional(v.string()),
-  uid: v.optional(v.string(), ""),
-  resourceVersion: v.optional(v.string(), ""),
-  generation: v.optional(v.number(), 0),
-  creationTimestamp: part(time),
-  deletionTimestamp: v.nullish(v.string()),
-  labels: v.nullish(labels),
-  annotations: v.nullish(labels),
-  ownerReferences: v.optional(each(v.custom<JsonObject>(isObject)), []),
-  managedFields: v.optional(
-    each(v.object({ manager: v.string(), subresource: part(v.string()), time })),
-    [],
-  ),
+const list = v.array(v.unknown());
+
+/** A write as managedFields has it. */
+const write = v.object({
+  manager: v.nullish(v.string()),
+  subresource: v.nullish(v.string()),
+  time: v.nullish(time),
 });
+
+/** An object without a name is none. Of everything else, one part that cannot be read takes nothing else with it. */
+export const metadata = v.pipe(
+  v.object({
+    name: v.string(),
+    namespace: part(v.string()),
+    uid: v.fallback(v.optional(v.string(), ""), ""),
+    resourceVersion: v.fallback(v.optional(v.string(), ""), ""),
+    generation: v.fallback(v.optional(v.number(), 0), 0),
+    creationTimestamp: part(time),
+    deletionTimestamp: part(v.string()),
+    labels: v.optional(v.unknown()),
+    annotations: part(v.pipe(texts, v.transform(textsOf))),
+    ownerReferences: part(itemsOf(v.custom<JsonObject>(isObject))),
+    managedFields: v.optional(v.unknown()),
+  }),
+  v.transform(({ labels, managedFields, ...rest }) => ({
+    ...rest,
+    labels: textsOf(v.is(texts, labels) ? labels : {}),
+    unreadLabels: unreadKeys(labels),
+    managedFields: v.is(list, managedFields) ? v.parse(itemsOf(write), managedFields) : [],
+    /** Some entry of managedFields cannot be read, so that who is not in it may have written too. */
+    unreadWrites: managedFields != null && !v.is(v.array(write), managedFields),
+  })),
+);
 
 export type Metadata = v.InferOutput<typeof metadata>;
 
@@ -67,7 +102,7 @@ export function lastWrite(
 ): number | undefined {
   const times = managedFields.filter(({ manager, subresource }) =>
     manager === by.manager && (by.subresource === undefined || subresource === by.subresource)
-  ).map(({ time }) => time);
+  ).map(({ time }) => time).filter((time) => time != null);
   return times.length === 0 ? undefined : Math.max(...times);
 }
 
@@ -80,10 +115,10 @@ export function statusWrite(metadata: Metadata): { readonly statusWrittenAt?: nu
 export const condition: v.GenericSchema<unknown, Condition> = v.object({
   type: v.string(),
   status: v.picklist(["True", "False", "Unknown"]),
-  reason: v.optional(v.string(), ""),
-  message: v.optional(v.string(), ""),
-  lastTransitionTime: v.optional(v.string(), ""),
-  observedGeneration: v.optional(v.number(), 0),
+  reason: v.fallback(v.optional(v.string(), ""), ""),
+  message: v.fallback(v.optional(v.string(), ""), ""),
+  lastTransitionTime: v.fallback(v.optional(v.string(), ""), ""),
+  observedGeneration: v.fallback(v.optional(v.number(), 0), 0),
 });
 
 export const ipv4 = v.pipe(

@@ -1,7 +1,7 @@
 /** From the API server's JSON to the snapshot's types. One object that cannot be read never hides the others. */
 import * as v from "valibot";
 import type { InvalidObject } from "../../core/types.ts";
-import { compact, condition, each, metadata, statusWrite } from "./common.ts";
+import { compact, condition, itemsOf, metadata, statusWrite } from "./common.ts";
 import { describeIssues } from "./issues.ts";
 
 /** An object, or what is known of one that cannot be read. */
@@ -35,7 +35,7 @@ export function readable<T>(
 const identity = v.object({
   metadata,
   status: v.fallback(
-    v.optional(v.object({ conditions: v.optional(each(condition)) })),
+    v.optional(v.object({ conditions: v.optional(itemsOf(condition)) })),
     undefined,
   ),
 });

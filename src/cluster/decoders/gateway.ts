@@ -4,9 +4,9 @@ import type { AllowedNamespaces, Gateway, GatewaySpec, GatewayStatus } from "../
 import {
   compact,
   condition,
-  each,
   ipv4,
   isIP,
+  itemsOf,
   labels,
   labelSelector,
   metadata,
@@ -113,63 +113,64 @@ function sourceIPOf(
   };
 }
 
+const reason = v.pipe(
+  v.object({
+    type: v.string(),
+    message: v.fallback(v.optional(v.string(), ""), ""),
+    retryAfter: part(v.string()),
+  }),
+  v.transform((reason) => compact(reason)),
+);
+
 const candidate = v.pipe(
   v.object({
     node: v.string(),
     eligible: v.boolean(),
-    eligibleSince: v.nullish(v.string()),
-    rank: v.optional(v.number(), 0),
-    reasons: v.optional(
-      v.array(v.pipe(
-        v.object({
-          type: v.string(),
-          message: v.optional(v.string(), ""),
-          retryAfter: v.nullish(v.string()),
-        }),
-        v.transform((reason) => compact(reason)),
-      )),
-      [],
-    ),
+    eligibleSince: part(v.string()),
+    rank: v.fallback(v.optional(v.number(), 0), 0),
+    reasons: v.fallback(v.optional(itemsOf(reason), []), []),
   }),
   v.transform((candidate) => compact(candidate)),
 );
 
-/** A status written by another version, or by a person, is read as far as it is understood: each part on its own. */
-const status = v.fallback(
-  v.pipe(
-    v.object({
-      observedGeneration: part(v.number()),
-      activeNodeName: part(v.string()),
-      // Agents ping them: a kubelet's hostname or worse is none of their arguments.
-      activeNodeAddresses: v.optional(each(v.pipe(v.string(), v.check(isIP)))),
-      standbyNodeNames: v.optional(each(v.string())),
-      egressIP: part(v.string()),
-      readyNodes: part(v.number()),
-      term: part(v.number()),
-      phase: part(v.picklist(["Preparing", "Active", "Idle"])),
-      candidates: v.optional(each(candidate)),
-      lastFailover: part(v.pipe(
-        v.object({
-          from: v.nullish(v.string()),
-          fromEgressIP: v.nullish(v.string()),
-          fenced: v.optional(each(v.object({ node: v.string(), time: v.string() }))),
-          to: v.string(),
-          reason: v.optional(v.string(), ""),
-          startTime: v.string(),
-          durationMilliseconds: v.nullish(v.number()),
-        }),
-        v.transform((move) => compact(move)),
-      )),
-      conditions: v.optional(each(condition)),
-    }),
-    v.transform((status) => compact(status) as GatewayStatus),
-  ),
-  {},
+const lastFailover = v.pipe(
+  v.object({
+    from: part(v.string()),
+    fromEgressIP: part(v.string()),
+    fenced: part(itemsOf(v.object({ node: v.string(), time: v.string() }))),
+    to: v.string(),
+    reason: v.fallback(v.optional(v.string(), ""), ""),
+    startTime: v.string(),
+    durationMilliseconds: part(v.number()),
+  }),
+  v.transform((move) => compact(move)),
+);
+
+/**
+ * A status written by another version is read as far as it is understood, each part on its own. Without holder and term
+ * nothing may be decided, so that these are read or the gateway is left as it is.
+ */
+const status = v.pipe(
+  v.object({
+    observedGeneration: part(v.number()),
+    activeNodeName: v.nullish(v.string()),
+    // Agents ping them: a kubelet's hostname or worse is none of their arguments.
+    activeNodeAddresses: part(v.pipe(itemsOf(v.string()), v.filterItems(isIP))),
+    standbyNodeNames: part(itemsOf(v.string())),
+    egressIP: v.nullish(v.string()),
+    readyNodes: part(v.number()),
+    term: v.nullish(v.number()),
+    phase: part(v.picklist(["Preparing", "Active", "Idle"])),
+    candidates: part(itemsOf(candidate)),
+    lastFailover: part(lastFailover),
+    conditions: part(itemsOf(condition)),
+  }),
+  v.transform((status) => compact(status) as GatewayStatus),
 );
 
 /** `network.deckhouse.io/v1alpha1` EgressGateway with its defaults filled in. */
 export const gateway = v.pipe(
-  v.object({ metadata, spec, status: v.optional(status) }),
+  v.object({ metadata, spec, status: v.nullish(status) }),
   v.transform(({ metadata, spec, status }): Gateway => ({
     name: metadata.name,
     uid: metadata.uid,

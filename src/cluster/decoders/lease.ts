@@ -8,8 +8,8 @@ import {
 } from "../../core/names.ts";
 import { rfc3339 } from "../../core/time.ts";
 import type { Lease, Milliseconds, Report } from "../../core/types.ts";
-import { compact, isIP, lastWrite, metadata } from "./common.ts";
-import { describeIssues } from "./issues.ts";
+import { compact, isIP, isObject, itemsOf, lastWrite, metadata, part } from "./common.ts";
+import { Parts } from "./parts.ts";
 
 const failureReasons = ["BindFailed", "InterfaceMissing", "AddressConflict"] as const;
 
@@ -19,61 +19,36 @@ const MOST_ITEMS = 1_024;
 /** A name or a time as an agent says it; a longer one is nothing that we know. */
 const word = v.pipe(v.string(), v.transform((text) => text.slice(0, 253)));
 
-function list<T>(item: v.GenericSchema<unknown, T>) {
-  return v.optional(
-    v.pipe(v.array(item), v.transform((items): readonly T[] => items.slice(0, MOST_ITEMS))),
-    [],
-  );
-}
-
 /** A MAC address (Ethernet's or InfiniBand's); what is none is not told on. */
 const mac = v.pipe(
   v.nullish(v.string()),
   v.transform((text) => text && /^[0-9a-f]{2}(:[0-9a-f]{2}){5,19}$/i.test(text) ? text : undefined),
 );
 
-const failure = v.object({
+const link = v.object({
+  name: word,
+  up: v.boolean(),
+  mac,
+  addresses: part(
+    v.pipe(itemsOf(v.string()), v.transform((all) => all.filter(isAddress).slice(0, MOST_ITEMS))),
+  ),
+});
+
+const boundAddress = v.object({
+  gateway: word,
+  uid: word,
+  term: v.pipe(v.number(), v.integer()),
+  ip: word,
+  interface: word,
+  boundAt: v.pipe(v.string(), v.transform((text) => text.slice(0, 64))),
+  speaking: v.boolean(),
+  conflict: mac,
+});
+
+const failed = v.object({
   gateway: word,
   reason: v.picklist(failureReasons),
   message: v.pipe(v.string(), v.transform(fitText)),
-});
-
-/** What is left out is empty: of a report as of every object, one part that is missing takes nothing else with it. */
-const report = v.object({
-  interfaces: list(v.object({
-    name: word,
-    up: v.boolean(),
-    mac,
-    addresses: v.pipe(
-      v.nullish(v.array(v.string())),
-      v.transform((all) => all?.filter(isAddress).slice(0, MOST_ITEMS)),
-    ),
-  })),
-  cilium: v.nullish(v.object({
-    ready: v.boolean(),
-    message: v.pipe(v.nullish(v.string()), v.transform((text) => text && fitText(text))),
-  })),
-  addresses: list(v.object({
-    gateway: word,
-    uid: word,
-    term: v.pipe(v.number(), v.integer()),
-    ip: word,
-    interface: word,
-    boundAt: v.pipe(v.string(), v.transform((text) => text.slice(0, 64))),
-    speaking: v.boolean(),
-    conflict: mac,
-  })),
-  failures: list(failure),
-  unreachable: list(word),
-  heard: v.optional(
-    v.pipe(
-      v.record(v.string(), v.number()),
-      v.transform((heard) => Object.fromEntries(Object.entries(heard).slice(0, MOST_ITEMS))),
-    ),
-    {},
-  ),
-  leaving: v.optional(v.boolean(), false),
-  renewingSince: v.optional(v.nullable(word)),
 });
 
 /** An address with its prefix length, as `10.0.0.1/24`. */
@@ -82,17 +57,35 @@ function isAddress(text: string): boolean {
   return rest.length === 0 && isIP(ip) && /^\d{0,3}$/.test(length);
 }
 
-function reportOf(said: v.InferOutput<typeof report>, madeAt: Milliseconds | undefined): Report {
-  const { interfaces, cilium, addresses, renewingSince, ...rest } = said;
-  return {
-    ...compact({
-      ...rest,
-      interfaces: interfaces.map((link) => compact(link)),
-      addresses: addresses.map((address) => compact(address)),
-      cilium: cilium ? compact(cilium) : undefined,
+/** What is left out is empty: of a report as of every object, one part that is missing takes nothing else with it. */
+function reportOf(
+  said: Said,
+  { parts, madeAt }: { readonly parts: Parts; readonly madeAt: Milliseconds | undefined },
+): Report {
+  const read = <T>(path: string, schema: v.GenericSchema<unknown, T>) =>
+    parts.read(said[path], { path, schema });
+  const items = <T>(path: string, schema: v.GenericSchema<unknown, T>) =>
+    parts.items(said[path], { path, schema }).slice(0, MOST_ITEMS);
+  const cilium = read(
+    "cilium",
+    v.object({
+      ready: v.boolean(),
+      message: part(v.pipe(v.string(), v.transform(fitText))),
     }),
+  );
+  const renewingSince = read("renewingSince", word);
+  return {
+    interfaces: items("interfaces", link).map((each) => compact(each)),
+    ...(cilium === undefined ? {} : { cilium: compact(cilium) }),
+    addresses: items("addresses", boundAddress).map((each) => compact(each)),
+    failures: items("failures", failed),
+    unreachable: items("unreachable", word),
+    heard: Object.fromEntries(
+      Object.entries(read("heard", v.record(v.string(), v.number())) ?? {}).slice(0, MOST_ITEMS),
+    ),
+    leaving: read("leaving", v.boolean()) ?? false,
     // Who does not say since when it has renewed its Lease is taken to have done so since that was made.
-    renewingSince: renewingSince === undefined && madeAt !== undefined
+    renewingSince: said["renewingSince"] === undefined && madeAt !== undefined
       ? rfc3339(madeAt)
       : renewingSince ?? null,
   };
@@ -103,10 +96,14 @@ export const lease = v.pipe(
   v.object({ metadata }),
   v.transform(({ metadata }): Lease => {
     const text = metadata.annotations?.[REPORT_ANNOTATION];
+    const renewedAt = lastWrite(metadata, { manager: AGENT_MANAGER });
     return compact({
       name: metadata.name,
       resourceVersion: metadata.resourceVersion,
-      renewedAt: lastWrite(metadata, { manager: AGENT_MANAGER }),
+      renewedAt,
+      unread: renewedAt === undefined && metadata.unreadWrites
+        ? "metadata.managedFields: write entries with manager, subresource and an RFC 3339 time"
+        : undefined,
       ...(text === undefined ? {} : readReport(text, metadata.creationTimestamp ?? undefined)),
       fence: readFence(metadata.annotations?.[FENCE_ANNOTATION]),
       fencedAt: lastWrite(metadata, { manager: CONTROLLER_MANAGER }),
@@ -114,18 +111,20 @@ export const lease = v.pipe(
   }),
 );
 
-/** Reads a report; one that cannot be read says why. */
+/** Reads a report as far as it can be read, and says what of it cannot. */
 function readReport(
   text: string,
   madeAt: Milliseconds | undefined,
-): { report: Report } | { reportError: string } {
+): { report?: Report; reportError?: string | undefined } {
   const value = parseJson(text);
   if (value === undefined) return { reportError: `annotation ${REPORT_ANNOTATION} is not JSON` };
-  const result = v.safeParse(report, value);
-  return result.success
-    ? { report: reportOf(result.output, madeAt) }
-    : { reportError: describeIssues(result.issues) };
+  const parts = new Parts();
+  const said = parts.read(value, { path: "report", schema: v.custom<Said>(isObject) });
+  const report = said === undefined ? undefined : reportOf(said, { parts, madeAt });
+  return compact({ report, reportError: value === null ? "report: null" : parts.unread });
 }
+
+type Said = Readonly<Record<string, unknown>>;
 
 /** A fence that cannot be read is none: the next one replaces it. */
 export function readFence(text: string | undefined): Readonly<Record<string, number>> {

@@ -1,52 +1,46 @@
 import * as v from "valibot";
 import type { Node } from "../../core/types.ts";
-import { compact, each, isIP, metadata, part, time } from "./common.ts";
+import { compact, isIP, metadata } from "./common.ts";
+import { Parts } from "./parts.ts";
+import { readyCondition } from "./ready.ts";
 
-const READY_STATES: ReadonlySet<string> = new Set(["True", "False", "Unknown"]);
+const address = v.object({ type: v.string(), address: v.string() });
 
-/**
- * `v1/Node`. Anybody may put conditions and addresses into its status, so each is read on its own, and of the conditions
- * only Ready.
- */
+/** `v1/Node`, of which each part is read on its own: of a node only what is used is looked at. */
 export const node = v.pipe(
-  v.object({
-    metadata,
-    spec: v.nullish(v.object({ unschedulable: v.nullish(v.boolean()) })),
-    status: part(v.object({
-      conditions: v.optional(
-        each(v.object({
-          type: v.literal("Ready"),
-          status: v.string(),
-          message: part(v.string()),
-          lastTransitionTime: part(time),
-        })),
-        [],
-      ),
-      addresses: v.optional(each(v.object({ type: v.string(), address: v.string() })), []),
-    })),
-  }),
-  v.transform(({ metadata, spec, status }): Node => {
-    const [ready] = status?.conditions ?? [];
+  v.object({ metadata, spec: v.optional(v.unknown()), status: v.optional(v.unknown()) }),
+  v.transform(({ metadata, ...rest }): Node => {
+    const parts = new Parts();
+    const spec = parts.members(rest.spec, "spec");
+    const status = parts.members(rest.status, "status");
+    const ready = readyCondition(status["conditions"], parts);
+    const cordoned = parts.read(spec["unschedulable"], {
+      path: "spec.unschedulable",
+      schema: v.boolean(),
+    });
+    // Candidacy does not rest on them.
+    const addresses = new Parts().items(status["addresses"], {
+      path: "status.addresses",
+      schema: address,
+    });
     // What a kubelet lists that is no address is nobody's.
-    const addresses = (wanted: string) =>
-      (status?.addresses ?? []).filter(({ type, address }) => type === wanted && isIP(address))
+    const ofType = (wanted: string) =>
+      addresses.filter(({ type, address }) => type === wanted && isIP(address))
         .map(({ address }) => address);
+    const state: Node["ready"] = ready?.status ?? "Missing";
     return compact({
       name: metadata.name,
       resourceVersion: metadata.resourceVersion,
-      labels: metadata.labels ?? {},
-      cordoned: spec?.unschedulable ?? false,
+      labels: metadata.labels,
+      cordoned: cordoned ?? false,
       deleting: metadata.deletionTimestamp != null,
-      ready: readyState(ready?.status),
+      ready: state,
       readySince: ready?.lastTransitionTime,
       readyMessage: ready?.message || undefined,
-      internalIPs: addresses("InternalIP"),
-      externalIPs: addresses("ExternalIP"),
+      internalIPs: ofType("InternalIP"),
+      externalIPs: ofType("ExternalIP"),
+      unread: parts.unread,
+      unreadLabels: metadata.unreadLabels.length === 0 ? undefined : metadata.unreadLabels,
     });
   }),
 );
-
-function readyState(status: string | undefined): Node["ready"] {
-  if (status === undefined) return "Missing";
-  return READY_STATES.has(status) ? status as Node["ready"] : "Unreadable";
-}

@@ -1,38 +1,30 @@
 import * as v from "valibot";
 import type { Pod } from "../../core/types.ts";
-import { compact, each, metadata, part, time } from "./common.ts";
+import { compact, metadata } from "./common.ts";
+import { Parts } from "./parts.ts";
+import { readyCondition } from "./ready.ts";
 
-/** Phases in which no container of the pod runs any more, whatever its conditions say. */
-const ENDED: ReadonlySet<string> = new Set(["Failed", "Succeeded"]);
-
-/** `v1/Pod`. */
+/** `v1/Pod`, of which each part is read on its own. */
 export const pod = v.pipe(
-  v.object({
-    metadata,
-    spec: part(v.object({ nodeName: part(v.string()) })),
-    status: part(v.object({
-      phase: part(v.string()),
-      conditions: v.optional(
-        each(v.object({
-          type: v.literal("Ready"),
-          status: v.string(),
-          lastTransitionTime: part(time),
-        })),
-        [],
-      ),
-    })),
-  }),
-  v.transform(({ metadata, spec, status }): Pod => {
-    const [ready] = status?.conditions ?? [];
-    const ended = ENDED.has(status?.phase ?? "") ? status?.phase : undefined;
+  v.object({ metadata, spec: v.optional(v.unknown()), status: v.optional(v.unknown()) }),
+  v.transform(({ metadata, ...rest }): Pod => {
+    const parts = new Parts();
+    const spec = parts.members(rest.spec, "spec");
+    const status = parts.members(rest.status, "status");
+    const ready = readyCondition(status["conditions"], parts);
+    const nodeName = parts.read(spec["nodeName"], { path: "spec.nodeName", schema: v.string() });
+    const phase = parts.read(status["phase"], { path: "status.phase", schema: v.string() });
+    const ended: Pod["ended"] = phase === "Failed" || phase === "Succeeded" ? phase : undefined;
     return compact({
       namespace: metadata.namespace ?? "",
       name: metadata.name,
-      nodeName: spec?.nodeName ?? "",
+      nodeName: nodeName ?? "",
+      // An evicted pod may keep the condition that it had.
       ready: ready?.status === "True" && ended === undefined,
       readySince: ready?.lastTransitionTime,
-      ended,
       deleting: metadata.deletionTimestamp != null,
+      ended,
+      unread: ended === undefined ? parts.unread : undefined,
     });
   }),
 );

@@ -3,8 +3,8 @@ import type { Policy, PolicyRule, PolicyStatus } from "../../core/types.ts";
 import {
   compact,
   condition,
-  each,
   ipv4CIDR,
+  itemsOf,
   labelSelector,
   metadata,
   part,
@@ -20,17 +20,14 @@ const rule = v.pipe(
   v.transform((rule): PolicyRule => compact(rule)),
 );
 
-const status = v.fallback(
-  v.pipe(
-    v.object({
-      observedGeneration: part(v.number()),
-      activeNodeName: part(v.string()),
-      egressIP: part(v.string()),
-      conditions: v.optional(each(condition)),
-    }),
-    v.transform((status): PolicyStatus => compact(status)),
-  ),
-  {},
+const status = v.pipe(
+  v.object({
+    observedGeneration: part(v.number()),
+    activeNodeName: part(v.string()),
+    egressIP: part(v.string()),
+    conditions: part(itemsOf(condition)),
+  }),
+  v.transform((status): PolicyStatus => compact(status)),
 );
 
 /** `network.deckhouse.io/v1alpha1` EgressGatewayPolicy. */
@@ -43,7 +40,7 @@ export const policy = v.pipe(
       excludedCIDRs: v.nullish(v.array(ipv4CIDR)),
       selectors: v.pipe(v.array(rule), v.minLength(1)),
     }),
-    status: v.optional(status),
+    status: v.fallback(v.nullish(status), undefined),
   }),
   v.transform(({ metadata, spec, status }): Policy => ({
     name: metadata.name,
