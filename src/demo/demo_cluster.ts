@@ -44,7 +44,7 @@ const NODES: readonly NodeDescription[] = [
 function egressNode(number: number, zoneName: string): NodeDescription {
   return {
     name: `egress-${number}`,
-    labels: { "node-role.deckhouse.io/egress": "", ...zone(zoneName) },
+    labels: { "dedicated/egress": "", ...zone(zoneName) },
     address: `172.18.18.${10 + number}/24`,
     mac: `02:00:00:00:00:0${number}`,
     agent: true,

@@ -7,7 +7,7 @@ export interface ObjectWithStatus {
   readonly status: Json;
 }
 
-export const EGRESS_LABEL = "node-role.deckhouse.io/egress";
+export const EGRESS_LABEL = "dedicated/egress";
 
 export const nodeName = (index: number): string => `node-${String(index).padStart(4, "0")}`;
 

@@ -11,7 +11,7 @@ import type { ControlPlane } from "../support/control_plane.ts";
 
 const test = controlPlaneTests();
 
-const EGRESS = { "node-role.deckhouse.io/egress": "" };
+const EGRESS = { "dedicated/egress": "" };
 const GATEWAYS = "/apis/network.deckhouse.io/v1alpha1/egressgateways";
 const POLICIES = "/apis/network.deckhouse.io/v1alpha1/egressgatewaypolicies";
 const CEGPS = "/apis/cilium.io/v2/ciliumegressgatewaypolicies";
@@ -140,7 +140,7 @@ const WAYS_TO_LOSE_THE_ROLE: readonly {
     reason: /a is no longer a candidate/,
     act: (plane) =>
       plane.api.patch("/api/v1/nodes/a", {
-        metadata: { labels: { "node-role.deckhouse.io/egress": null } },
+        metadata: { labels: { "dedicated/egress": null } },
       }),
   },
   {

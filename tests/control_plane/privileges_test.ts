@@ -76,7 +76,7 @@ async function inForce(plane: ControlPlane): Promise<void> {
 const LEASES = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`;
 const CEGPS = "/apis/cilium.io/v2/ciliumegressgatewaypolicies";
 const OURS = "/apis/network.deckhouse.io/v1alpha1";
-const EGRESS = { "node-role.deckhouse.io/egress": "" };
+const EGRESS = { "dedicated/egress": "" };
 
 function gateway(name: string, sourceIP: object): KubeObject {
   return {
@@ -763,7 +763,7 @@ test("the controller changes labels of ours on nodes, and nothing else", async (
     patch("add a foreign label", label("example.com/other", "1"), otherLabel),
     patch("change a foreign label", label("example.com/team", "y"), otherLabel),
     patch("remove a foreign label", label("example.com/team", null), otherLabel),
-    patch("relabel as egress", label("node-role.deckhouse.io/egress", ""), otherLabel),
+    patch("relabel as egress", label("dedicated/egress", ""), otherLabel),
     patch("remove all labels", { metadata: { labels: null } }, otherLabel),
     patch("cordon", { spec: { unschedulable: true } }, nothingElse),
     patch("taint", { spec: { taints: [{ key: "k", effect: "NoExecute" }] } }, nothingElse),

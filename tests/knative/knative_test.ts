@@ -24,7 +24,7 @@ function test(name: string, fn: (plane: ControlPlane) => Promise<void>): void {
   else testWith(NEEDS, name, () => {});
 }
 
-const EGRESS = { "node-role.deckhouse.io/egress": "" };
+const EGRESS = { "dedicated/egress": "" };
 const GATEWAY = "/apis/network.deckhouse.io/v1alpha1/egressgateways/my-egressgw";
 const POLICY = "/apis/cilium.io/v2/ciliumegressgatewaypolicies/my-egressgw-policy";
 /** Where Knative's own configuration is. */

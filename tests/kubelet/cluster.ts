@@ -46,7 +46,7 @@ export const REAL = "a";
 export const PAPER = "b";
 
 /** Candidates of the tests' gateways. */
-export const CANDIDATE = { "node-role.deckhouse.io/egress": "" } as const;
+export const CANDIDATE = { "dedicated/egress": "" } as const;
 
 /** The second address of `10.0.0.0/24`, the control plane's service range, is the service `kubernetes`. */
 const SERVICE_IP = "10.0.0.1";

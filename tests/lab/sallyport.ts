@@ -23,7 +23,7 @@ export const sallyportNeeds = [
 
 export const VIP = "10.60.0.200";
 export const GATEWAY = "lab";
-export const CANDIDATE = { "node-role.deckhouse.io/egress": "" } as const;
+export const CANDIDATE = { "dedicated/egress": "" } as const;
 const NAMESPACE = "sallyport-system";
 const GATEWAY_PATH = `/apis/network.deckhouse.io/v1alpha1/egressgateways/${GATEWAY}`;
 const CEGP_PATH = "/apis/cilium.io/v2/ciliumegressgatewaypolicies/lab";

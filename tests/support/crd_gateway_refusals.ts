@@ -172,7 +172,6 @@ function nodeSelectors(): readonly Refusal[] {
   const key = "cannot be a label key: write letters, digits, '-', '_' and '.', at most 63";
   const value = "cannot be a label value: write at most 63 letters, digits, '-', '_' and '.'";
   const rows: readonly [what: string, nodeSelector: unknown, says: string][] = [
-    ["without a node selector", undefined, "Required value"],
     ["a label key with a space", { "egress node": "" }, `'egress node' ${key}`],
     ["an empty label key", { "": "x" }, `'' ${key}`],
     ["a label key with two slashes", { "a/b/c": "" }, `'a/b/c' ${key}`],
@@ -180,20 +179,29 @@ function nodeSelectors(): readonly Refusal[] {
     ["a label value with a slash", { egress: "a/b" }, `'a/b' ${value}`],
     ["a label value that is too long", { egress: LONG_LABEL }, `'${LONG_LABEL}' ${value}`],
   ];
-  return rows.flatMap(([what, nodeSelector, says]) => [
-    {
-      what: `${what} as nodes`,
-      object: virtualGateway({ nodeSelector }),
-      field: "spec.nodeSelector",
-      says,
-    },
-    {
-      what: `${what} as preferred nodes`,
-      object: virtualGateway({ preferredNodes: [{ weight: 1, nodeSelector }] }),
-      field: "spec.preferredNodes[0].nodeSelector",
-      says,
-    },
-  ]);
+  const unselective: Refusal = {
+    what: "without a node selector as preferred nodes",
+    object: virtualGateway({ preferredNodes: [{ weight: 1 }] }),
+    field: "spec.preferredNodes[0].nodeSelector",
+    says: "Required value",
+  };
+  return [
+    unselective,
+    ...rows.flatMap(([what, nodeSelector, says]): Refusal[] => [
+      {
+        what: `${what} as nodes`,
+        object: virtualGateway({ nodeSelector }),
+        field: "spec.nodeSelector",
+        says,
+      },
+      {
+        what: `${what} as preferred nodes`,
+        object: virtualGateway({ preferredNodes: [{ weight: 1, nodeSelector }] }),
+        field: "spec.preferredNodes[0].nodeSelector",
+        says,
+      },
+    ]),
+  ];
 }
 
 function allowedNamespaces(): readonly Refusal[] {

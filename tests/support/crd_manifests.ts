@@ -27,7 +27,7 @@ export function virtualGateway(changes: Spec = {}, name = "g"): KubeObject {
 /** A gateway with the nodes' own addresses, its spec changed by `changes`. */
 export function primaryGateway(changes: Spec = {}): KubeObject {
   return gateway({
-    nodeSelector: { "node-role.deckhouse.io/egress": "" },
+    nodeSelector: { "dedicated/egress": "" },
     sourceIP: { mode: PRIMARY_MODE, [PRIMARY]: { interfaceName: "eth1" } },
     ...changes,
   });

@@ -54,7 +54,7 @@ const allowedNamespaces = v.pipe(
 
 const spec = v.pipe(
   v.object({
-    nodeSelector: v.optional(labels, {}),
+    nodeSelector: v.nullish(labels),
     sourceIP: v.variant("mode", [primaryIP, virtualIP]),
     preferredNodes: v.nullish(v.array(v.object({ weight: v.number(), nodeSelector: labels }))),
     strategy: v.nullish(v.picklist(["Alphabetical", "Hash"])),
@@ -74,7 +74,8 @@ const spec = v.pipe(
   v.transform((spec): GatewaySpec => {
     const virtual = spec.sourceIP.mode === "VirtualIPAddress";
     return {
-      nodeSelector: spec.nodeSelector,
+      // As Deckhouse has it: without a selector it is every node.
+      nodeSelector: spec.nodeSelector ?? {},
       sourceIP: sourceIPOf(spec.sourceIP),
       preferredNodes: spec.preferredNodes ?? [],
       strategy: spec.strategy ?? DEFAULTS.strategy,
