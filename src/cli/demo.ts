@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { runDemo } from "../demo/demo.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { duration, portNumber } from "./arguments.ts";
+import { complain } from "./terminal.ts";
 import { messageOf } from "../core/message.ts";
 
 interface Flags {
@@ -49,6 +50,6 @@ try {
   process.exit(0);
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
-  process.stderr.write(`${messageOf(error)}\n`);
+  complain(messageOf(error));
   process.exit(error instanceof ConfigError ? 2 : 1);
 }

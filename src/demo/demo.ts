@@ -102,7 +102,8 @@ function newsOf({ plan, problems }: TickResult): readonly string[] {
 }
 
 function isTaken(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE";
 }
 
 function portTaken(port: number, cause: unknown): ConfigError {

@@ -2,6 +2,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { coloured, gatewayLine, renderView } from "./view.ts";
 import type { DemoView } from "./view.ts";
+import { printableLine } from "../core/printable.ts";
 
 export interface Terminal {
   readonly isTTY?: boolean;
@@ -58,7 +59,7 @@ function fit(line: string, columns: number): string {
 function printedScreen(terminal: Terminal): Screen {
   const gateways = new Map<string, string>();
   let [printed, next, begun] = [0, "", false];
-  const print = (line: string) => terminal.write(`${line}\n`);
+  const print = (line: string) => terminal.write(`${printableLine(line)}\n`);
   return {
     show(view) {
       if (!begun) { for (const line of [view.title, ...view.hints]) print(line); }

@@ -1,6 +1,7 @@
 /** What the demo shows, as lines of text. Pure. */
 import { styleText } from "node:util";
 import type { GatewayView, StatusView } from "../http/status_view.ts";
+import { printableLine } from "../core/printable.ts";
 
 export interface NodeView {
   readonly name: string;
@@ -35,11 +36,12 @@ export const plain: Paint = (_, text) => text;
 export const coloured: Paint = (style, text) => styleText(style, text, { validateStream: false });
 
 /** All of it, at most `rows` lines: events give way. */
-export function renderView(view: DemoView, { paint, rows }: {
+export function renderView(view: DemoView, { paint: given, rows }: {
   readonly paint: Paint;
   readonly rows: number;
 }): readonly string[] {
   const { title, hints, status, nodes, events, next, keys } = view;
+  const paint: Paint = (style, text) => given(style, printableLine(text));
   const top = [
     paint("bold", title),
     ...hints.map((hint) => paint("dim", hint)),
@@ -62,13 +64,13 @@ function gatewayLines(status: StatusView | undefined, paint: Paint): readonly st
   if (status === undefined) return ["Waiting for the first tick", ""];
   if (status.gateways.length === 0) return ["There are no gateways", ""];
   return status.gateways.flatMap((gateway) => {
-    const { name, source, activeNodeName, standbyNodeNames, phase, term, why } = gateway;
+    const { name, source, activeNodeName, standbyNodeNames, phase, term, message } = gateway;
     const style = activeNodeName === null ? "red" : phase === "Active" ? "green" : "yellow";
     return [
-      `${paint("bold", name)} (${source})  ${
+      `${paint("bold", name)} (${printableLine(source)})  ${
         paint([style, "bold"], activeNodeName ?? "nobody")
-      } ${phase}, term ${term}; standby: ${standbyNodeNames.join(", ") || "none"}`,
-      paint("dim", `  ${why}`),
+      } ${phase}, term ${term}; standby: ${printableLine(standbyNodeNames.join(", ")) || "none"}`,
+      paint("dim", `  ${message}`),
       `  ${lastFailover(gateway)}`,
       "",
     ];
@@ -81,8 +83,8 @@ export function lastFailover({ lastFailover: last }: GatewayView): string {
   const way = last.from === undefined
     ? `First taken by ${last.to}`
     : `Last move: ${last.from} to ${last.to}`;
-  if (last.durationMilliseconds === undefined) return `${way}, under way`;
-  return `${way}, ${last.durationMilliseconds} ms from decision to service`;
+  if (last.durationMilliseconds === undefined) return printableLine(`${way}, under way`);
+  return `${printableLine(way)}, ${last.durationMilliseconds} ms from decision to service`;
 }
 
 function nodeLines(
@@ -93,7 +95,8 @@ function nodeLines(
   return nodes.map(({ name, state, healthy, zone }, index) => {
     const roles = (status?.gateways ?? []).flatMap((gateway) => {
       if (gateway.activeNodeName === name) return [paint("green", `${gateway.name} active`)];
-      return gateway.standbyNodeNames.includes(name) ? [`${gateway.name} standby`] : [];
+      const standby = printableLine(`${gateway.name} standby`);
+      return gateway.standbyNodeNames.includes(name) ? [standby] : [];
     });
     const shown = paint(healthy ? "green" : "red", state.padEnd(11));
     return `${index + 1} ${name.padEnd(width)}  ${zone.padEnd(7)}  ${shown} ${roles.join(", ")}`
@@ -104,7 +107,10 @@ function nodeLines(
 /** One line for each gateway, for output that cannot be redrawn. */
 export function gatewayLine(gateway: GatewayView): string {
   const { name, activeNodeName, phase, term, standbyNodeNames } = gateway;
-  return `${name}: ${activeNodeName ?? "nobody"}, ${phase}, term ${term}, standby ${
-    standbyNodeNames.join(", ") || "none"
-  }. ${lastFailover(gateway)}`;
+  const standbys = standbyNodeNames.join(", ") || "none";
+  return printableLine(
+    `${name}: ${activeNodeName ?? "nobody"}, ${phase}, term ${term}, standby ${standbys}. ${
+      lastFailover(gateway)
+    }`,
+  );
 }

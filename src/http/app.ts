@@ -1,27 +1,27 @@
-import { Hono, type MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
+import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
 import { timeout } from "hono/timeout";
 import type { Milliseconds } from "../core/types.ts";
-import { type Ticker, TooManyTriggersError } from "../controller/ticker.ts";
 import { messageOf } from "../core/message.ts";
-import { contentSecurityPolicy, statusPage } from "./status_page.ts";
-import type { StatusView } from "./status_view.ts";
+import { type Ticker, TooManyTriggersError } from "../controller/ticker.ts";
 import { hasFailed, type TickOutcome, tickSummary } from "../controller/tick_summary.ts";
-import type { VerifyAuthorization } from "./token.ts";
+import { loopbackHost, sameSite } from "./own_site.ts";
+import { contentSecurityPolicy, emptyPage } from "./status_page.ts";
+import type { RenderedStatus } from "./rendered_status.ts";
+import { TokenUnreadableError, type VerifyToken, withToken } from "./verify_token.ts";
 
-const BODY_LIMIT_BYTES = 64 * 1024;
 const TICK_TIMEOUT_MILLISECONDS = 30_000;
 
 export interface AppDeps {
   readonly ticker: Pick<Ticker<TickOutcome>, "trigger" | "last">;
-  /** What the status page shows; a rejection becomes 503. */
-  status(): Promise<StatusView>;
+  /** What the status page shows; undefined before the first tick has ended. */
+  status(): RenderedStatus | undefined;
   /** Prometheus text format; absent: there is no `/metrics`. */
   readonly metrics?: () => Promise<string>;
   /** Guards `POST /tick`; absent: only for a server that listens on loopback, which `loopback` then says. */
-  readonly verifyAuthorization?: VerifyAuthorization | undefined;
+  readonly verifyToken?: VerifyToken | undefined;
   readonly loopback: boolean;
   /** `/readyz` fails when the last tick ended longer ago; default 15 s. */
   readonly freshMilliseconds?: Milliseconds;
@@ -32,11 +32,13 @@ export interface AppDeps {
 /** The controller's HTTP side. Requests are hints: nothing that a request contains decides anything. */
 export function createApp(deps: AppDeps): Hono {
   const app = new Hono();
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
   app.use(secureHeaders({ contentSecurityPolicy }));
   app.use(async function noStore(c, next) {
     await next();
     c.header("Cache-Control", "no-store");
   });
+  if (deps.loopback) app.use(loopbackHost());
   app.get("/healthz", (c) => c.text("ok\n"));
   app.get("/readyz", (c) => {
     const readiness = readinessOf(deps);
@@ -50,36 +52,34 @@ export function createApp(deps: AppDeps): Hono {
       return c.body(await metrics());
     });
   }
-  app.get("/", async (c) => c.html(statusPage(await statusOf(deps))));
-  app.get("/status.json", async (c) => c.json(await statusOf(deps)));
-  app.post(
-    "/tick",
-    authorized(deps),
-    timeout(TICK_TIMEOUT_MILLISECONDS),
-    bodyLimit({
-      maxSize: BODY_LIMIT_BYTES,
-      onError: (c) => c.json({ error: `Body is larger than ${BODY_LIMIT_BYTES} bytes` }, 413),
-    }),
-    jsonBody(),
-    async (c) => {
-      const dryRun = parseDryRun(c.req.query("dryRun"));
-      const outcome = await deps.ticker.trigger({ dryRun });
-      return c.json(tickSummary(outcome, dryRun), hasFailed(outcome) ? 500 : 200);
-    },
-  );
-  for (const path of ["/healthz", "/readyz", "/metrics", "/", "/status.json"]) {
-    app.all(path, methodNotAllowed("GET, HEAD"));
-  }
-  app.all("/tick", methodNotAllowed("POST"));
+  app.get("/", async (c) => {
+    const status = deps.status();
+    if (status === undefined && c.req.header("Accept")?.includes("text/html")) {
+      return c.html(emptyPage(), 503);
+    }
+    const { page, version } = status ?? noStatus();
+    c.header("ETag", version);
+    return c.req.header("If-None-Match") === version ? c.body(null, 304) : c.html(await page());
+  });
+  app.get("/status.json", (c) => {
+    const { json } = deps.status() ?? noStatus();
+    c.header("Content-Type", "application/json");
+    return c.body(json());
+  });
+  // Whatever body comes along is not read: a trigger says that it is time, and nothing else.
+  app.post("/tick", admitted(deps), timeout(TICK_TIMEOUT_MILLISECONDS), async (c) => {
+    const dryRun = parseDryRun(c.req.query("dryRun"));
+    const outcome = await deps.ticker.trigger({ dryRun });
+    return c.json(tickSummary(outcome, dryRun), hasFailed(outcome) ? 500 : 200);
+  });
   app.notFound((c) => c.json({ error: `No such path: ${c.req.path}` }, 404));
   app.onError(function answerError(error, c) {
     if (error instanceof HTTPException) {
-      const response = error.getResponse();
-      for (const [name, value] of response.headers) {
-        if (name !== "content-type") c.header(name, value);
-      }
-      return c.json({ error: error.message }, error.status);
+      return error.res === undefined
+        ? c.json({ error: error.message }, error.status)
+        : error.getResponse();
     }
+    if (error instanceof TokenUnreadableError) return c.json({ error: error.message }, 403);
     if (error instanceof TooManyTriggersError) {
       c.header("Retry-After", "1");
       return c.json({ error: error.message }, 429);
@@ -112,50 +112,13 @@ function readinessOf(deps: AppDeps): Readiness {
   return { ready: error === null, ageMilliseconds, error };
 }
 
-async function statusOf(deps: AppDeps): Promise<StatusView> {
-  try {
-    return await deps.status();
-  } catch (cause) {
-    throw new HTTPException(503, { message: `Cannot tell the status: ${messageOf(cause)}`, cause });
-  }
+function noStatus(): never {
+  throw new HTTPException(503, { message: "Cannot tell the status: no tick has ended yet" });
 }
 
-function authorized({ verifyAuthorization, loopback }: AppDeps): MiddlewareHandler {
-  return async function authorize(c, next) {
-    if (verifyAuthorization === undefined) {
-      if (loopback) return await next();
-      return c.json(
-        { error: "Ticks can be triggered only with a token, and none is configured" },
-        403,
-      );
-    }
-    if (await verifyAuthorization(c.req.header("Authorization"))) return await next();
-    c.header("WWW-Authenticate", 'Bearer realm="sallyport"');
-    return c.json({ error: "Needs the bearer token" }, 401);
-  };
-}
-
-/** Refuses a body that is not JSON. What it says is not looked at. */
-function jsonBody(): MiddlewareHandler {
-  return async function requireJson(c, next) {
-    const body = await c.req.text();
-    if (body === "") return await next();
-    const type = c.req.header("Content-Type")?.split(";")[0]?.trim().toLowerCase() ?? "";
-    if (!/^application\/([\w.-]+\+)?json$/.test(type)) {
-      return c.json({ error: `Body must be JSON: Content-Type is '${type}'` }, 415);
-    }
-    if (!isJson(body)) return c.json({ error: "Body is not valid JSON" }, 400);
-    await next();
-  };
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+/** Who may trigger a tick. */
+function admitted({ verifyToken, loopback }: AppDeps): MiddlewareHandler {
+  return verifyToken === undefined && loopback ? sameSite() : withToken(verifyToken);
 }
 
 function parseDryRun(value: string | undefined): boolean {
@@ -165,11 +128,7 @@ function parseDryRun(value: string | undefined): boolean {
   throw new HTTPException(400, { message: `dryRun must be true or false: '${value}'` });
 }
 
-function methodNotAllowed(allow: string): MiddlewareHandler {
-  return function refuseMethod(c) {
-    c.header("Allow", allow);
-    return Promise.resolve(
-      c.json({ error: `${c.req.method} is not allowed on ${c.req.path}` }, 405),
-    );
-  };
+function refuseMethod(c: Context, allowed: readonly string[]): Response {
+  c.header("Allow", allowed.join(", "));
+  return c.json({ error: `${c.req.method} is not allowed on ${c.req.path}` }, 405);
 }

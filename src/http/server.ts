@@ -2,7 +2,9 @@ import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
 import { once } from "node:events";
 import { Server } from "node:http";
+import { messageOf } from "../core/message.ts";
 import type { Milliseconds } from "../core/types.ts";
+import { ConfigError } from "../kube/errors.ts";
 
 export interface ServeOptions {
   readonly app: Hono;
@@ -24,7 +26,7 @@ export interface RunningServer {
   readonly closed: Promise<void>;
 }
 
-/** Resolves once the server listens. Throws when the address is taken, or when the signal is aborted already. */
+/** Resolves once the server listens. Throws ConfigError when the address is taken or not ours, and when the signal is aborted already. */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { app, hostname, port, signal, graceMilliseconds = 5_000, requestMilliseconds = 5_000 } =
     options;
@@ -44,7 +46,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     throw new TypeError("Cannot serve HTTP: not a server of node:http");
   }
   server.listen(port, hostname);
-  await once(server, "listening");
+  await once(server, "listening").catch((cause: unknown) => {
+    throw new ConfigError(`Cannot listen on ${hostname}:${port}: ${whyNot(cause)}`, { cause });
+  });
   const address = server.address();
   if (address === null || typeof address === "string") throw new TypeError("Cannot tell the port");
 
@@ -55,4 +59,20 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     server.closeIdleConnections();
   }, { once: true });
   return { hostname: address.address, port: address.port, closed };
+}
+
+function whyNot(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "EADDRINUSE":
+      return "another program listens there: end it, or listen on another port";
+    case "EACCES":
+      return "this user may not: listen on a port from 1024 on";
+    case "EADDRNOTAVAIL":
+    case "EINVAL":
+    case "ENOTFOUND":
+      return "that is no address of this machine: listen on one of its own, such as 127.0.0.1";
+    default:
+      return messageOf(error);
+  }
 }

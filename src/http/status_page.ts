@@ -6,6 +6,9 @@ import type { GatewayView, PolicyView, StatusView } from "./status_view.ts";
 /** What a template gives: text in which everything that was put in is escaped. */
 type Html = ReturnType<typeof html>;
 
+/** Rows of one gateway's table. */
+const MOST_CANDIDATES = 20;
+
 const STYLE = `
 :root { color-scheme: light dark; --line: light-dark(#d5dae1, #343b45); --soft: light-dark(#5b6573, #9aa5b4);
   --good: light-dark(#14733c, #5fd38d); --bad: light-dark(#b3261e, #ff8a80); --busy: light-dark(#8a5a00, #ffc861);
@@ -26,19 +29,17 @@ td:not(:last-child), time { white-space: nowrap } td:last-child { width: 60%; mi
 #lost { display: none } body.lost #lost { display: inline }
 `;
 
-/** Polls the data and takes over the page's own markup when they changed, so there is one template. */
+/** Asks for the page again and takes over its own markup when it changed, so there is one template. */
 const SCRIPT = `
 let seen = "";
 async function refresh() {
   try {
-    const data = await fetch("status.json", { signal: AbortSignal.timeout(5000) });
-    const text = await data.text();
-    if (!data.ok) throw new Error(text);
-    if (text !== seen) {
-      const page = await fetch("./", { signal: AbortSignal.timeout(5000) });
+    const headers = { "accept": "text/html", "if-none-match": seen };
+    const page = await fetch("./", { headers, signal: AbortSignal.timeout(5000) });
+    if (page.status !== 304) {
       const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
       document.querySelector("main").replaceWith(fresh.querySelector("main"));
-      seen = text;
+      seen = page.headers.get("etag") ?? "";
     }
     document.body.classList.remove("lost");
   } catch { document.body.classList.add("lost"); }
@@ -60,21 +61,11 @@ export const contentSecurityPolicy = {
 
 /** The status page as one HTML document without external parts. */
 export function statusPage(view: StatusView): Html {
-  return html`
-    <!DOCTYPE html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>Sallyport</title>
-        <style>${raw(STYLE)}</style>
-      </head>
-      <body>
-        <main>
+  return document(html`
     <header>
-    <h1>Sallyport</h1>
-    <span class="soft">as of ${moment(view.now)}</span>
-    <strong class="bad" id="lost">No answer, trying again</strong>
+      <h1>Sallyport</h1>
+      <span class="soft">as of ${moment(view.now)}</span>
+      <strong class="bad" id="lost">No answer, trying again</strong>
     </header>
     ${view.heartbeatsIgnored
       ? html`
@@ -88,7 +79,29 @@ export function statusPage(view: StatusView): Html {
     ${view.gateways.length === 0 ? html`<section class="soft">There are no gateways</section>` : ""}
     ${view.gateways.map(gatewayCard)}
     ${view.policies.length > 0 ? policyCard(view.policies) : ""}
-        </main>
+  `);
+}
+
+/** The page before the first tick has ended; it becomes the status page by itself. */
+export function emptyPage(): Html {
+  return document(html`
+    <header><h1>Sallyport</h1><strong class="bad" id="lost">No answer, trying again</strong></header>
+    <section class="busy">No tick has ended yet</section>
+  `);
+}
+
+function document(main: Html): Html {
+  return html`
+    <!DOCTYPE html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>Sallyport</title>
+        <style>${raw(STYLE)}</style>
+      </head>
+      <body>
+        <main>${main}</main>
         <script>${raw(SCRIPT)}</script>
       </body>
     </html>
@@ -96,12 +109,13 @@ export function statusPage(view: StatusView): Html {
 }
 
 function gatewayCard(gateway: GatewayView): Html {
+  const shown = shownCandidates(gateway);
   return html`<section>
 <div class="title"><h2>${gateway.name}</h2>
 <span class="${phaseClass(gateway)}">${gateway.phase}</span>
 <span class="soft">${gateway.source}, term ${gateway.term}, ${gateway.readyNodes} ready</span></div>
 <p class="active">${gateway.activeNodeName ?? html`<span class="bad">nobody</span>`}</p>
-<p>${gateway.decision}: ${gateway.why}</p>
+<p>${gateway.decision}: ${gateway.message}</p>
 <p class="soft">Standbys: ${listed(gateway.standbyNodeNames)}. Policies: ${
     listed(gateway.policyNames)
   }.</p>
@@ -112,8 +126,28 @@ ${
   }
 <h3>Candidates</h3>
 <div class="scroll"><table><tr><th>Node</th><th>Eligible</th><th>Rank</th><th>Why not</th></tr>
-${gateway.candidates.map((candidate) => candidateRow(candidate, gateway))}</table></div>
+${shown.map((candidate) => candidateRow(candidate, gateway))}</table></div>
+${
+    shown.length === gateway.candidates.length ? "" : html`
+      <p
+        class="soft">${gateway.candidates.length -
+          shown.length} more are in status.json, and in what sallyport explain ${gateway
+          .name} says.</p>
+    `
+  }
 </section>`;
+}
+
+/** Nobody reads a thousand rows for each of a hundred gateways: the roles, then the others as far as there is room. */
+function shownCandidates(gateway: GatewayView): readonly Candidate[] {
+  const { candidates, activeNodeName, standbyNodeNames } = gateway;
+  if (candidates.length <= MOST_CANDIDATES) return candidates;
+  const roles = new Set([activeNodeName, ...standbyNodeNames.slice(0, MOST_CANDIDATES - 1)]);
+  const others = candidates.filter(({ node }) => !roles.has(node));
+  const shown = new Set(
+    others.slice(0, MOST_CANDIDATES - roles.size).map(({ node }) => node),
+  );
+  return candidates.filter(({ node }) => roles.has(node) || shown.has(node));
 }
 
 function candidateRow(candidate: Candidate, gateway: GatewayView): Html {

@@ -5,7 +5,6 @@ import type {
   Failover,
   Gateway,
   GatewayPlan,
-  InvalidObject,
   Phase,
   Plan,
   PolicyPlan,
@@ -34,7 +33,7 @@ export interface GatewayView {
   readonly phase: Phase;
   readonly decision: Decision;
   /** One sentence: why this node. */
-  readonly why: string;
+  readonly message: string;
   readonly term: number;
   readonly readyNodes: number;
   readonly candidates: readonly Candidate[];
@@ -63,7 +62,8 @@ export function statusView(plan: Plan, snapshot: Snapshot): StatusView {
     policies: plan.policies
       .map((policy) => policyView(policy, egressIPs.get(policy.name)))
       .sort(byName),
-    warnings: [...plan.warnings, ...snapshot.invalid.map(describeInvalid)],
+    // Objects that cannot be read are among them.
+    warnings: plan.warnings,
     heartbeatsIgnored: plan.heartbeatsIgnored,
   };
 }
@@ -81,7 +81,7 @@ function gatewayView(
     standbyNodeNames: planned.standbyNodeNames,
     phase: planned.phase,
     decision: planned.decision,
-    why: planned.message,
+    message: planned.message,
     term: planned.term,
     readyNodes: planned.readyNodes,
     candidates: planned.candidates,
@@ -100,8 +100,4 @@ function describeSource(gateway: Gateway): string {
   const source = gateway.spec.sourceIP;
   if (source.mode === "VirtualIPAddress") return source.ip;
   return `primary address of ${source.interfaceName}`;
-}
-
-function describeInvalid(object: InvalidObject): string {
-  return `${object.kind} ${object.name} is left out: ${object.message}`;
 }

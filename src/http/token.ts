@@ -1,29 +1,31 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
+import { messageOf } from "../core/message.ts";
 import type { Milliseconds } from "../core/types.ts";
+import { TokenUnreadableError, type VerifyToken } from "./verify_token.ts";
 
 /** Longest time that a token is used without reading its file again, whether or not the file says that it changed. */
 const CACHE_MILLISECONDS = 10_000;
 
-/** Says whether an `Authorization` header carries the token. Throws when the token's file cannot be read. */
-export type VerifyAuthorization = (header: string | undefined) => Promise<boolean>;
-
 export interface TokenOptions {
   /** Clock, milliseconds; default `Date.now`. */
   readonly now?: () => Milliseconds;
+  /** Told why the file cannot be read, once until that changes. */
+  readonly onError?: ((error: Error) => void) | undefined;
 }
 
 /**
- * Compares bearer tokens with the content of a file that may rotate, as a mounted Secret does.
+ * Compares tokens with the content of a file that may rotate, as a mounted Secret does.
  *
  * The file is read again when its modification time, size or inode changes, and after 10 s in any case. An empty file
  * admits nobody.
  */
-export function bearerTokenFromFile(path: string, options: TokenOptions = {}): VerifyAuthorization {
-  const now = options.now ?? Date.now;
+export function tokenFromFile(path: string, options: TokenOptions = {}): VerifyToken {
+  const { now = Date.now, onError = () => {} } = options;
   let cached:
     | { readonly digest: Uint8Array | null; readonly version: string; readAt: number }
     | undefined;
+  let told: string | undefined;
 
   async function expected(): Promise<Uint8Array | null> {
     const { mtimeMs, size, ino } = await stat(path);
@@ -36,12 +38,23 @@ export function bearerTokenFromFile(path: string, options: TokenOptions = {}): V
     return cached.digest;
   }
 
-  return async function verifyAuthorization(header) {
-    const digest = await expected();
-    const given = /^Bearer +(\S+) *$/i.exec(header ?? "")?.[1];
-    if (digest === null || given === undefined) return false;
+  async function expectedOrTold(): Promise<Uint8Array | null> {
+    try {
+      const digest = await expected();
+      told = undefined;
+      return digest;
+    } catch (cause) {
+      const message = `Cannot read the token of POST /tick from ${path}: ${messageOf(cause)}`;
+      if (message !== told) onError(new Error(message, { cause }));
+      told = message;
+      throw new TokenUnreadableError(cause);
+    }
+  }
+
+  return async function verifyToken(token) {
+    const digest = await expectedOrTold();
     // Digests have one length, so neither the time taken nor an early return tells anything about the token.
-    return timingSafeEqual(sha256(given), digest);
+    return digest !== null && timingSafeEqual(sha256(token), digest);
   };
 }
 

@@ -11,9 +11,9 @@ import type { TickResult } from "../controller/tick.ts";
 import { messageOf } from "../core/message.ts";
 import { createApp } from "../http/app.ts";
 import { createCloudEventsApp } from "../http/cloud_events.ts";
-import { statusView } from "../http/status_view.ts";
-import { bearerTokenOfValue } from "../http/token_value.ts";
-import type { VerifyAuthorization } from "../http/token.ts";
+import { StatusRenderer } from "../http/rendered_status.ts";
+import { tokenOfValue } from "../http/token_value.ts";
+import { withToken } from "../http/verify_token.ts";
 import { clusterByValue } from "../kube/auth/by_value.ts";
 import { trustingFetch } from "../kube/auth/trusting_fetch.ts";
 import { createClientOn } from "../kube/client_on.ts";
@@ -94,21 +94,21 @@ export function createEdge(variables: Variables): Edge {
       return settled && results.every(({ result }) => result !== "failed");
     },
   };
-  const verifyAuthorization = token === undefined ? undefined : bearerTokenOfValue(token);
+  const verifyToken = token === undefined ? undefined : tokenOfValue(token);
+  const renderer = new StatusRenderer();
+  const events = createCloudEventsApp({ ticker: settled });
   const app = new Hono();
-  app.post("/", events(createCloudEventsApp({ ticker: settled }), verifyAuthorization));
+  // An event is a trigger like any other, and an edge is public.
+  app.post("/", withToken(verifyToken), (c) => events.fetch(c.req.raw));
   app.route(
     "/",
     createApp({
       ticker,
-      status: () =>
-        last === undefined
-          ? Promise.reject(new Error("no tick has ended yet in this isolate"))
-          : Promise.resolve(statusView(last.plan, last.snapshot)),
+      status: () => last && renderer.render(last),
       // Whoever can reach it is not known, so without a token nobody triggers.
       loopback: false,
       freshMilliseconds: FRESH_MILLISECONDS,
-      verifyAuthorization,
+      verifyToken,
     }),
   );
   return {
@@ -117,26 +117,6 @@ export function createEdge(variables: Variables): Edge {
       if (await settled.trigger()) return;
       throw new Error("Cannot settle the cluster: the log says what is wrong");
     },
-  };
-}
-
-/** An event is a trigger like any other, and an edge is public. */
-function events(app: Hono, verifyAuthorization: VerifyAuthorization | undefined) {
-  return async (c: { readonly req: { readonly raw: Request } }): Promise<Response> => {
-    const request = c.req.raw;
-    if (verifyAuthorization === undefined) {
-      return Response.json(
-        { error: "Ticks can be triggered only with a token, and none is configured" },
-        { status: 403 },
-      );
-    }
-    if (await verifyAuthorization(request.headers.get("Authorization") ?? undefined)) {
-      return await app.fetch(request);
-    }
-    return Response.json({ error: "Needs the bearer token" }, {
-      status: 401,
-      headers: { "WWW-Authenticate": 'Bearer realm="sallyport"' },
-    });
   };
 }
 

@@ -8,8 +8,8 @@ import { assertSafeToListen, isLoopback } from "../http/listen_address.ts";
 import type { Metrics } from "../controller/metrics.ts";
 import { serve } from "../http/server.ts";
 import type { RunningServer } from "../http/server.ts";
-import { statusView } from "../http/status_view.ts";
-import { bearerTokenFromFile } from "../http/token.ts";
+import { StatusRenderer } from "../http/rendered_status.ts";
+import { tokenFromFile } from "../http/token.ts";
 import { createMetrics } from "../controller/metrics.ts";
 import { withClient } from "./connect.ts";
 import type { Program } from "./run_program.ts";
@@ -94,18 +94,14 @@ export async function startController(
       onError?.(error, durationMilliseconds);
     },
   });
+  const renderer = new StatusRenderer();
   const app = createApp({
     ticker: controller.ticker,
-    status: () => {
-      const { last } = controller;
-      return last === undefined
-        ? Promise.reject(new Error("no tick has ended yet"))
-        : Promise.resolve(statusView(last.plan, last.snapshot));
-    },
+    status: () => controller.last && renderer.render(controller.last),
     metrics: () => metrics.text(),
     loopback: isLoopback(hostname),
     freshMilliseconds: FRESH_MILLISECONDS + everyMilliseconds,
-    ...(tokenFile === undefined ? {} : { verifyAuthorization: bearerTokenFromFile(tokenFile) }),
+    ...(tokenFile === undefined ? {} : { verifyToken: tokenFromFile(tokenFile, { onError }) }),
   });
   const server = await serve({ app, hostname, port, signal });
   const running = controller.run();

@@ -302,6 +302,49 @@ Deno.test("files without a pod of Cilium are no ground to decide from", async ()
   }
 });
 
+/** A window title, cleared screen and colour, also in single characters, a forged line, and a turn of direction. */
+const HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31mroot#\u202e\nweb   None\r";
+
+Deno.test("nothing that an object says reaches the terminal as a command to it", async () => {
+  const hostile = node("a", {
+    status: {
+      conditions: [{ type: "Ready", status: "False", message: HOSTILE, lastTransitionTime: SINCE }],
+    },
+  });
+  const objects = [hostile, ...WORLD.slice(1)];
+  await using files = await folder({
+    "cluster.json": JSON.stringify({ kind: "List", items: objects }),
+  });
+  for (
+    const args of [["plan"], ["explain"], ["status"], ["plan", "-o", "json"], [
+      "plan",
+      "-o",
+      "yaml",
+    ]]
+  ) {
+    const { stdout, stderr } = await sallyport([...args, "--from", "cluster.json"], {
+      cwd: files.path,
+    });
+    assert.doesNotMatch(
+      stdout + stderr,
+      /[^\P{Cc}\n\t]|\p{Cf}/u,
+      args.join(" "),
+    );
+    assert.ok(stdout.length > 0);
+    if (args.includes("-o")) {
+      const [{ candidates }] =
+        (args.includes("json") ? JSON.parse(stdout) : parse(stdout)).gateways;
+      const [{ reasons }] = candidates.filter((each: Any) => each.node === "a");
+      assert.ok(reasons[0].message.includes("root#"), "and JSON and YAML still mean the same");
+    }
+  }
+  // Names of gateways that are not there are the caller's own.
+  const unknown = await sallyport(["explain", "\x1b[2J", "--from", "cluster.json"], {
+    cwd: files.path,
+  });
+  assert.match(unknown.stderr, /^Cannot explain EgressGateway '\\u001b\[2J'/);
+});
+
 Deno.test("explain says why in sentences, or in JSON", async () => {
   await using files = await folder({ "cluster.yaml": documents(WORLD) });
   const explain = (...args: string[]) =>

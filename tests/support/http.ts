@@ -1,7 +1,7 @@
 import type { Gateway, GatewayPlan, Plan, PolicyPlan, Snapshot } from "../../src/core/types.ts";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
 import { Ticker } from "../../src/controller/ticker.ts";
-import { statusView } from "../../src/http/status_view.ts";
+import { StatusRenderer } from "../../src/http/rendered_status.ts";
 import type { TickOutcome } from "../../src/controller/tick_summary.ts";
 
 export const NOON = Date.parse("2026-11-23T12:00:00Z");
@@ -109,7 +109,7 @@ export function outcome(fields: Partial<TickOutcome> = {}): TickOutcome {
 export function app(fields: Partial<AppDeps> = {}) {
   return createApp({
     ticker: new Ticker(() => Promise.resolve(outcome()), { now: () => NOON }),
-    status: () => Promise.resolve(statusView(plan(), snapshot())),
+    status: () => new StatusRenderer().render({ plan: plan(), snapshot: snapshot() }),
     metrics: () => Promise.resolve("sallyport_up 1\n"),
     loopback: true,
     now: () => NOON,
