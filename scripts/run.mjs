@@ -118,16 +118,37 @@ function run(file, args, options) {
       if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
     });
   }
+  const watching = endWithParent(child);
   return new Promise((resolve) => {
     child.on("error", (error) => {
       say(`Cannot run ${file}: ${error.message}`);
       resolve(127);
     });
     child.on("close", (code, signal) => {
+      clearInterval(watching);
       for (const name of signals) process.removeAllListeners(name);
       resolve(code ?? 128 + (signal ? osConstants.signals[signal] : 0));
     });
   });
+}
+
+/**
+ * Ends the child when npm, which started us, is gone: killed, it passes no signal on, and nobody would end this any more.
+ *
+ * @param {import("node:child_process").ChildProcess} child
+ */
+function endWithParent(child) {
+  if (process.env.npm_execpath === undefined) return undefined;
+  const parents = parentsNow();
+  return setInterval(() => {
+    if (parentsNow() !== parents) child.kill("SIGTERM");
+  }, 500);
+}
+
+/** Our parent, and its own where the system tells: npm may have a shell between itself and us. */
+function parentsNow() {
+  const status = readOptional(`/proc/${process.ppid}/status`);
+  return `${process.ppid} ${/^PPid:\s*(\d+)/m.exec(status ?? "")?.[1]}`;
 }
 
 /** To stderr: stdout belongs to the program. */

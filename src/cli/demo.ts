@@ -31,6 +31,15 @@ for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
   process.on(name, () => stop.abort());
 }
 
+// Whoever started us may be killed without a word; `npm start` does not leave a cluster behind.
+const parent = process.ppid;
+if (process.env.SALLYPORT_NODE !== undefined) {
+  const watching = setInterval(() => {
+    if (process.ppid !== parent) stop.abort();
+  }, 500);
+  watching.unref();
+}
+
 try {
   const flags = program.parse().opts<Flags>();
   if (flags.context !== undefined && flags.kubeconfig === undefined) {

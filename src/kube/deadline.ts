@@ -1,4 +1,9 @@
-/** Time limits as abort signals. Written out since a timer of `AbortSignal.timeout` cannot be cleared. */
+/**
+ * Time limits as abort signals. Written out since a timer of `AbortSignal.timeout` cannot be cleared, and since each
+ * `AbortSignal.any` stays in memory for as long as the signals that it joins (Deno 2.9.6: 1.3 kB; an agent joins one a
+ * second to a signal that lives for months). `sleep` is that of `node:timers/promises` for every runtime, and throws the
+ * signal's own reason.
+ */
 
 /** The reason with which a deadline's signal aborts. */
 export class DeadlineExceeded extends Error {

@@ -112,6 +112,24 @@ Deno.test("Ctrl-C ends the demo and leaves nothing behind", async () => {
   await assert.rejects(Deno.stat(kubeconfig), Deno.errors.NotFound);
 });
 
+Deno.test("npm start that is killed leaves no demo behind", async () => {
+  const child = new Deno.Command("npm", {
+    args: ["start", "--silent", "--", "--port", "0"],
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
+    env: { KUBECONFIG: "/nonexistent" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const [said, errors] = [listen(child.stdout), listen(child.stderr)];
+  const kubeconfig = await said.until(/--kubeconfig (\S+)/);
+  child.kill("SIGKILL");
+  await child.status;
+  // The demo holds the other end of the pipes.
+  await Promise.all([said.ended, errors.ended]);
+  await assert.rejects(Deno.stat(kubeconfig), Deno.errors.NotFound);
+});
+
 Deno.test("a port that is taken is said with what to do about it", async () => {
   const stop = new AbortController();
   const { port, closed } = await serve({
