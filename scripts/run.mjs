@@ -1,5 +1,5 @@
 /**
- * The way in from npm: `node scripts/run.mjs start|test|bench|sallyport ARGS`.
+ * The way in from npm: `node scripts/run.mjs start|test|bench|sallyport|function ARGS`.
  *
  * Runs on Node 20 with nothing installed: it installs what package-lock.json names when that has changed, and hands
  * over to the Deno that is pinned there. Exit codes and signals pass through.
@@ -25,7 +25,9 @@ if (args === undefined) {
 }
 await install();
 // Commands resolve paths that people give them against the directory they were called from.
-const cwd = command === "sallyport" ? process.env.INIT_CWD ?? process.cwd() : root;
+const cwd = command === "sallyport" || command === "function"
+  ? process.env.INIT_CWD ?? process.cwd()
+  : root;
 process.exit(await run(denoPath(), args, { cwd }));
 
 /** @returns {string[] | undefined} arguments for Deno, undefined for an unknown command */
@@ -37,6 +39,9 @@ function commandArguments(/** @type {string | undefined} */ command, /** @type {
       return [...quiet, file("src", "cli", "demo.ts"), ...rest];
     case "sallyport":
       return [...quiet, file("src", "cli", "main.ts"), ...rest];
+    // With the permissions that it needs and no more.
+    case "function":
+      return [...quiet, file("src", "cli", "start.ts"), ...rest];
     case "test":
       return [...quiet, file("scripts", "test.ts"), ...rest];
     case "bench": {

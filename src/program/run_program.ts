@@ -49,7 +49,7 @@ export async function runProgram<Name extends SettingName>(
 }
 
 /** @throws ConfigError for arguments that the program does not have */
-function readFlags(
+export function readFlags(
   names: readonly SettingName[],
   args: readonly string[],
 ): Readonly<Record<string, string | undefined>> {

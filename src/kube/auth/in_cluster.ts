@@ -6,7 +6,8 @@ import type { Cluster } from "../connection.ts";
 import { keepCredentials } from "../credentials.ts";
 import { ConfigError } from "../errors.ts";
 
-const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount";
+/** Where the kubelet puts them. */
+export const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /**
  * The token and the CA are read again each minute and when the API server refuses the token.

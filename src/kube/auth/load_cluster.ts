@@ -22,12 +22,20 @@ export interface LoadClusterOptions {
  */
 export async function loadCluster(options: LoadClusterOptions = {}): Promise<Cluster> {
   const { kubeconfig, context, environment = process.env, serviceAccountDirectory } = options;
-  if (kubeconfig === undefined && context === undefined) {
+  const files = kubeconfigFiles({ kubeconfig, context, environment });
+  if (files === undefined) {
     return await loadInCluster({ environment, directory: serviceAccountDirectory });
   }
-  const named = kubeconfig || environment.KUBECONFIG || join(homedir(), ".kube", "config");
-  const files = named.split(delimiter).filter((file) => file !== "");
   // Loaded here only: in a pod, a tick saves 40 ms and 8 MB by never running the kubeconfig machinery.
   const { loadKubeconfig } = await import("./kubeconfig.ts");
   return await loadKubeconfig(files, { context });
+}
+
+/** The kubeconfig files that name the cluster; undefined: it is the one around us. */
+export function kubeconfigFiles(
+  { kubeconfig, context, environment = process.env }: LoadClusterOptions,
+): readonly string[] | undefined {
+  if (kubeconfig === undefined && context === undefined) return undefined;
+  const named = kubeconfig || environment.KUBECONFIG || join(homedir(), ".kube", "config");
+  return named.split(delimiter).filter((file) => file !== "");
 }

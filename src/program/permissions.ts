@@ -1,0 +1,87 @@
+/**
+ * What a program may do on its machine. What is known beforehand is a permission set of deno.json (names of variables,
+ * programs, kinds of system information); addresses and files are in the settings, and come to it as flags of Deno.
+ */
+import { isIPv6 } from "node:net";
+import { dirname, resolve } from "node:path";
+import { SERVICE_ACCOUNT_DIRECTORY } from "../kube/auth/in_cluster.ts";
+import type { Cluster } from "../kube/connection.ts";
+import { LOG_SETTINGS, SETTINGS } from "./settings.ts";
+import type { SettingName, Settings } from "./settings.ts";
+
+/** How a cluster is found, beside the settings; see `loadCluster`. */
+const CLUSTER_VARIABLES = ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
+
+const PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443, "socks5:": 1080 };
+
+/** Variables that a program with these settings looks at, sorted. */
+export function variablesOf(settings: readonly SettingName[]): readonly string[] {
+  const own = [...settings, ...LOG_SETTINGS].map((name) => SETTINGS[name].variable);
+  return [...own, ...CLUSTER_VARIABLES].sort();
+}
+
+export interface Reach {
+  readonly cluster: Pick<Cluster, "server" | "proxyUrl">;
+  /** Files that name the cluster; undefined: those of the service account. */
+  readonly clusterFiles: readonly string[] | undefined;
+}
+
+/** Flags for what the settings name; each takes the place of its kind in the permission set. */
+export function permissionFlags(settings: Partial<Settings>, reach: Reach): readonly string[] {
+  const { clusterFiles = [SERVICE_ACCOUNT_DIRECTORY] } = reach;
+  const { tokenFile, stateDirectory } = settings;
+  const read = [...clusterFiles, tokenFile, stateDirectory].flatMap(absolute);
+  // The folder of the state is made where it is missing.
+  const write = [stateDirectory].flatMap(absolute);
+  return [
+    `--allow-net=${addresses(settings, reach).join(",")}`,
+    `--allow-read=${read.join(",")}`,
+    ...(write.length === 0 ? [] : [`--allow-write=${write.join(",")}`]),
+  ];
+}
+
+function absolute(path: string | undefined): readonly string[] {
+  return path === undefined ? [] : [resolve(path)];
+}
+
+/** The API server or the way to it, whatever else is asked or told, and where the program listens. */
+function addresses(settings: Partial<Settings>, { cluster }: Reach): readonly string[] {
+  const { hostname, port, eventsPort, agentPort, pushgateway, ciliumHealthz } = settings;
+  const urls = [
+    cluster.proxyUrl ?? cluster.server,
+    pushgateway,
+    ciliumHealthz === "off" ? undefined : ciliumHealthz,
+  ];
+  const listening = port ?? eventsPort;
+  return [
+    ...urls.flatMap((url) => url === undefined ? [] : [addressOf(new URL(url))]),
+    ...(hostname === undefined || listening === undefined
+      ? []
+      : [`${isIPv6(hostname) ? `[${hostname}]` : hostname}:${listening}`]),
+    ...(agentPort === undefined ? [] : [`127.0.0.1:${agentPort}`]),
+  ];
+}
+
+function addressOf({ hostname, port, protocol }: URL): string {
+  return `${hostname}:${port === "" ? PORTS[protocol] : port}`;
+}
+
+/**
+ * A kubeconfig and the files that it refers to, for certificates and tokens.
+ *
+ * @param kubeconfig its content, parsed
+ */
+export function filesOfKubeconfig(path: string, kubeconfig: unknown): readonly string[] {
+  const referred = new Set<string>();
+  const keys = ["certificate-authority", "client-certificate", "client-key", "tokenFile"];
+  const walk = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      if (typeof inner === "string" && keys.includes(key)) {
+        referred.add(resolve(dirname(path), inner));
+      } else walk(inner);
+    }
+  };
+  walk(kubeconfig);
+  return [path, ...referred];
+}
