@@ -100,8 +100,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   BAD_DQ_ESCAPE: "write \\\\ for a backslash in double quotes, or use single ones",
 };
 
-/** Fields that begin an object: one of them again means that another object begins. */
-const FIRST_FIELDS = /^(apiVersion|kind|metadata|items|spec|status)\s*:/;
+/** Fields that an object has once: one of them again, from the first column, means that another object begins. */
+const ROOT_FIELDS = ["apiVersion", "kind", "metadata", "items", "spec", "status"];
 
 function faultOf(
   { code, message, pos }: YAMLError,
@@ -118,7 +118,7 @@ function faultOf(
     const key = /[^:\s,}]+/.exec(text.slice(pos[0], pos[0] + 300))?.[0] ?? "";
     return new DocumentFault(
       line,
-      FIRST_FIELDS.test(content)
+      ROOT_FIELDS.includes(key) && content.startsWith(key)
         ? `'${key}' is there twice, as where a second object begins: put a line --- before it`
         : `the key '${key}' is there twice in one map: keep one`,
     );
