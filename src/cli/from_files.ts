@@ -139,7 +139,9 @@ function distinct(manifests: readonly Manifest[]): readonly Item[] {
     const kind = kindOf(manifest);
     if (kind === undefined) continue;
     const { namespace, name } = metadataOf(manifest.object);
-    known.set(JSON.stringify([kind, namespace, name]), { kind, manifest });
+    // The API server takes no notice of a namespace on what has none.
+    const place = kind === "Pod" || kind === "Lease" ? namespace : undefined;
+    known.set(JSON.stringify([kind, place, name]), { kind, manifest });
   }
   return [...known.values()];
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { stringify } from "yaml";
 import { snapshotFromFiles } from "../../src/cli/from_files.ts";
-import { gateway } from "../support/crd_manifests.ts";
+import { gateway, virtualGateway } from "../support/crd_manifests.ts";
 
 const RENEWED = "2026-11-23T11:59:59.900000Z";
 
@@ -63,6 +63,12 @@ Deno.test("kubelets' Leases are none of ours", async () => {
     lease("a", { namespace: "kube-node-lease" }),
   ]);
   assert.deepEqual([snapshot.leases, notes], [[], []]);
+});
+
+Deno.test("a gateway has no namespace, whatever its manifest says", async () => {
+  const there = { ...gateway({}), metadata: { name: "g", namespace: "default" } };
+  const { snapshot } = await read([gateway({}), virtualGateway(), there, virtualGateway()]);
+  assert.deepEqual(snapshot.gateways.map(({ name }) => name), ["g"]);
 });
 
 Deno.test("a directory stands for its YAML and JSON files, by name", async () => {

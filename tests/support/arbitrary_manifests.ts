@@ -291,7 +291,8 @@ function metaMutations(): readonly Mutation[] {
     { at: ["metadata", "annotations"], value: { big: "x".repeat(256 * 1024) } },
     { at: ["metadata", "nmae"], value: "x" },
     { at: ["metadata", "namespace"], value: "default" },
-    ...[null, "x", [], undefined].map((value) => ({ at: ["metadata"], value })),
+    ...[null, "x", [], undefined, { generateName: "g-" }, { generateName: "g".repeat(48) }]
+      .map((value) => ({ at: ["metadata"], value })),
     ...["2026-11-23T10:00:00Z", "yesterday", 1, null].map((value) => ({
       at: ["metadata", "creationTimestamp"],
       value,

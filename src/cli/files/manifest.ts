@@ -60,14 +60,14 @@ interface Place {
 
 function objectsIn(value: unknown, place: Place): readonly Manifest[] {
   const { file, document, segments, inherited } = place;
-  const line = document.lineOf(segments);
-  const where = `${file}, line ${line}`;
+  // Only for errors: finding the line means reading the file up to it.
+  const where = () => `${file}, line ${document.lineOf(segments)}`;
   if (Array.isArray(value)) {
     throw new ConfigError(
-      `Cannot use ${where}: it is a bare list: write it as items of kind: List with apiVersion: v1`,
+      `Cannot use ${where()}: it is a bare list: write it as items of kind: List with apiVersion: v1`,
     );
   }
-  if (!isMap(value)) throw noObject(where);
+  if (!isMap(value)) throw noObject(where());
   const items = itemsOf(value);
   if (items !== undefined) {
     const { kind } = value;
@@ -83,7 +83,7 @@ function objectsIn(value: unknown, place: Place): readonly Manifest[] {
   }
   const object: Json = { ...inherited, ...value };
   const { apiVersion, kind } = object;
-  if (typeof kind !== "string" || kind === "") throw noObject(where);
+  if (typeof kind !== "string" || kind === "") throw noObject(where());
   return [{
     object,
     group: typeof apiVersion === "string" && apiVersion !== "" ? groupOf(apiVersion) : undefined,

@@ -74,7 +74,8 @@ export function decode(name: string, bytes: Uint8Array): TextFile {
         "give YAML or JSON",
     );
   }
-  return { name, text };
+  // Where files were put together, the mark of the second is in the middle.
+  return { name, text: text.replaceAll(/^\ufeff/gm, "") };
 }
 
 /** What neither YAML nor JSON may hold unescaped. */

@@ -97,8 +97,16 @@ function withoutStatus({ status: _, ...rest }: Json): Json {
   return rest;
 }
 
-/** Rules may look at the name, which an object without one gets from the server. */
+/** What the API server adds to a generated name, for which this stands, and the longest start that it leaves whole. */
+const GENERATED = "xxxxx";
+const LONGEST_START = 63 - GENERATED.length;
+
+/** Rules may look at the name, which an object with generateName alone gets from the server. */
 function named(object: Json): Json {
   const metadata = isMap(object["metadata"]) ? object["metadata"] : {};
-  return { ...object, metadata: { ...metadata, name: metadata["name"] ?? "" } };
+  const { name, generateName } = metadata;
+  if (typeof name === "string" && name !== "") return object;
+  const start = typeof generateName === "string" ? generateName : "";
+  const generated = start === "" ? "" : `${start.slice(0, LONGEST_START)}${GENERATED}`;
+  return { ...object, metadata: { ...metadata, name: generated } };
 }

@@ -27,6 +27,11 @@ for (const [how, bytes] of Object.entries(SAVED)) {
   });
 }
 
+Deno.test("a byte order mark in the middle, as between files that were put together, says nothing", () => {
+  const bytes = new TextEncoder().encode("\ufeffa: 1\n\ufeff---\nb: \ufeff\n");
+  assert.equal(decode("a.yaml", bytes).text, "a: 1\n---\nb: \ufeff\n");
+});
+
 Deno.test("an empty file is an empty text", () => {
   assert.equal(decode("a.yaml", new Uint8Array()).text, "");
 });

@@ -63,6 +63,15 @@ Deno.test("what is stored lacks nulls and unknown fields, as at the API server",
   assert.deepEqual(Object.keys(object["spec"] as object).length, 4, "The input is left alone");
 });
 
+Deno.test("a generated name is as long as the API server makes it", () => {
+  const generated = (generateName: string) =>
+    issuesOf({ ...virtualGateway(), metadata: { generateName } } as unknown as KubeObject)
+      .map(describeIssue);
+  assert.deepEqual(generated("egress-"), []);
+  assert.deepEqual(generated("g".repeat(47)), []);
+  assert.match(generated("g".repeat(48)).join(), /metadata\.name is too long: write at most 52/);
+});
+
 Deno.test("a status is judged on its own", () => {
   const status = (value: unknown) =>
     validate("EgressGateway", { ...virtualGateway({ strategy: "Odd" }), status: value }, {
