@@ -79,7 +79,11 @@ export async function snapshotFromFiles(
     invalid,
   };
   const pods = items.filter(({ kind }) => kind === "Pod");
-  if (cilium !== undefined && !pods.some(({ manifest: { object } }) => isCilium(object))) {
+  // Manifests alone say nothing of any node, right or wrong.
+  const hasNodes = items.some(({ kind }) => kind === "Node");
+  if (
+    cilium !== undefined && hasNodes && !pods.some(({ manifest: { object } }) => isCilium(object))
+  ) {
     for (const { kind, name, message } of invalid) {
       onNote(`Cannot read ${kind} '${name}': ${message}`);
     }

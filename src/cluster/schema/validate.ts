@@ -105,7 +105,8 @@ const LONGEST_START = 63 - GENERATED.length;
 function named(object: Json): Json {
   const metadata = isMap(object["metadata"]) ? object["metadata"] : {};
   const { name, generateName } = metadata;
-  if (typeof name === "string" && name !== "") return object;
+  // Another type than text is told of elsewhere.
+  if (name !== undefined && name !== "") return object;
   const start = typeof generateName === "string" ? generateName : "";
   const generated = start === "" ? "" : `${start.slice(0, LONGEST_START)}${GENERATED}`;
   return { ...object, metadata: { ...metadata, name: generated } };
