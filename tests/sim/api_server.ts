@@ -191,7 +191,7 @@ export class ApiServer {
     const part = subresource === undefined ? body : { [subresource]: body[subresource] ?? {} };
     const wanted = patched(before, part);
     if (equal(wanted, before)) return reply(200, before);
-    const object = withManager(wanted, writer);
+    const object = withManager(wanted, { ...writer, subresource });
     return this.#stored(collection, name, { object, by, subresource });
   }
 
@@ -278,6 +278,7 @@ interface Writer {
   readonly by: string;
   /** RFC 3339. */
   readonly time: string;
+  readonly subresource?: string | undefined;
 }
 
 function reply(status: number, body: JsonObject = {}): Reply {
@@ -298,12 +299,13 @@ function withIdentity(
   return patched(object, { metadata: { resourceVersion: String(version), generation, uid } });
 }
 
-function withManager(object: JsonObject, { by: manager, time }: Writer): JsonObject {
+function withManager(object: JsonObject, { by: manager, time, subresource }: Writer): JsonObject {
   const fields = meta(object)["managedFields"];
   const others = (Array.isArray(fields) ? fields : []).map(object_).filter((entry) =>
-    entry["manager"] !== manager
+    entry["manager"] !== manager || entry["subresource"] !== subresource
   );
-  return patched(object, { metadata: { managedFields: [...others, { manager, time }] } });
+  const entry = { manager, time, ...(subresource === undefined ? {} : { subresource }) };
+  return patched(object, { metadata: { managedFields: [...others, entry] } });
 }
 
 function parsed(path: string): { collection: string; name: string; subresource?: string } {

@@ -1,6 +1,7 @@
-/** The real controller, tick by tick, with the pauses of a resident one or of a CronJob. */
+/** The real controller: a resident one that follows the cluster by watches, or tick by tick with the pauses of any other. */
 import { LeaseWitness } from "../../src/cluster/lease_witness.ts";
 import { ServerClock } from "../../src/cluster/server_clock.ts";
+import { Controller } from "../../src/controller/controller.ts";
 import { tick } from "../../src/controller/tick.ts";
 import type { KubeClient, KubeRequest, KubeResponse } from "../../src/kube/client.ts";
 import type { ApiServer } from "./api_server.ts";
@@ -15,8 +16,10 @@ export interface ControllerOptions {
   /** Between ticks while nothing happens, and while a move is under way. */
   readonly everyMilliseconds: number;
   readonly hurryMilliseconds?: number;
-  /** Remembers how long Leases were seen unchanged. */
+  /** Remembers how long Leases were seen unchanged. Default true. */
   readonly resident?: boolean;
+  /** The resident controller as it is: it ticks when its watches tell of something. */
+  readonly watches?: boolean;
   /** What another version of the program writes after each of its sentences. Default: nothing. */
   readonly wording?: string;
   /** Ends after so many writes were sent. */
@@ -77,6 +80,8 @@ export class ControllerProcess {
 
   async #run(): Promise<void> {
     const { everyMilliseconds, hurryMilliseconds = 100, resident = true } = this.#options;
+    const tell = (error: unknown) =>
+      this.#world.log(`${this.#options.name}: ${String(error).slice(0, 150)}`);
     const client = simulatedClient({ ...this.#world, link: this.link, process: this.process });
     const memory = resident ? { witness: new LeaseWitness(), clock: new ServerClock() } : {};
     const counted: typeof client = {
@@ -93,12 +98,23 @@ export class ControllerProcess {
         return wording === "" ? client.request(request) : inWords(client, { request, wording });
       },
     };
+    // What watches tell is not put in other words.
+    if (this.#options.watches && !this.#options.wording) {
+      const controller = new Controller(counted, {
+        everyMilliseconds,
+        hurryMilliseconds,
+        onTick: () => void this.ticks++,
+        onError: tell,
+        signal: new AbortController().signal,
+      });
+      return controller.run();
+    }
     while (true) {
       let settled = false;
       try {
         settled = (await tick(counted, memory)).settled;
       } catch (error) {
-        this.#world.log(`${this.#options.name}: ${String(error).slice(0, 150)}`);
+        tell(error);
       }
       this.ticks++;
       await this.process.sleep(settled ? everyMilliseconds : hurryMilliseconds);

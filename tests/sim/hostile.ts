@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Target } from "./schedule.ts";
 import { lies } from "./liar.ts";
 import type { Lies } from "./liar.ts";
+import { VIP } from "./world.ts";
 import type { World } from "./world.ts";
 
 export type HostileAction =
@@ -10,7 +11,12 @@ export type HostileAction =
   | { readonly do: "stepServer"; readonly which: number | null; readonly by: number }
   | { readonly do: "stepNode"; readonly node: Target; readonly by: number }
   | { readonly do: "pauseMachine"; readonly node: Target; readonly for: number }
-  | { readonly do: "pauseController"; readonly which: number; readonly for: number }
+  | {
+    /** A virtual machine is paused, or a controller's watches stand still. */
+    readonly do: "pauseController" | "staleController";
+    readonly which: number;
+    readonly for: number;
+  }
   /** Watches stand still, and all that they missed comes late. */
   | { readonly do: "stallWatches"; readonly node: Target; readonly for: number }
   | {
@@ -38,10 +44,10 @@ export type HostileAction =
   /** etcd goes back to what it is now, after so long; the API servers are away meanwhile, or not (null). */
   | { readonly do: "restore"; readonly for: number; readonly outage: number | null };
 
-/** What a kubelet or a cloud provider may say beside the node's address; `VIP` stands for the gateway's. */
-const ODD_ADDRESSES = {
-  "VIP inside": [{ type: "InternalIP", address: "VIP" }],
-  "VIP outside": [{ type: "ExternalIP", address: "VIP" }],
+/** What a kubelet or a cloud provider may say beside the node's address. */
+export const ODD_ADDRESSES = {
+  "the VIP inside": [{ type: "InternalIP", address: VIP }],
+  "the VIP outside": [{ type: "ExternalIP", address: VIP }],
   nonsense: [{ type: "InternalIP", address: "not an address" }],
   option: [{ type: "InternalIP", address: "-i0" }],
   long: [{ type: "InternalIP", address: "1".repeat(65) }],
@@ -86,6 +92,11 @@ const TROUBLES = {
     make: () =>
       fc.record({ do: fc.constant("pauseController" as const), which: fc.nat(2), for: long }),
   },
+  staleController: {
+    weight: 2,
+    make: () =>
+      fc.record({ do: fc.constant("staleController" as const), which: fc.nat(2), for: long }),
+  },
   stallWatches: {
     weight: 3,
     make: (target) =>
@@ -119,8 +130,8 @@ const TROUBLES = {
         do: fc.constant("oddAddresses" as const),
         node: target,
         which: fc.constantFrom(
-          "VIP inside",
-          "VIP outside",
+          "the VIP inside",
+          "the VIP outside",
           "nonsense",
           "option",
           "long",
@@ -156,10 +167,8 @@ const PENDING: readonly (HostileAction["do"] | "wordings")[] = [
   "stepServer",
   "foreigner",
   "lie",
-  "oddAddresses",
   "longMessage",
   "restore",
-  "wordings",
 ];
 
 /** Tells whether schedules may have a trouble. */
@@ -192,13 +201,20 @@ export function performHostile(
       return world.server.stepClock(action.by, action.which ?? undefined);
     case "restore": {
       const backup = world.server.backup();
-      return later(() => world.restore(backup, action.outage));
+      return later(() => {
+        if (!world.isMended) world.restore(backup, action.outage);
+      });
     }
     case "foreigner": {
       const vip = world.gateway(action.gateway)?.status.egressIP;
       if (vip === undefined) return;
       world.setForeigner(vip, action.mac);
       return later(() => world.setForeigner(vip, null));
+    }
+    case "staleController": {
+      const link = world.controllers[action.which % world.controllers.length]?.link;
+      link?.stall(true);
+      return later(() => link?.stall(false));
     }
     case "pauseController": {
       const process = world.controllers[action.which % world.controllers.length]?.process;
@@ -223,15 +239,9 @@ export function performHostile(
     case "longMessage":
       world.setReady(node, "False", "x".repeat(4_200));
       return later(() => world.setReady(node, "True"));
-    case "oddAddresses": {
-      const vip = world.gateway()?.status.egressIP ?? "";
-      const odd = ODD_ADDRESSES[action.which].map(({ type, address }) => ({
-        type,
-        address: address === "VIP" ? vip : address,
-      }));
-      world.setAddresses(node, odd);
+    case "oddAddresses":
+      world.setAddresses(node, ODD_ADDRESSES[action.which]);
       return later(() => world.setAddresses(node, []));
-    }
     case "lie": {
       if (action.alone) world.killAgent(node);
       const liar = world.lie({ ...action.lies, node });

@@ -32,6 +32,12 @@ const GRANT_MILLISECONDS = 110;
 /** A node that was stopped in the middle of a command to its kernel finishes it before it can notice. */
 const THAW_MILLISECONDS = 30;
 
+/** A tick, with a second or two for late answers. */
+const TICK_MILLISECONDS = 3_000;
+
+/** So many terms may be believed lost at once: whoever pushes them with a stolen token gets no further at a move. */
+const MOST_LOST_TERMS = 1_000_000;
+
 /** Why two nodes may be heard for a while, which is bounded for each: Limits in ARCHITECTURE.md. */
 export type Excuse = "cut off" | "resumed" | "clocks" | "restored";
 
@@ -39,7 +45,7 @@ export class Invariants {
   readonly violations: string[] = [];
   /** The longest overlap of two speakers by what excused it. Milliseconds. */
   readonly longestOverlaps = new Map<Excuse, number>();
-  /** How often a gateway got another holder. */
+  /** How often a gateway got another holder while clocks agreed. */
   moves = 0;
   /** Writes that were no heartbeats and no person's. */
   writes = 0;
@@ -54,6 +60,8 @@ export class Invariants {
 
   /** `node VIP term` -> when a Lease last said that it speaks. */
   readonly #claims = new Map<string, number>();
+  /** Gateway uid -> the highest term that a fence or a report ever told of; a term that begins is above. */
+  readonly #told = new Map<string, number>();
   /** Node -> until when its kernel may speak by what the API server last answered its agent. */
   readonly #granted = new Map<string, number>();
   /** `node VIP` whose speech rests on a look on the wire. */
@@ -182,8 +190,17 @@ export class Invariants {
   }
 
   #noteClaims(node: string): void {
-    for (const { ip, speaking, term } of this.#world.lease(node)?.report?.addresses ?? []) {
+    const { report, fence = {} } = this.#world.lease(node) ?? {};
+    for (const { ip, speaking, term } of report?.addresses ?? []) {
       if (speaking) this.#claims.set(`${node} ${ip} ${term}`, this.#world.time.now);
+    }
+    const terms = [
+      ...Object.entries(fence),
+      ...Object.entries(report?.heard ?? {}),
+      ...(report?.addresses ?? []).map(({ uid, term }) => [uid, term] as const),
+    ];
+    for (const [uid, term] of terms) {
+      if (uid !== undefined) this.#told.set(uid, Math.max(term, this.#told.get(uid) ?? 0));
     }
   }
 
@@ -202,7 +219,9 @@ export class Invariants {
       this.#world.log(`${name} term ${term} ${phase} ${activeNodeName}`);
     } else if (phase !== before?.phase) this.#world.log(`${name} term ${term} ${phase}`);
     this.#terms.set(uid, { term, phase });
-    if (before !== undefined && (term < before.term || term > before.term + 1)) {
+    const told = Math.max(before?.term ?? 0, this.#told.get(uid) ?? 0);
+    const most = Math.min(told, (before?.term ?? 0) + MOST_LOST_TERMS) + 1;
+    if (before !== undefined && (term < before.term || term > most)) {
       this.complain(`the term of ${name} goes from ${before.term} to ${term}`);
     }
     if (before?.term === term && before.phase === "Active" && phase !== "Active") {
@@ -221,7 +240,11 @@ export class Invariants {
   #checkChange({ status: before }: Gateway, { name, spec, uid, status }: Gateway): void {
     const holder = before.activeNodeName;
     if (holder === undefined || holder === status.activeNodeName) return;
-    if (status.activeNodeName !== undefined) return void this.moves++;
+    if (status.activeNodeName !== undefined) {
+      // Controllers that ask servers of different times disagree on who is alive: see Limits.
+      if (!this.#world.server.areClocksDoubtful(CLOCKS_MILLISECONDS)) this.moves++;
+      return;
+    }
     const vip = spec.sourceIP.mode === "VirtualIPAddress" ? spec.sourceIP.ip : undefined;
     const rivals = this.#world.gateways().filter((other) =>
       other.uid !== uid && virtualIPOf(other) === vip
@@ -242,8 +265,9 @@ export class Invariants {
     const node = nodeOf(policy);
     const machine = this.#world.machines.find((other) => other.name === node);
     const vip = egressIPOf(policy);
-    // One that was just switched on may be known by what it said before.
-    const speaksUp = this.#world.agents.get(node ?? "")?.renewedAgo !== undefined;
+    // One that was just switched on may be known by what it said before, until a tick is over that read that.
+    const startedAt = this.#world.agents.get(node ?? "")?.startedAt ?? Infinity;
+    const speaksUp = this.#world.time.now - startedAt > TICK_MILLISECONDS;
     if (
       machine?.powered && !machine.lies && speaksUp && typeof vip === "string" &&
       machine.lastBound(vip) === undefined

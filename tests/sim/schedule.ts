@@ -164,6 +164,7 @@ const controller: fc.Arbitrary<Omit<ControllerOptions, "name">> = fc.record({
   everyMilliseconds: fc.integer({ min: 200, max: 1_500 }),
   hurryMilliseconds: fc.integer({ min: 50, max: 300 }),
   resident: fc.boolean(),
+  watches: fc.boolean(),
   wording: isTried("wordings") ? fc.constantFrom("", "", " (v2)") : fc.constant(""),
 });
 
@@ -241,6 +242,7 @@ export function perform(world: World, action: Action): void {
     case "restore":
     case "foreigner":
     case "pauseController":
+    case "staleController":
       return performHostile(world, { action, node: undefined, later });
     case "stepNode":
     case "pauseMachine":

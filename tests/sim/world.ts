@@ -57,6 +57,8 @@ export class World {
   readonly liars = new Set<Liar>();
   readonly invariants: Invariants;
   readonly lines: string[] = [];
+  /** Everything was mended, and nothing more is to befall it. */
+  isMended = false;
   #gatewaysMade = 0;
 
   constructor(options: WorldOptions = {}) {
@@ -269,6 +271,7 @@ export class World {
   restore(backup: Backup, outageMilliseconds: number | null): void {
     if (outageMilliseconds !== null) this.setServer(false);
     this.time.after(outageMilliseconds ?? 0, () => {
+      if (this.isMended) return;
       this.log(`etcd goes back to ${backup.version}`);
       this.server.restore(backup);
       this.invariants.onRestore();
@@ -394,6 +397,7 @@ export class World {
 
   /** Everything that can be mended is mended; nodes that are off stay off. */
   mend(): void {
+    this.isMended = true;
     this.setServer(true);
     this.server.alignClocks();
     this.foreigners.clear();
@@ -421,6 +425,7 @@ export class World {
     for (const { process, link } of this.controllers) {
       link.late = 0;
       link.heal();
+      link.stall(false);
       process.thaw();
       process.resume();
     }
