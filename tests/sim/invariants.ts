@@ -297,10 +297,11 @@ export class Invariants {
     this.#holders.clear();
   }
 
-  /** A node that could not yet notice that it can reach the API server again, or in whose name somebody else reports. */
+  /** A node that could not yet notice that it can reach the API server again, in whose name somebody else reports, or whose clock stood still. */
   #isExcused(machine: Machine): boolean {
     const process = this.#world.agents.get(machine.name)?.process;
     return machine.link.isImpaired || machine.lies ||
+      this.#world.time.now - machine.resumedAt < RESUMED_MILLISECONDS ||
       (process !== undefined && this.#world.time.now - process.thawedAt < THAW_MILLISECONDS);
   }
 
