@@ -102,7 +102,7 @@ async function observeOnce(
     nodes: readable(nodes, invalid),
     ciliumPods: readable(ciliumPods, invalid),
     agentPods: readable(agentPods.items, invalid),
-    leases: witness?.judge(readLeases, { sent, received }) ?? readLeases,
+    leases: witness?.judge(readLeases, { sent, received, isListed: true }) ?? readLeases,
     gateways: readable(gateways.items, invalid),
     policies: readable(policies.items, invalid),
     ciliumPolicies: readable(ciliumPolicies.items, invalid),

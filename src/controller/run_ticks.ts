@@ -1,4 +1,5 @@
 /** Ticks for a limited time: one shot, or a CronJob's minute. */
+import { LeaseWitness } from "../cluster/lease_witness.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { asError } from "../core/message.ts";
 import { sleep } from "../kube/deadline.ts";
@@ -30,13 +31,15 @@ export async function runTicks(client: KubeClient, options: RunOptions): Promise
   const { forMilliseconds, everyMilliseconds, onTick, onError, signal, dryRun } = options;
   const started = performance.now();
   const passed = (): number => performance.now() - started;
+  // What one tick saw of a Lease, the next one knows.
+  const memory = { witness: new LeaseWitness(), ...options };
   let succeeded = true;
   while (true) {
     const begun = passed();
     let settled = true;
     let failed = false;
     try {
-      const result = await tick(client, options);
+      const result = await tick(client, memory);
       onTick(result);
       settled = result.settled || dryRun === true;
       succeeded &&= result.problems.length === 0;

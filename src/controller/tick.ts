@@ -5,10 +5,14 @@
  * read, everything else follows from status, and the next tick begins from what it finds.
  */
 import { decide } from "../core/decide.ts";
+import { hasMissedRenewal } from "../core/heartbeat.ts";
+import { TIMINGS } from "../core/timings.ts";
 import type { Plan, Snapshot } from "../core/types.ts";
 import { apply } from "../cluster/apply.ts";
 import type { ChangeResult } from "../cluster/apply.ts";
+import { LeaseWitness } from "../cluster/lease_witness.ts";
 import type { KubeClient } from "../kube/client.ts";
+import { sleep } from "../kube/deadline.ts";
 import { observe } from "../cluster/observe.ts";
 import type { ObserveOptions } from "../cluster/observe.ts";
 
@@ -34,15 +38,37 @@ export interface TickResult {
 /** @throws what `observe` throws, and the signal's reason */
 export async function tick(client: KubeClient, options: TickOptions = {}): Promise<TickResult> {
   const observedAt = performance.now();
-  const snapshot = await observe(client, options);
-  const plan = decide(snapshot);
-  const { signal, instance } = options;
+  const { signal, instance, witness = new LeaseWitness() } = options;
+  let snapshot = await observe(client, { ...options, witness });
+  let plan = decide(snapshot);
+  if (restsOnClock(plan, snapshot)) {
+    await sleep(TIMINGS.missedRenewalMilliseconds, signal);
+    snapshot = await observe(client, { ...options, witness });
+    plan = decide(snapshot);
+  }
   const results = options.dryRun ? [] : await apply(plan, client, {
     observedAt,
     ...(signal ? { signal } : {}),
     ...(instance === undefined ? {} : { instance }),
   });
   return outcomeOf({ snapshot, plan, results }, performance.now() - observedAt);
+}
+
+/**
+ * Tells whether a node is passed over since its Lease is old, and nothing but the server's clock says so: this process has
+ * never seen that Lease before. The clock may have been set forward a moment ago; whoever is alive has renewed its Lease by
+ * the next look.
+ */
+function restsOnClock({ gateways }: Plan, { leases, gateways: before, now }: Snapshot): boolean {
+  const holders = before.flatMap(({ name, status: { activeNodeName, phase, lastFailover } }) => {
+    const planned = gateways.find((gateway) => gateway.name === name)?.activeNodeName;
+    if (phase === "Preparing") return [activeNodeName, lastFailover?.from];
+    return planned === activeNodeName ? [] : [activeNodeName];
+  });
+  return leases.some((lease) =>
+    holders.includes(lease.name) && hasMissedRenewal(lease, now) &&
+    lease.unchangedForMilliseconds === undefined && lease.renewedWithinMilliseconds === undefined
+  );
 }
 
 /**

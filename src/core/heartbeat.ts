@@ -14,8 +14,21 @@ import type { Gateway, Lease, Milliseconds, Report, Snapshot } from "./types.ts"
  * wrote tells nothing of it: an earlier one may have been deleted a moment ago.
  */
 function silentLongerThan(lease: Lease, now: Milliseconds, milliseconds: Milliseconds): boolean {
-  return now - (lease.renewedAt ?? now) >= milliseconds + TIMINGS.clockGrainMilliseconds ||
+  const { renewedAt = now, renewedWithinMilliseconds = Infinity } = lease;
+  const age = Math.min(now - renewedAt, renewedWithinMilliseconds);
+  return age >= milliseconds + TIMINGS.clockGrainMilliseconds ||
     (lease.unchangedForMilliseconds ?? 0) > milliseconds;
+}
+
+/**
+ * The age of a heartbeat by the server's clock, and no more than what was seen of it: the clock may have been set forward. A
+ * renewal from the future is of before it was set back, nobody knows when; so it is not taken for fresh.
+ */
+function ageOf({ renewedAt, renewedWithinMilliseconds = Infinity }: Lease, now: Milliseconds) {
+  if (renewedAt === undefined || renewedAt - now > TIMINGS.clockGrainMilliseconds) {
+    return renewedWithinMilliseconds;
+  }
+  return Math.min(now - renewedAt, renewedWithinMilliseconds);
 }
 
 /**
@@ -24,7 +37,7 @@ function silentLongerThan(lease: Lease, now: Milliseconds, milliseconds: Millise
  */
 export function isStale(lease: Lease, now: Milliseconds, timeoutSeconds: number): boolean {
   const timeout = timeoutSeconds * 1_000;
-  return lease.renewedAt === undefined || now - lease.renewedAt >= timeout ||
+  return lease.renewedAt === undefined || ageOf(lease, now) >= timeout ||
     (lease.unchangedForMilliseconds ?? 0) >= timeout;
 }
 
@@ -38,7 +51,7 @@ export function hasMissedRenewal(lease: Lease, now: Milliseconds): boolean {
   const { renewedAt, unchangedForMilliseconds = 0 } = lease;
   if (unchangedForMilliseconds > TIMINGS.missedRenewalMilliseconds) return true;
   if (renewedAt === undefined) return lease.unread === undefined;
-  return now - renewedAt >= TIMINGS.renewalMilliseconds + TIMINGS.clockGrainMilliseconds;
+  return ageOf(lease, now) >= TIMINGS.renewalMilliseconds + TIMINGS.clockGrainMilliseconds;
 }
 
 /** Tells whether all that the agent may have said since its last renewal has expired in its kernel. */

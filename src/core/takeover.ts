@@ -155,12 +155,15 @@ function release(node: string, move: Move, facts: Facts): Release {
   const own = { [gateway.uid]: Math.max(term, claimedTerm(lease, gateway) + 1) };
   const terms = isVIPKnown(move) ? own : { ...foreignClaims(lease, gateway), ...own };
   const fence: Fence = { node, terms, ...(lease === undefined ? {} : { lease }) };
-  const first = move.fenced.find((seen) => seen.node === node);
+  // What was seen in the future was seen before the server's clock was set back.
+  const first = move.fenced.find(({ node: name, time }) =>
+    name === node && (parseTime(time) ?? Infinity) - now <= TIMINGS.clockGrainMilliseconds
+  );
   const seen = first === undefined ? {} : { fenced: first };
   // Somebody deleted its Lease, and it may have been renewed a moment before.
   if (lease === undefined) return { ...seen, fence, message: `${node} has no Lease` };
   // From the first fence on: what a node says anew, takes away, or writes as somebody else, puts nothing off.
-  if (hasPassed(parseTime(first?.time), now)) return {};
+  if (hasPassed(parseTime(first?.time), { lease, gateway, now })) return {};
 
   const claims = claimsSpeech(lease, virtualIPOf(gateway)) || lease.reportError !== undefined;
   if (!claims && hasRead(lease, { gateway, term })) return {};
@@ -174,7 +177,7 @@ function release(node: string, move: Move, facts: Facts): Release {
   if (gone) return complete ? {} : { fence };
   // Silence in an older term proves nothing: that renewal may have been held up on its way and overtaken by a claim.
   if (isOurs) {
-    if (hasPassed(lease.fencedAt, now)) return {};
+    if (hasPassed(lease.fencedAt, { lease, gateway, now })) return {};
     const state = claims ? "still reports that it speaks" : "has not answered";
     return {
       fenced: first ?? { node, time: rfc3339(now) },
@@ -183,18 +186,32 @@ function release(node: string, move: Move, facts: Facts): Release {
     };
   }
   const state = claims ? "still speaks for the virtual IP" : `has not yet answered term ${term}`;
+  const mayBeFenced = now - startedAt >= TIMINGS.yieldMilliseconds ||
+    startedAt - now > TIMINGS.clockGrainMilliseconds;
   return {
     ...seen,
     message: `${node} ${state}`,
-    ...(now - startedAt >= TIMINGS.yieldMilliseconds || lease.renewedAt === undefined
-      ? { fence }
-      : {}),
+    ...(mayBeFenced || lease.renewedAt === undefined ? { fence } : {}),
   };
 }
 
-/** Tells whether all speech from before a fence has expired. */
-function hasPassed(fencedAt: Milliseconds | undefined, now: Milliseconds): boolean {
-  return fencedAt !== undefined && now - fencedAt >= TIMINGS.fenceMilliseconds;
+/**
+ * Tells whether all speech from before a fence has expired: by the server's clock, which may have been set, and no sooner
+ * than was seen; or by what was seen alone.
+ */
+function hasPassed(
+  fencedAt: Milliseconds | undefined,
+  { lease, gateway, now }: {
+    readonly lease: Lease;
+    readonly gateway: Gateway;
+    readonly now: Milliseconds;
+  },
+): boolean {
+  if (fencedAt === undefined) return false;
+  const { forMilliseconds = 0, withinMilliseconds = Infinity } = lease.fenceAges?.[gateway.uid] ??
+    {};
+  return Math.min(now - fencedAt, withinMilliseconds) >= TIMINGS.fenceMilliseconds ||
+    forMilliseconds > TIMINGS.fenceMilliseconds;
 }
 
 /** The highest credible term in which a Lease claims the VIP in the gateway's own name. */

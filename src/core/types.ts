@@ -111,6 +111,14 @@ export interface ReportedFailure {
   readonly message: string;
 }
 
+/** How long ago a fence was written, by what was seen and not by the server's clock. */
+export interface FenceAge {
+  /** No less than this. */
+  readonly forMilliseconds: Milliseconds;
+  /** No more than this; absent where that was not seen. */
+  readonly withinMilliseconds?: Milliseconds;
+}
+
 /** An agent's Lease, named as its node. */
 export interface Lease {
   readonly name: string;
@@ -124,6 +132,10 @@ export interface Lease {
   readonly unchangedForMilliseconds?: Milliseconds;
   /** Why it is not known when the agent last renewed it; absent: it is known, or the agent never did. */
   readonly unread?: string;
+  /** An upper bound of the same: it was different when a resident observer listed it so long ago. Milliseconds. */
+  readonly renewedWithinMilliseconds?: Milliseconds;
+  /** Gateway uid -> what a resident observer knows of the age of the fence that the Lease carries. */
+  readonly fenceAges?: Readonly<Record<string, FenceAge>>;
   /** Absent: no report. */
   readonly report?: Report;
   /** What of the report annotation could not be read; `report` has the rest. */
