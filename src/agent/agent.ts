@@ -6,17 +6,20 @@
  * part of the protocol: silence first, the gate before the address, the claim before the speech.
  */
 import { decide } from "./core/decide.ts";
+import { heardAgain } from "./core/heard_again.ts";
 import { DEFAULT_PACE } from "./core/pace.ts";
 import type { Pace } from "./core/pace.ts";
 import type { AgentPlan, AgentView, Binding } from "./core/view.ts";
 import { messageOf } from "../core/message.ts";
 import type { Gateway, Report } from "../core/types.ts";
+import type { AgentEvent, AgentStatus } from "./agent_status.ts";
 import { Bindings } from "./bindings.ts";
 import type { Hands } from "./hands.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { RenewalNews } from "./heartbeat.ts";
 import type { RenewalAnswer } from "./renewal.ts";
 import { Speech } from "./speech.ts";
+import { watchClocks } from "./standstill.ts";
 import { Surroundings } from "./surroundings.ts";
 import { Wire } from "./wire.ts";
 
@@ -33,50 +36,6 @@ export interface AgentOptions {
   readonly now?: () => number;
   readonly onEvent?: (event: AgentEvent) => void;
 }
-
-/** Something worth a line in the log. */
-export interface AgentEvent {
-  readonly event:
-    | "Bound"
-    | "BindFailed"
-    | "Unbound"
-    | "Speaking"
-    | "Muted"
-    | "Disconnected"
-    | "Connected"
-    | "Conflict"
-    | "Failed";
-  readonly ip?: string;
-  readonly message?: string;
-}
-
-/** How the agent is doing; its readiness, and its metrics. */
-export interface AgentStatus {
-  /** Milliseconds since the last renewal that was answered; undefined: none yet. */
-  readonly renewedAgoMilliseconds: number | undefined;
-  readonly dutiesKnown: boolean;
-  readonly failures: readonly string[];
-  readonly bound: readonly string[];
-  readonly speaking: readonly string[];
-  readonly announcements: number;
-  /** Looks for other owners of a VIP. */
-  readonly probes: number;
-  readonly renewals: number;
-  readonly failedRenewals: number;
-}
-
-/** The status of an agent that is about to start. */
-export const NOT_STARTED: AgentStatus = {
-  renewedAgoMilliseconds: undefined,
-  dutiesKnown: false,
-  failures: [],
-  bound: [],
-  speaking: [],
-  announcements: 0,
-  probes: 0,
-  renewals: 0,
-  failedRenewals: 0,
-};
 
 export class Agent {
   readonly #options: AgentOptions;
@@ -152,6 +111,8 @@ export class Agent {
 
   setGateways(gateways: readonly Gateway[]): void {
     this.#noteServed();
+    const again = heardAgain(this.#gateways ?? [], gateways, this.#options.nodeName);
+    for (const ip of again) this.#wire.noteSilence(ip);
     this.#gateways = gateways;
     this.#noteServed();
     this.#wake();
@@ -202,9 +163,28 @@ export class Agent {
 
   // ------------------------------------------------------------ the loop
 
+  /** Silence first; then everything that the right to speak rests on is asked for anew. */
+  async #distrust(): Promise<void> {
+    const ips = [...this.#speech.until.keys()];
+    this.#heartbeat.distrust();
+    for (const ip of ips) {
+      this.#wire.forget(ip);
+      this.#wire.hush(ip);
+    }
+    await this.#speech.mute(ips).catch((error) => this.#tellFailure(ips.join(), error));
+    this.#wake();
+  }
+
   /** Runs until `leave` was called and nothing is left to do. */
   async run(): Promise<void> {
     await Promise.all([this.#bindings.takeUp(), this.#speech.takeUp()]);
+    void watchClocks({
+      hands: this.#options.hands,
+      now: this.#now,
+      isNeeded: () => this.#speech.until.size > 0,
+      onStandstill: () => this.#distrust(),
+      signal: this.#stop.signal,
+    });
     this.#surroundings.follow(() => this.#wake(), this.#stop.signal);
     while (true) {
       const woken = new Promise<void>((resolve) => this.#wake = resolve);

@@ -6,6 +6,8 @@ export interface Hands {
   defaultRouteInterface(): Promise<string | undefined>;
   /** Addresses that the node must reach, and what each is: a VIP that is one of them would cut it off. */
   needed?(): Promise<ReadonlyMap<string, string>>;
+  /** Clocks that may go on while this machine stands still. */
+  clocks?(): Promise<readonly Reading[]>;
   /** Calls back when an interface or an address changes. */
   watch?(onChange: () => void, signal: AbortSignal): Watch;
   /** Binds an address as /32 with our mark; one that is there already is a success. */
@@ -36,4 +38,12 @@ export interface Hands {
 export interface Watch {
   /** False: changes may go unnoticed, so look often. */
   readonly works: () => boolean;
+}
+
+/** A clock that may go on while the machine does not. */
+export interface Reading {
+  readonly name: string;
+  readonly milliseconds: number;
+  /** How finely it tells the time. */
+  readonly grainMilliseconds: number;
 }

@@ -39,6 +39,7 @@ export class Heartbeat {
   #sending = false;
   #sentAs = "";
   #triedAt = -Infinity;
+  #distrustedAt = -Infinity;
   #counts = { renewals: 0, failedRenewals: 0 };
 
   constructor(options: HeartbeatOptions) {
@@ -73,6 +74,14 @@ export class Heartbeat {
   noteUnreadable(): void {
     this.#failedAt ??= this.#options.now();
     this.#failedInARow++;
+  }
+
+  /** This machine stood still: what was answered, and what is on its way, is older than it looks. */
+  distrust(): void {
+    this.#distrustedAt = this.#options.now();
+    this.#renewal = undefined;
+    this.#leaseUid = undefined;
+    this.#triedAt = -Infinity;
   }
 
   /** Milliseconds until the next renewal is due. */
@@ -113,6 +122,7 @@ export class Heartbeat {
     { sentAt, claims }: Pick<Renewal, "sentAt" | "claims">,
   ): void {
     this.#counts.renewals++;
+    if (sentAt < this.#distrustedAt) return;
     const before = this.#renewal;
     const began = serverTime === undefined ? undefined : rfc3339(serverTime);
     const goesOn = before !== undefined && sentAt - before.sentAt <= TIMINGS.pauseMilliseconds;

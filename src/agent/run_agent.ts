@@ -7,7 +7,7 @@ import { Reflector } from "../kube/reflector.ts";
 import { PATHS } from "../cluster/resources.ts";
 import type { Gateway } from "../core/types.ts";
 import { Agent } from "./agent.ts";
-import type { AgentEvent } from "./agent.ts";
+import type { AgentEvent } from "./agent_status.ts";
 import { readCiliumHealth } from "./cilium_health.ts";
 import type { Pace } from "./core/pace.ts";
 import type { Hands } from "./hands.ts";

@@ -55,7 +55,7 @@ export class Wire {
     this.#announcing.get(ip)?.abort();
   }
 
-  /** The VIP is not spoken for any more: the next announcement is a first one. */
+  /** The VIP is not spoken for any more, or neighbours may have lost it: the next announcement is a first one. */
   noteSilence(ip: string): void {
     this.#announcements.delete(ip);
   }

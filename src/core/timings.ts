@@ -45,6 +45,8 @@ export const TIMINGS = {
   speechMilliseconds: 3_000,
   /** Telling the kernel takes some milliseconds; by so much more than this, it lets an agent speak for too long. */
   promptMilliseconds: 100,
+  /** A node that speaks compares its clocks this often: it may have stood still, and its permissions with it. */
+  clocksMilliseconds: 250,
   /** The gate is written anew this often, in case somebody else took it away. */
   gateRefreshMilliseconds: 10_000,
   /** An announcement that has not left by then is stopped. */

@@ -1,7 +1,7 @@
 /** The real agent on a simulated node: its loop, its renewals and its memory are the real ones, its hands are not. */
 import { startAgent } from "../agent/run_agent.ts";
 import type { Pings } from "../agent/run_agent.ts";
-import type { AgentEvent } from "../agent/agent.ts";
+import type { AgentEvent } from "../agent/agent_status.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Kernel, Segment } from "./segment.ts";
 

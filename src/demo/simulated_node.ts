@@ -1,6 +1,6 @@
 /** A node of the demo: its objects as a kubelet and the node controller would write them, its agent, its power switch. */
 import { join } from "node:path";
-import type { AgentEvent } from "../agent/agent.ts";
+import type { AgentEvent } from "../agent/agent_status.ts";
 import { AGENT_APP, NAMESPACE } from "../core/names.ts";
 import type { JsonObject, Labels } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";

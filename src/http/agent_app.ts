@@ -1,6 +1,6 @@
 /** The agent's health and metrics, for the kubelet's probes and for Prometheus. */
 import { type Context, Hono } from "hono";
-import type { AgentStatus } from "../agent/agent.ts";
+import type { AgentStatus } from "../agent/agent_status.ts";
 
 /** A heartbeat that is older than this is stale for a controller with default settings. */
 const FRESH_MILLISECONDS = 4_000;

@@ -2,7 +2,7 @@
 import { serve } from "../http/server.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Logger } from "./log.ts";
-import { NOT_STARTED } from "../agent/agent.ts";
+import { NOT_STARTED } from "../agent/agent_status.ts";
 import type { Agent } from "../agent/agent.ts";
 import { createAgentApp } from "../http/agent_app.ts";
 import type { Pace } from "../agent/core/pace.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { AgentStatus } from "../../src/agent/agent.ts";
+import type { AgentStatus } from "../../src/agent/agent_status.ts";
 import { createAgentApp } from "../../src/http/agent_app.ts";
 
 const HEALTHY: AgentStatus = {

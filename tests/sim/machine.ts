@@ -30,6 +30,8 @@ export class Machine {
   onSpeech: (ip: string) => void = () => {};
   /** Told until when the kernel may speak. */
   onPermission: (ip: string, until: number) => void = () => {};
+  /** It has a clock that goes on while it is paused. */
+  hardwareClock = false;
   /** False: its cable is out, and nobody hears what it says. */
   plugged = true;
   /** Somebody has the token of its agent, and reports in its name. */
@@ -143,6 +145,16 @@ export class Machine {
       return result;
     };
     return {
+      clocks: () =>
+        Promise.resolve(
+          this.hardwareClock
+            ? [{
+              name: "hardware",
+              milliseconds: Math.floor(this.#time.now / 1_000) * 1_000,
+              grainMilliseconds: 1_000,
+            }]
+            : [],
+        ),
       interfaces: () => act(() => this.#interfaces()),
       defaultRouteInterface: () => act(() => this.#hasInterface ? INTERFACE : undefined),
       bind: ({ ip }) => act(() => this.#bind(ip)),

@@ -1,0 +1,45 @@
+/** What an agent tells of itself. */
+
+/** Something worth a line in the log. */
+export interface AgentEvent {
+  readonly event:
+    | "Bound"
+    | "BindFailed"
+    | "Unbound"
+    | "Speaking"
+    | "Muted"
+    | "Disconnected"
+    | "Connected"
+    | "Conflict"
+    | "Failed";
+  readonly ip?: string;
+  readonly message?: string;
+}
+
+/** How the agent is doing; its readiness, and its metrics. */
+export interface AgentStatus {
+  /** Milliseconds since the last renewal that was answered; undefined: none yet. */
+  readonly renewedAgoMilliseconds: number | undefined;
+  readonly dutiesKnown: boolean;
+  readonly failures: readonly string[];
+  readonly bound: readonly string[];
+  readonly speaking: readonly string[];
+  readonly announcements: number;
+  /** Looks for other owners of a VIP. */
+  readonly probes: number;
+  readonly renewals: number;
+  readonly failedRenewals: number;
+}
+
+/** The status of an agent that is about to start. */
+export const NOT_STARTED: AgentStatus = {
+  renewedAgoMilliseconds: undefined,
+  dutiesKnown: false,
+  failures: [],
+  bound: [],
+  speaking: [],
+  announcements: 0,
+  probes: 0,
+  renewals: 0,
+  failedRenewals: 0,
+};
