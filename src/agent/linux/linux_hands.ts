@@ -9,7 +9,7 @@ import {
   unbindAddress,
   watchAddresses,
 } from "./addresses.ts";
-import { readClocks } from "./clocks.ts";
+import { clockReader } from "./clocks.ts";
 import { type Commands, hostCommands } from "./command.ts";
 import type { HostInterface } from "../core/view.ts";
 import { canQuote, mute, own, readGate, removeGate, speak } from "./gate.ts";
@@ -64,7 +64,7 @@ export function linuxHands(
       return links.map((link) => ({ ...link, arpIgnore: ignores.get(link.name) ?? 0 }));
     },
     defaultRouteInterface: async () => (await routes()).interface,
-    clocks: readClocks,
+    clocks: clockReader(),
     needed: async () => await readNeeded(await routes()),
     watch: (onChange, ending) => watchAddresses(onChange, { ...options, signal: ending }),
     bind: (address) => bindAddress(address, options),
