@@ -9,8 +9,9 @@
  * Each gateway is elected on its own.
  */
 import { pinOf } from "./pin.ts";
+import { hasComeBack, restsUntil } from "./damping.ts";
 import { virtualIPOf } from "./reports.ts";
-import { parseTime } from "./time.ts";
+import { parseTime, rfc3339 } from "./time.ts";
 import type { Candidate, Decision, Gateway, Milliseconds } from "./types.ts";
 
 export interface Election {
@@ -22,6 +23,8 @@ export interface Election {
   >;
   /** One sentence: why. */
   readonly message: string;
+  /** The gateway goes back to a node that was away: the more often it does, the longer it waits. */
+  readonly isReturn?: boolean;
 }
 
 /** Elects the holder from the candidates, which come best-ranked first. */
@@ -43,8 +46,17 @@ export function elect(
   if (best === undefined) return nobodyEligible(gateway, candidates);
   if (pinned !== undefined) {
     if (pinned.node === current) return keep(pinned.node, `${pinned.node} is pinned and eligible`);
+    const isReturn = holder !== undefined && hasComeBack(pinned, gateway);
+    const rest = isReturn ? restsUntil(gateway, now) : undefined;
+    if (holder !== undefined && rest !== undefined) {
+      return keep(
+        holder.node,
+        `${holder.node} is eligible; ${resting(pinned.node, rest, gateway)}`,
+      );
+    }
     return {
       holder: pinned.node,
+      ...(isReturn ? { isReturn } : {}),
       decision: current === undefined ? "Elect" : holder === undefined ? "FailOver" : "Move",
       message: `${pinned.node} is pinned and eligible`,
     };
@@ -101,12 +113,26 @@ function mayFailBack(
       `${holder.node} is eligible; ${names} is ranked better, but not yet eligible for ${minReadySeconds} s`,
     );
   }
+  const rest = restsUntil(gateway, now);
+  if (rest !== undefined) {
+    return keep(holder.node, `${holder.node} is eligible; ${resting(steady.node, rest, gateway)}`);
+  }
   return {
     holder: steady.node,
+    isReturn: true,
     decision: "FailBack",
     message:
       `${steady.node} is ranked better than ${holder.node} and has been eligible for ${minReadySeconds} s`,
   };
+}
+
+/** Why a node that came back does not get its role back yet; the same words in each tick. */
+function resting(node: string, until: Milliseconds, { status }: Gateway): string {
+  const { returns = 0 } = status.lastFailover ?? {};
+  const times = returns === 1 ? "once" : `${returns} times in a row`;
+  return `the role went back ${times} shortly before, so ${node} gets it back not before ${
+    rfc3339(until)
+  }`;
 }
 
 function nobodyEligible(gateway: Gateway, candidates: readonly Candidate[]): Election {

@@ -1,5 +1,6 @@
 /** Who holds a gateway, since which term: the part of the status that fencing rests on. */
 import type { Election } from "./elect.ts";
+import { recentReturns } from "./damping.ts";
 import type { Facts } from "./facts.ts";
 import { virtualIPOf } from "./reports.ts";
 import { lastSpeaker } from "./takeover.ts";
@@ -25,6 +26,7 @@ export function tenureOf(
   if (holder === undefined) return { holder, term: next, lastFailover };
   const from = lastSpeaker(gateway);
   const fromEgressIP = hasLostTerms(gateway, { holder, facts }) ? undefined : servedIP(gateway);
+  const returns = recentReturns(gateway, facts.snapshot.now) + (election.isReturn ? 1 : 0);
   return {
     holder,
     term: next,
@@ -34,6 +36,7 @@ export function tenureOf(
       to: holder,
       reason: holder === gateway.status.activeNodeName ? whyAnew(gateway) : election.message,
       startTime: rfc3339Milliseconds(clock),
+      ...(returns === 0 ? {} : { returns }),
       ...(virtualIPOf(gateway) === undefined ? { durationMilliseconds: 0 } : {}),
     },
   };

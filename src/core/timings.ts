@@ -19,6 +19,7 @@
  * | announce < announceLifetime <= speech | an announcement would leave after the permission that it rests on |
  * | yield + fence < settle; bindTimeout < settle | a one-shot tick would give up before a node that does not answer is fenced |
  * | bindTimeout < bindRetry; speech < leave | a node would be elected again before it is given up; a leaver would go unheard |
+ * | leave < return < longestReturn | a node that restarts its agent would be one that comes and goes |
  * | worry >= abandoned | a resident controller would stop hurrying for a heartbeat that still counts |
  */
 export const TIMINGS = {
@@ -87,6 +88,11 @@ export const TIMINGS = {
   takeBackMilliseconds: 3_000,
   /** How long an agent that was told to stop waits for its gateways to be moved. */
   leaveMilliseconds: 5_000,
+
+  /** After a first return the next one waits for twice this, and for twice as long each time; … */
+  returnMilliseconds: 10_000,
+  /** … but no longer than this. */
+  longestReturnMilliseconds: 600_000,
 
   // ------------------------------------------------------------ ticks
 

@@ -258,6 +258,8 @@ export interface Failover {
   readonly reason: string;
   /** RFC 3339, server time of the decision. */
   readonly startTime: string;
+  /** How many returns to nodes that came back followed each other, this move's included; absent: none. */
+  readonly returns?: number;
   /** While the move is under way: nodes that were told to be silent, and when that was first seen. */
   readonly fenced?: readonly FencedNode[];
   /** From decision to phase Active, by the server's clock; absent while the move is under way. */

@@ -25,6 +25,8 @@ const {
   bindRetryMilliseconds: bindRetry,
   takeBackMilliseconds: takeBack,
   leaveMilliseconds: leave,
+  returnMilliseconds: returning,
+  longestReturnMilliseconds: longestReturn,
   settleMilliseconds: settle,
   worryMilliseconds: worry,
 } = TIMINGS;
@@ -57,6 +59,7 @@ const ROWS: readonly (readonly [string, boolean])[] = [
     yielding + fence < settle && bindTimeout < settle,
   ],
   ["bindTimeout < bindRetry; speech < leave", bindTimeout < bindRetry && speech < leave],
+  ["leave < return < longestReturn", leave < returning && returning < longestReturn],
   ["worry >= abandoned", worry >= abandoned],
 ];
 

@@ -138,6 +138,7 @@ const lastFailover = v.pipe(
   v.object({
     from: part(v.string()),
     fromEgressIP: part(v.string()),
+    returns: part(v.number()),
     fenced: part(itemsOf(v.object({ node: v.string(), time: v.string() }))),
     to: v.string(),
     reason: v.fallback(v.optional(v.string(), ""), ""),

@@ -1,0 +1,39 @@
+/**
+ * Moves are damped: a node that comes and goes gets its role back ever later, while failovers stay immediate. What is
+ * remembered is in the status: how many returns followed each other, and when the last move began.
+ */
+import { parseTime } from "./time.ts";
+import { TIMINGS } from "./timings.ts";
+import type { Candidate, Gateway, Milliseconds } from "./types.ts";
+
+/** How long after the last move a gateway may return, given how many returns there were shortly before. */
+function restAfter(returns: number): Milliseconds {
+  if (returns <= 0) return 0;
+  return Math.min(
+    TIMINGS.returnMilliseconds * 2 ** Math.min(returns, 20),
+    TIMINGS.longestReturnMilliseconds,
+  );
+}
+
+/** Returns that followed each other until now; none once the gateway has been where it is for twice as long as it rests. */
+export function recentReturns({ status: { lastFailover } }: Gateway, now: Milliseconds): number {
+  const { returns = 0, startTime } = lastFailover ?? {};
+  const began = parseTime(startTime) ?? now;
+  return now - began > 2 * restAfter(returns) ? 0 : returns;
+}
+
+/** Until when a gateway stays where it is before it returns to a node that came back; undefined: it need not wait. */
+export function restsUntil(gateway: Gateway, now: Milliseconds): Milliseconds | undefined {
+  const { returns = 0, startTime } = gateway.status.lastFailover ?? {};
+  const end = (parseTime(startTime) ?? -Infinity) + restAfter(returns);
+  return end > now ? end : undefined;
+}
+
+/** Tells whether a candidate was not eligible when the last move began, so that a move to it is a return. */
+export function hasComeBack(
+  { eligibleSince }: Candidate,
+  { status: { lastFailover } }: Gateway,
+): boolean {
+  const [since, began] = [parseTime(eligibleSince), parseTime(lastFailover?.startTime)];
+  return since !== undefined && began !== undefined && since >= began;
+}
