@@ -26,8 +26,8 @@ export interface ControllerOptions {
   readonly writes?: number;
 }
 
-/** Members of a status that are sentences. */
-const SENTENCES = new Set(["message", "reason"]);
+/** Members of a status that each version words anew; why a gateway last moved is carried over as it stands. */
+const SENTENCES = new Set(["message"]);
 
 /** A client whose program writes other sentences: its own look to it like ours. */
 async function inWords(
