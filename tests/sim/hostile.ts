@@ -162,14 +162,8 @@ const TROUBLES = {
   }
 >;
 
-/** Troubles that the program does not stand yet. SIM_TROUBLES=all, or names with commas, tries them all the same. */
-const PENDING: readonly (HostileAction["do"] | "wordings")[] = [
-  "stepServer",
-  "foreigner",
-  "lie",
-  "longMessage",
-  "restore",
-];
+/** Troubles that the program does not stand yet: none. SIM_TROUBLES=all, or names with commas, tries one all the same. */
+const PENDING: readonly (HostileAction["do"] | "wordings")[] = [];
 
 /** Tells whether schedules may have a trouble. */
 export function isTried(trouble: (typeof PENDING)[number]): boolean {
