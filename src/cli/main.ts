@@ -86,13 +86,17 @@ function onSnapshot(name: string, description: string): Command {
   );
 }
 
-/** A command that changes one thing in a cluster. */
+/** A command that changes one thing in a cluster, which it names before it writes. */
 function onCluster(name: string, description: string): Command {
   return command(name, description, CLUSTER_SETTINGS);
 }
 
 function inCluster<T>(flags: Flags, work: (client: KubeClient) => Promise<T>): Promise<T> {
-  return withClient(settingsOf(CLUSTER_SETTINGS, flags), work);
+  return withClient({
+    ...settingsOf(CLUSTER_SETTINGS, flags),
+    unnamed: "KUBECONFIG",
+    onCluster: ({ name, server }) => complain(`On cluster ${server} (context ${name}):`),
+  }, work);
 }
 
 const stop = new AbortController();

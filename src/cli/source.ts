@@ -31,7 +31,10 @@ export function readSnapshot(flags: SourceFlags): Promise<Snapshot> {
     files: (files, settings) =>
       snapshotFromFiles(files, { now: flags.now, cilium: ciliumPods(settings), onNote: note }),
     cluster: (settings) =>
-      withClient(settings, (client) => observe(client, { cilium: ciliumPods(settings) })),
+      withClient(
+        { ...settings, unnamed: "CurrentContext" },
+        (client) => observe(client, { cilium: ciliumPods(settings) }),
+      ),
   });
 }
 
@@ -39,7 +42,8 @@ export function readSnapshot(flags: SourceFlags): Promise<Snapshot> {
 export function readOwnStatuses(flags: SourceFlags): Promise<Statuses> {
   return read<Statuses>(flags, {
     files: (files) => snapshotFromFiles(files, { now: flags.now, onNote: note }),
-    cluster: (settings) => withClient(settings, (client) => readStatuses(client)),
+    cluster: (settings) =>
+      withClient({ ...settings, unnamed: "CurrentContext" }, (client) => readStatuses(client)),
   });
 }
 

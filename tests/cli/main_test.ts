@@ -467,7 +467,15 @@ Deno.test("move, release and drain do what they say on a running cluster", async
     const on = (...args: string[]) => sallyport([...args, "--kubeconfig", cluster.kubeconfig]);
     const moved = await on("move", "payments", "egress-3");
     assert.match(moved.stdout, /^Pinned payments to egress-3; /);
-    assert.deepEqual([moved.code, moved.stderr], [0, ""]);
+    const named = /^On cluster http:\/\/\S+ \(context \S+\):\n/;
+    assert.equal(moved.code, 0);
+    assert.match(moved.stderr, named);
+    // Whoever sets the variable names a cluster, too.
+    const byVariable = await sallyport(["move", "payments", "egress-3"], {
+      env: { KUBECONFIG: cluster.kubeconfig },
+    });
+    assert.match(byVariable.stderr, named);
+    assert.equal(byVariable.code, 0);
     await eventually(
       cluster,
       ({ activeNodeName, phase }) => activeNodeName === "egress-3" && phase === "Active",
@@ -478,23 +486,25 @@ Deno.test("move, release and drain do what they say on a running cluster", async
       undefined,
     );
     const drained = await on("drain", "egress-4", "--timeout", "20s");
-    assert.deepEqual(drained, {
-      code: 0,
-      stdout: "Cordoned egress-4.\nNo gateway is active on egress-4.\n",
-      stderr: "",
-    });
+    assert.deepEqual([drained.code, drained.stdout], [
+      0,
+      "Cordoned egress-4.\nNo gateway is active on egress-4.\n",
+    ]);
     for (
       const [args, message] of [
         [
           ["move", "payment", "egress-1"],
-          /^Cannot find EgressGateway 'payment' .*: there are payments, reports\n/,
+          /\nCannot find EgressGateway 'payment' .*: there are payments, reports\n/,
         ],
         [
           ["release", "payment"],
-          /^Cannot find EgressGateway 'payment' .*: there are payments, reports\n/,
+          /\nCannot find EgressGateway 'payment' .*: there are payments, reports\n/,
         ],
-        [["drain", "egress-9"], /^Cannot find Node 'egress-9' .*: there are egress-1, /],
-        [["move", "payments", "egress-9"], /^Cannot find Node 'egress-9' .*: there are egress-1, /],
+        [["drain", "egress-9"], /\nCannot find Node 'egress-9' .*: there are egress-1, /],
+        [
+          ["move", "payments", "egress-9"],
+          /\nCannot find Node 'egress-9' .*: there are egress-1, /,
+        ],
         [
           ["move", "payments", "worker-1"],
           /nodeSelector does not match that node: it matches egress-1, egress-2, egress-3, egress-4\n/,
@@ -523,6 +533,19 @@ Deno.test("tick --dry-run writes nothing, tick does, drain gives up in time", as
   const drained = await on("drain", "egress-1", "--timeout", "300ms");
   assert.match(drained.stdout, /^Still active on egress-1: payments\. /m);
   assert.equal(drained.code, 1);
+});
+
+Deno.test("commands that only read take the cluster that kubectl would", async () => {
+  await using cluster = await startDemoCluster({ onEvent: () => {} });
+  for (const command of ["plan", "explain", "status"]) {
+    const env = { KUBECONFIG: `/nonexistent:${cluster.kubeconfig}` };
+    const { code, stdout, stderr } = await sallyport([command], { env });
+    assert.deepEqual([code, stderr], [0, ""], command);
+    assert.match(stdout, /payments/);
+  }
+  const { code, stderr } = await sallyport(["tick"], { env: { KUBECONFIG: cluster.kubeconfig } });
+  assert.equal(code, 2);
+  assert.match(stderr, /^Cannot tell which cluster to use as none is named/);
 });
 
 Deno.test("no command decides anything in a cluster where it finds no pod of Cilium", async () => {

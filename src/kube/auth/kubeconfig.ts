@@ -6,25 +6,33 @@ import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import type { RequestOptions } from "node:https";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Cluster } from "../connection.ts";
 import { type Credentials, keepCredentials, type TlsSettings } from "../credentials.ts";
 import { ConfigError } from "../errors.ts";
-import { completeKubeconfig } from "./kubeconfig_gaps.ts";
+import { mergeKubeconfigs, readKubeconfig, withExecInfo } from "./kubeconfig_gaps.ts";
+import type { Kubeconfig } from "./kubeconfig_gaps.ts";
+
+interface LoadOptions {
+  readonly context?: string | undefined;
+  /** Files that are not there are passed over, as kubectl does with those of KUBECONFIG, while there is one. */
+  readonly passOver?: boolean | undefined;
+}
 
 /**
- * Loads one context of the files, the current one by default. Credential commands run at the first request.
+ * Loads one context of the files, the current one by default, merged as kubectl does. Credential commands run at the first
+ * request.
  *
  * @throws ConfigError when a file cannot be read, or the context, its cluster or its user is missing
  */
 export async function loadKubeconfig(
   files: readonly string[],
-  { context }: { readonly context?: string | undefined } = {},
+  options: LoadOptions = {},
 ): Promise<Cluster> {
-  let config = await parse(files, context);
+  let config = await parse(files, options);
   const credentials = keepCredentials(async (rejected) => {
     // A new KubeConfig forgets the credentials that commands gave, and sees files as they are now.
-    if (rejected) config = await parse(files, context);
+    if (rejected) config = await parse(files, options);
     return await authenticate(config);
   });
   const { cluster, context: { name, namespace } } = current(config);
@@ -37,26 +45,50 @@ export async function loadKubeconfig(
   };
 }
 
-async function parse(files: readonly string[], context: string | undefined): Promise<KubeConfig> {
-  const merged = new KubeConfig();
+async function parse(
+  files: readonly string[],
+  { context, passOver }: LoadOptions,
+): Promise<KubeConfig> {
+  const read: Kubeconfig[] = [];
   for (const file of files) {
     try {
-      const one = new KubeConfig();
-      const content = await readFile(file, "utf8");
-      one.loadFromString(completeKubeconfig(content, { directory: dirname(file) }));
-      one.makePathsAbsolute(dirname(file));
-      // The first file that has a current context decides, as in kubectl.
-      merged.mergeConfig(one, Boolean(merged.currentContext));
+      const directory = dirname(resolve(file));
+      const one = readKubeconfig(await readFile(file, "utf8"), { directory });
+      // What is wrong with it is told of this file.
+      new KubeConfig().loadFromString(JSON.stringify(one));
+      read.push(one);
     } catch (cause) {
+      if (passOver && isMissing(cause)) continue;
       throw new ConfigError(
         `Cannot use kubeconfig ${file}: ${text(cause)}: name another with --kubeconfig FILE`,
         { cause },
       );
     }
   }
-  if (context !== undefined) merged.setCurrentContext(context);
-  current(merged, files);
-  return merged;
+  if (read.length === 0) {
+    throw new ConfigError(
+      `Cannot find a kubeconfig as none of these is there: ${
+        files.join(", ")
+      }: name one with --kubeconfig FILE`,
+    );
+  }
+  const merged = mergeKubeconfigs(read);
+  const name = context ?? merged["current-context"] ?? "";
+  const config = new KubeConfig();
+  try {
+    config.loadFromString(JSON.stringify(await withExecInfo(merged, name)));
+  } catch (cause) {
+    throw new ConfigError(`Cannot use context '${name}' of ${files.join(", ")}: ${text(cause)}`, {
+      cause,
+    });
+  }
+  config.setCurrentContext(name);
+  current(config, files);
+  return config;
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
 /** The current context and its cluster. */

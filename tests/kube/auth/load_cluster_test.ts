@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadCluster } from "../../../src/kube/auth/load_cluster.ts";
@@ -240,6 +240,141 @@ Deno.test("a context is chosen by name, over several files", async () => {
   assert.equal(b.proxyUrl, "http://proxy.test");
   const named = await loadCluster({ context: "b", environment: { KUBECONFIG: both } });
   assert.equal(named.name, "b");
+});
+
+Deno.test("of several files the first definition of a name counts, and missing ones are passed over", async () => {
+  using directory = files({
+    a: JSON.stringify({
+      contexts: [{ name: "one", context: { cluster: "shared", user: "me" } }],
+      clusters: [{ name: "shared", cluster: { server: "https://first.test" } }],
+      users: [{ name: "me", user: { token: "first" } }],
+    }),
+    b: JSON.stringify({
+      "current-context": "one",
+      contexts: [{ name: "one", context: { cluster: "other", user: "you" } }],
+      clusters: [
+        { name: "shared", cluster: { server: "https://second.test", "tls-server-name": "x" } },
+        { name: "other", cluster: { server: "https://other.test" } },
+      ],
+      users: [{ name: "me", user: { token: "second", as: "admin" } }],
+    }),
+  });
+  const [a, b, missing] = ["a", "b", "missing"].map(directory.path);
+  const KUBECONFIG = `${missing}:${a}::${b}`;
+  const options = { environment: { KUBECONFIG }, unnamed: "KUBECONFIG" } as const;
+  for (const load of [options, { kubeconfig: KUBECONFIG }]) {
+    const cluster = await loadCluster(load);
+    assert.deepEqual([cluster.name, cluster.server], ["one", "https://first.test"]);
+    assert.deepEqual(await cluster.credentials(), {
+      headers: { authorization: "Bearer first" },
+      tls: {},
+    });
+  }
+  const none = await rejection(
+    loadCluster({ environment: { KUBECONFIG: missing }, unnamed: "KUBECONFIG" }),
+  );
+  assert.ok(none instanceof ConfigError);
+  assert.match(none.message, /^Cannot find a kubeconfig as none of these is there: .*missing/);
+});
+
+Deno.test("a context without a user is anonymous, and its server is verified by its CA", async () => {
+  for (const context of [{ cluster: "one" }, { cluster: "one", user: "" }]) {
+    using directory = files({
+      config: JSON.stringify({
+        "current-context": "one",
+        contexts: [{ name: "one", context }],
+        clusters: [{
+          name: "one",
+          cluster: { server: "https://a.test", "certificate-authority": "ca.crt" },
+        }],
+      }),
+      "ca.crt": "CA",
+    });
+    const cluster = await loadCluster({ kubeconfig: directory.path("config") });
+    assert.deepEqual(await cluster.credentials(), { headers: {}, tls: { ca: "CA" } });
+  }
+});
+
+Deno.test("a credential command that asks for it is told its cluster, with paths of the file that names them", async () => {
+  const exec = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    command: "./login",
+    provideClusterInfo: true,
+  };
+  using logins = files({
+    users: JSON.stringify({ users: [{ name: "one", user: { exec } }] }),
+    login: `#!/bin/sh
+echo "$KUBERNETES_EXEC_INFO" > "$(dirname "$0")/info"
+printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t"}}'
+`,
+  });
+  chmodSync(logins.path("login"), 0o755);
+  using directory = files({
+    config: JSON.stringify({
+      "current-context": "one",
+      contexts: [{ name: "one", context: { cluster: "one", user: "one" } }],
+      clusters: [{
+        name: "one",
+        cluster: {
+          server: "https://a.test",
+          "certificate-authority": "ca.crt",
+          "tls-server-name": "b.test",
+          "proxy-url": "http://proxy.test",
+          extensions: [{
+            name: "client.authentication.k8s.io/exec",
+            extension: { audience: "here" },
+          }],
+        },
+      }],
+    }),
+    "ca.crt": "CA",
+  });
+  const kubeconfig = `${directory.path("config")}:${logins.path("users")}`;
+  const { headers } = await (await loadCluster({ kubeconfig })).credentials();
+  assert.deepEqual(headers, { authorization: "Bearer t" });
+  assert.deepEqual(JSON.parse(readFileSync(logins.path("info"), "utf8")), {
+    apiVersion: "client.authentication.k8s.io/v1",
+    kind: "ExecCredential",
+    spec: {
+      interactive: false,
+      cluster: {
+        server: "https://a.test",
+        "tls-server-name": "b.test",
+        "certificate-authority-data": btoa("CA"),
+        "proxy-url": "http://proxy.test",
+        config: { audience: "here" },
+      },
+    },
+  });
+});
+
+Deno.test("what may stand for a name depends on the command", async () => {
+  using home = files({});
+  mkdirSync(home.path(".kube"));
+  writeFileSync(home.path(".kube/config"), kubeconfig({}, { server: "https://home.test" }));
+  using directory = files({ config: kubeconfig({}, { server: "https://variable.test" }) });
+  const variable = { HOME: home.directory, KUBECONFIG: directory.path("config") };
+  const serverOf = async (options: Parameters<typeof loadCluster>[0]) =>
+    (await loadCluster(options).catch((error) => ({ server: String(error.name) }))).server;
+  const environment = { HOME: home.directory };
+  assert.deepEqual(
+    await Promise.all([
+      serverOf({ environment }),
+      serverOf({ environment: variable }),
+      serverOf({ environment, unnamed: "KUBECONFIG" }),
+      serverOf({ environment: variable, unnamed: "KUBECONFIG" }),
+      serverOf({ environment, unnamed: "CurrentContext" }),
+      serverOf({ environment: variable, unnamed: "CurrentContext" }),
+    ]),
+    [
+      "ConfigError",
+      "ConfigError",
+      "ConfigError",
+      "https://variable.test",
+      "https://home.test",
+      "https://variable.test",
+    ],
+  );
 });
 
 Deno.test("a kubeconfig that cannot be used says why", async (test) => {
