@@ -4,6 +4,8 @@
  */
 import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
+import { HARDWARE_CLOCK } from "../agent/linux/clocks.ts";
+import { RESOLV_CONF } from "../agent/linux/needed.ts";
 import { SERVICE_ACCOUNT_DIRECTORY } from "../kube/auth/in_cluster.ts";
 import type { Cluster } from "../kube/connection.ts";
 import { LOG_SETTINGS, SETTINGS } from "./settings.ts";
@@ -20,6 +22,9 @@ export function variablesOf(settings: readonly SettingName[]): readonly string[]
   return [...own, ...CLUSTER_VARIABLES].sort();
 }
 
+/** What an agent looks at of its node: whom it needs to be reached, and whether its machine was paused. */
+const NODE_FILES = [RESOLV_CONF, HARDWARE_CLOCK];
+
 export interface Reach {
   readonly cluster: Pick<Cluster, "server" | "proxyUrl">;
   /** Files that name the cluster; undefined: those of the service account. */
@@ -29,8 +34,9 @@ export interface Reach {
 /** Flags for what the settings name; each takes the place of its kind in the permission set. */
 export function permissionFlags(settings: Partial<Settings>, reach: Reach): readonly string[] {
   const { clusterFiles = [SERVICE_ACCOUNT_DIRECTORY] } = reach;
-  const { tokenFile, stateDirectory } = settings;
-  const read = [...clusterFiles, tokenFile, stateDirectory].flatMap(absolute);
+  const { tokenFile, stateDirectory, nodeName } = settings;
+  const ofNode = nodeName === undefined ? [] : NODE_FILES;
+  const read = [...clusterFiles, tokenFile, stateDirectory, ...ofNode].flatMap(absolute);
   // The folder of the state is made where it is missing.
   const write = [stateDirectory].flatMap(absolute);
   return [

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import type { Reading } from "../hands.ts";
 
-const HARDWARE_CLOCK = "/sys/class/rtc/rtc0/since_epoch";
+export const HARDWARE_CLOCK = "/sys/class/rtc/rtc0/since_epoch";
 
 /**
  * Makes a reader of the wall clock, which the kernel sets after it was suspended, and a hypervisor's tools or NTP after a

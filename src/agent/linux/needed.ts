@@ -5,6 +5,9 @@ import { readFile } from "node:fs/promises";
 import { isIPv4 } from "node:net";
 import type { DefaultRoutes } from "./addresses.ts";
 
+/** Names the name servers of the node. */
+export const RESOLV_CONF = "/etc/resolv.conf";
+
 export interface NeededOptions {
   /** URL of the API server. */
   readonly apiServer?: string | undefined;
@@ -17,7 +20,7 @@ const LOOKUP_MILLISECONDS = 60_000;
 
 /** Reads which addresses are needed, and what each is. What cannot be read is needed by nobody. */
 export function neededReader(
-  { apiServer, resolvConf = "/etc/resolv.conf" }: NeededOptions,
+  { apiServer, resolvConf = RESOLV_CONF }: NeededOptions,
 ): (routes: DefaultRoutes) => Promise<ReadonlyMap<string, string>> {
   const hostname = apiServer === undefined ? undefined : new URL(apiServer).hostname;
   let servers: readonly string[] = [];
