@@ -49,7 +49,7 @@ Deno.test("each row of what can go wrong names tests of the simulation that ther
     let file = "";
     for (const [, other, words = ""] of named) {
       if (other !== undefined) file = await Deno.readTextFile(`${ROOT}tests/sim/${other}_test.ts`);
-      assert.ok(file.includes(`"${words}`), `No test begins with: ${words}`);
+      assert.ok(new RegExp(`["\`]${words}`).test(file), `No test begins with: ${words}`);
     }
   }
 });

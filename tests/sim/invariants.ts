@@ -149,18 +149,21 @@ export class Invariants {
     this.#world.log(`${machine.name} speaks for ${vip}`);
     if (this.#isExcused(machine)) return;
     const known = this.#world.agents.get(machine.name)?.gateways ?? [];
-    const gateway = known.find(({ spec: { sourceIP }, status }) =>
+    // Watches that stood still tell of several terms within moments; it speaks in one of them.
+    const duties = known.filter(({ spec: { sourceIP }, status }) =>
       sourceIP.mode === "VirtualIPAddress" && status.egressIP === vip &&
       status.activeNodeName === machine.name && status.phase === "Active"
     );
-    if (gateway === undefined) {
+    if (duties.length === 0) {
       return this.complain(`${machine.name} speaks for ${vip} without a duty`);
     }
     // Not now, for an older renewal may have overtaken the claim; but a permission is no older than its claim.
-    const key = `${machine.name} ${vip} ${gateway.status.term}`;
-    const claimed = this.#claims.get(key) ?? -Infinity;
-    if (this.#world.time.now - claimed > TIMINGS.speechMilliseconds) {
-      this.complain(`${machine.name} speaks for ${vip} before its Lease said so`);
+    const gateway = duties.find(({ status: { term } }) => {
+      const claimed = this.#claims.get(`${machine.name} ${vip} ${term}`) ?? -Infinity;
+      return this.#world.time.now - claimed <= TIMINGS.speechMilliseconds;
+    });
+    if (gateway === undefined) {
+      return this.complain(`${machine.name} speaks for ${vip} before its Lease said so`);
     }
     // An agent that does not hear that its gateway is gone, or needs another address, speaks for what nobody else wants.
     const now = this.#world.gateway(gateway.name);

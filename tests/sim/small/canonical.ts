@@ -56,13 +56,10 @@ function gatewayParts(gateway: JsonObject, { now }: World): unknown {
       candidate,
       reasons.map(({ type, retryAfter }) => [type, ageOf(retryAfter, now)]),
     ]),
-    lastFailover && {
-      ...lastFailover,
-      startTime: Math.min(
-        ageOf(lastFailover.startTime, now) ?? 0,
-        status.phase === "Active" ? MOST.served : MOST.move,
-      ),
-    },
+    lastFailover && aged(lastFailover, {
+      now,
+      most: status.phase === "Active" ? MOST.served : MOST.move,
+    }),
   ];
 }
 
@@ -179,6 +176,16 @@ function ageOf(time: string | undefined, now: number): number | null {
   if (time === undefined) return null;
   // What lies ahead is remembered until then.
   return Math.max(-MOST.move, Math.min(EPOCH + now - Date.parse(time), MOST.move));
+}
+
+/** A value with ages in place of times. */
+function aged(value: unknown, at: { readonly now: number; readonly most: number }): unknown {
+  if (typeof value === "string") {
+    return /^\d{4}-\d\d-\d\dT/.test(value) ? Math.min(ageOf(value, at.now) ?? 0, at.most) : value;
+  }
+  if (Array.isArray(value)) return value.map((item) => aged(item, at));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.entries(value).map(([key, member]) => [key, aged(member, at)]);
 }
 
 function sinceOf(since: string | null | undefined, now: number): number | null {
