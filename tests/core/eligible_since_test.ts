@@ -1,4 +1,4 @@
-/** Since when a node counts as eligible: object times and the memory in status, design section 4. */
+/** Since when a node counts as eligible: object times and the memory in status. */
 import assert from "node:assert/strict";
 import { decide } from "../../src/core/decide.ts";
 import type { Candidate } from "../../src/core/types.ts";
