@@ -15,7 +15,7 @@ import type { Trouble } from "./small/state.ts";
 const given = Deno.env.get("SMALL_WORLDS");
 
 /** Of each family. */
-const WORLDS = Number(given ?? 100_000);
+const WORLDS = Number(given ?? 150_000);
 
 type Family = Pick<Bounds, "controllers" | "troubles" | "kinds"> & Partial<Bounds>;
 
