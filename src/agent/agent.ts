@@ -237,7 +237,13 @@ export class Agent {
     if (await this.#bindings.takeBack(plan.takeBack) || muted) return true;
     this.#heartbeat.send(plan);
     await this.#bindings.own(plan.own);
+    const regained = this.#bindings.lost(plan.bind);
     const bound = await this.#bindings.bind(plan.bind);
+    // While the address was gone this node claimed nothing, and nobody waited for it: what it knows may be old.
+    if (regained && bound) {
+      this.#gateways = undefined;
+      this.#options.relist();
+    }
     const unbound = await this.#bindings.unbind(plan.unbind);
     const spoken = await this.#speech.permit(plan.speak);
     this.#announce(plan.announce);

@@ -86,6 +86,16 @@ export class Bindings {
     this.#owned = { ips: ips.join(), at };
   }
 
+  /** Tells whether an address among these was bound before, and somebody or something took it away. */
+  lost(places: AgentPlan["bind"]): boolean {
+    const { interfaces } = this.#options.surroundings;
+    return places.some(({ uid, ip }) =>
+      this.#all.some((binding) =>
+        binding.uid === uid && binding.ip === ip && !isThere(binding, interfaces)
+      )
+    );
+  }
+
   /** Binds VIPs; true: something is bound now, or fails in another way than before. */
   async bind(places: AgentPlan["bind"]): Promise<boolean> {
     let changed = false;

@@ -171,3 +171,20 @@ Deno.test("a standby that is stopped while it is elected obeys no term of a gate
     assertHeld(world, "a");
   }
 });
+
+Deno.test("a holder that gets its address back reads whether the gateway is still its own before it speaks", async () => {
+  for (let seed = 0; seed < 6; seed++) {
+    const world = await holding({ seed, controllers: [{ ...CONTROLLER, everyMilliseconds: 300 }] });
+    const machine = world.machine("a");
+    machine.link.watchLag = 6_000;
+    machine.setInterface(false);
+    await world.pass(1.5);
+    // The new gateway waits for nobody: a says that it has no address.
+    world.deleteGateway();
+    world.makeGateway("gw", { vip: VIP, pin: "b" });
+    await world.until(() => world.speakers().join() === "b");
+    machine.setInterface(true);
+    await world.pass(6);
+    assertHeld(world, "b");
+  }
+});
