@@ -12,7 +12,7 @@ import { eventually } from "../support/raw_api.ts";
 import { statusWrites } from "../support/status_writes.ts";
 import { commandLine, currentBundles, formerBundles, formerVersion } from "../support/versions.ts";
 
-const EGRESS = { "node-role.deckhouse.io/egress": "" };
+const EGRESS = { "dedicated/egress": "" };
 const GATEWAY = "/apis/network.deckhouse.io/v1alpha1/egressgateways/g";
 const onControlPlane = controlPlaneTests();
 
