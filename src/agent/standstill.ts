@@ -46,7 +46,9 @@ export async function watchClocks(
 ): Promise<void> {
   const standstill = new Standstill();
   while (hands.clocks !== undefined && !signal.aborted) {
-    await new Promise((resolve) => setTimeout(resolve, TIMINGS.clocksMilliseconds));
+    // A node that is silent has nothing to take back, and need not be woken so often.
+    const pause = isNeeded() ? TIMINGS.clocksMilliseconds : TIMINGS.renewalMilliseconds;
+    await new Promise((resolve) => setTimeout(resolve, pause));
     if (!isNeeded()) continue;
     const began = now();
     const readings = await hands.clocks();
