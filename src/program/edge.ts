@@ -6,6 +6,7 @@
  */
 import { Hono } from "hono";
 import { runTicks } from "../controller/run_ticks.ts";
+import { hasFailed } from "../controller/tick_summary.ts";
 import { Ticker } from "../controller/ticker.ts";
 import type { TickResult } from "../controller/tick.ts";
 import { messageOf } from "../core/message.ts";
@@ -91,7 +92,7 @@ export function createEdge(variables: Variables): Edge {
   const settled = {
     trigger: async () => {
       const { settled, results } = await ticker.trigger();
-      return settled && results.every(({ result }) => result !== "failed");
+      return settled && !hasFailed({ results });
     },
   };
   const verifyToken = token === undefined ? undefined : tokenOfValue(token);

@@ -24,6 +24,7 @@ import {
 import { podLike } from "./pod_like.ts";
 import { COST_HEADS, costCells, machine, markdown, publish, say } from "./report.ts";
 import { TickCluster } from "./tick_cluster.ts";
+import { freePort } from "../support/free_port.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -157,9 +158,4 @@ try {
   else await publish("cold", text);
 } finally {
   await Deno.remove(scratch, { recursive: true });
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

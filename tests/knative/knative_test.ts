@@ -15,6 +15,7 @@ import { kustomize, render } from "../../src/build/kustomize.ts";
 import { missing, testWith } from "../support/needs.ts";
 import type { KubeObject } from "../../src/build/kube_object.ts";
 import { eventually } from "../support/raw_api.ts";
+import { freePort } from "../support/free_port.ts";
 
 const NEEDS = [kustomize, knativeCrds, knativeAdapters];
 const onControlPlane = controlPlaneTests();
@@ -331,9 +332,4 @@ function find(objects: readonly KubeObject[], kind: string): KubeObject {
   const found = objects.find((object) => object.kind === kind);
   assert.ok(found !== undefined, `the manifest has a ${kind}`);
   return found;
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -11,6 +11,7 @@ import { programs, root, testWith } from "../support/needs.ts";
 import type { Outcome } from "./programs/sandboxed_agent.ts";
 import { type Permission, permissionSets, permissionsOf } from "./sandbox.ts";
 import { type Start, startFunction } from "./sandbox.ts";
+import { freePort } from "../support/free_port.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TOKEN = "a-token-of-nobody";
@@ -280,9 +281,4 @@ async function isGood(
   const response = await fetch(`${origin}${path}`, { method: "POST", headers });
   await response.body?.cancel();
   return response.ok;
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -13,6 +13,7 @@ import { kubectl, kubectlProgram } from "../support/kubectl.ts";
 import { testWith } from "../support/needs.ts";
 import { eventually } from "../support/raw_api.ts";
 import { commandOf, type RuntimeName, runtimes } from "./runtimes.ts";
+import { freePort } from "../support/free_port.ts";
 
 const TOKEN = "a-token-of-the-test";
 const RUNTIMES: readonly RuntimeName[] = ["Deno", "Node", "Bun", "workerd"];
@@ -184,9 +185,4 @@ async function isOk(url: string): Promise<boolean> {
   const response = await fetch(url).catch(() => undefined);
   await response?.body?.cancel();
   return response?.ok ?? false;
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -4,6 +4,7 @@ import { cached, cachePath, digest, exists } from "../../src/build/cache.ts";
 import { goBuild, hasGo, say } from "../../src/build/go_build.ts";
 import { spawnGuarded } from "./guarded_process.ts";
 import { eventually } from "./raw_api.ts";
+import { freePort } from "./free_port.ts";
 
 const SOURCE = fileURLToPath(new URL("./go/pushgateway", import.meta.url));
 
@@ -67,9 +68,4 @@ async function build(output: string): Promise<void> {
     cwd: SOURCE,
     args: ["-ldflags=-s -w", "-o", output, "github.com/prometheus/pushgateway"],
   });
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
