@@ -3,8 +3,8 @@ import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { runDemo } from "../demo/demo.ts";
 import { ConfigError } from "../kube/errors.ts";
-import { duration, portNumber } from "./arguments.ts";
-import { complain } from "./terminal.ts";
+import { duration, portNumber } from "./shared/arguments.ts";
+import { complain } from "./shared/terminal.ts";
 import { messageOf } from "../core/message.ts";
 
 interface Flags {

@@ -17,7 +17,7 @@ import { type ProgramName, PROGRAMS } from "../program/programs.ts";
 import { readFlags } from "../program/run_program.ts";
 import { LOG_SETTINGS, readSettings } from "../program/settings.ts";
 import type { Settings } from "../program/settings.ts";
-import { complain } from "./terminal.ts";
+import { complain } from "./shared/terminal.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { startAgent } from "../../src/agent/run_agent.ts";
-import { drainNode, pinGateway, releaseGateway } from "../../src/cli/interventions.ts";
+import { drainNode, pinGateway, releaseGateway } from "../../src/cli/shared/interventions.ts";
 import { Controller } from "../../src/controller/controller.ts";
 import {
   AGENT_APP,

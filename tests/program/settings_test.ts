@@ -1,7 +1,7 @@
 /** Every setting, by its variable and by its flag: one table, and the same words for what is wrong in both. */
 import assert from "node:assert/strict";
 import { Command } from "commander";
-import { settingsOf, withSettings } from "../../src/cli/setting_flags.ts";
+import { settingsOf, withSettings } from "../../src/cli/shared/setting_flags.ts";
 import { ConfigError } from "../../src/kube/errors.ts";
 import { flagName, isSwitch, readSettings, SETTINGS } from "../../src/program/settings.ts";
 import type { SettingName } from "../../src/program/settings.ts";

@@ -1,16 +1,16 @@
 /** What an operator does by hand: move, release, drain. Each is a small patch; the controller does the rest. */
-import { PIN_ANNOTATION } from "../core/names.ts";
-import { matchesLabels } from "../core/selectors.ts";
-import type { Node } from "../core/types.ts";
-import type { KubeClient } from "../kube/client.ts";
-import { sleep } from "../kube/deadline.ts";
-import { ApiError, ConfigError } from "../kube/errors.ts";
-import { list } from "../kube/list.ts";
-import { readable } from "../cluster/decoders/decode.ts";
-import { decodeNode } from "../cluster/decoders/kinds.ts";
-import { readStatuses } from "../cluster/read_statuses.ts";
-import { mergePatch } from "../kube/patch.ts";
-import { PATHS } from "../cluster/resources.ts";
+import { PIN_ANNOTATION } from "../../core/names.ts";
+import { matchesLabels } from "../../core/selectors.ts";
+import type { Node } from "../../core/types.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import { sleep } from "../../kube/deadline.ts";
+import { ApiError, ConfigError } from "../../kube/errors.ts";
+import { list } from "../../kube/list.ts";
+import { readable } from "../../cluster/decoders/decode.ts";
+import { decodeNode } from "../../cluster/decoders/kinds.ts";
+import { readStatuses } from "../../cluster/read_statuses.ts";
+import { mergePatch } from "../../kube/patch.ts";
+import { PATHS } from "../../cluster/resources.ts";
 
 const FIELD_MANAGER = "sallyport-cli";
 

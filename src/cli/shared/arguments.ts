@@ -1,7 +1,7 @@
 /** Values of flags; what cannot be read becomes commander's own error, which names the flag. */
 import { InvalidArgumentError } from "commander";
-import { messageOf } from "../core/message.ts";
-import { parseDuration } from "../program/duration.ts";
+import { messageOf } from "../../core/message.ts";
+import { parseDuration } from "../../program/duration.ts";
 
 /** Milliseconds of `55s`. */
 export function duration(text: string): number {

@@ -1,12 +1,13 @@
 /** Where a command gets its snapshot from: a named cluster, or files. */
-import type { Snapshot } from "../core/types.ts";
-import { ConfigError } from "../kube/errors.ts";
-import { observe } from "../cluster/observe.ts";
-import { readStatuses } from "../cluster/read_statuses.ts";
-import type { Statuses } from "../cluster/read_statuses.ts";
-import { withClient } from "../program/connect.ts";
-import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "../program/settings.ts";
-import type { Settings } from "../program/settings.ts";
+import process from "node:process";
+import type { Snapshot } from "../../core/types.ts";
+import { ConfigError } from "../../kube/errors.ts";
+import { observe } from "../../cluster/observe.ts";
+import { readStatuses } from "../../cluster/read_statuses.ts";
+import type { Statuses } from "../../cluster/read_statuses.ts";
+import { withClient } from "../../program/connect.ts";
+import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "../../program/settings.ts";
+import type { Settings } from "../../program/settings.ts";
 import { settingsOf } from "./setting_flags.ts";
 import { snapshotFromFiles } from "./from_files.ts";
 import { complain } from "./terminal.ts";
@@ -73,4 +74,12 @@ type SourceSettings = Pick<Settings, typeof SOURCE_SETTINGS[number]>;
 
 function note(text: string): void {
   complain(`Note: ${text}`);
+}
+
+/** Says which objects were left out, and lets the exit code tell it too. */
+export function reportInvalid({ invalid }: Pick<Snapshot, "invalid">): void {
+  for (const { kind, name, message } of invalid) {
+    complain(`Cannot read ${kind} '${name}': ${message}`);
+  }
+  if (invalid.length > 0) process.exitCode = 1;
 }

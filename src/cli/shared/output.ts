@@ -1,9 +1,25 @@
 /** How results are printed: JSON, YAML, or a table as kubectl prints one. */
+import { Option } from "commander";
+import type { Command } from "commander";
 import { stringify } from "yaml";
-import { isPrintable, printableLine } from "../core/printable.ts";
-import type { Plan, Snapshot } from "../core/types.ts";
+import { isPrintable, printableLine } from "../../core/printable.ts";
+import type { Plan, Snapshot } from "../../core/types.ts";
+
+import { print } from "./terminal.ts";
 
 export type OutputFormat = "json" | "yaml" | "table";
+export type OutputFlags = { readonly output: OutputFormat };
+
+export function withOutput(command: Command): Command {
+  return command.addOption(
+    new Option("-o, --output <format>", "how to print").choices(["json", "yaml", "table"])
+      .default("table"),
+  );
+}
+
+export function show(value: unknown, format: OutputFormat, asTable: () => string): void {
+  print(format === "table" ? asTable() : serialize(value, format));
+}
 
 /** Any value as JSON or YAML text, with a line break at the end. */
 export function serialize(value: unknown, format: "json" | "yaml"): string {

@@ -1,8 +1,8 @@
 /** A snapshot from files: the time, and what was taken for granted. */
 import assert from "node:assert/strict";
 import { stringify } from "yaml";
-import { snapshotFromFiles } from "../../src/cli/from_files.ts";
-import { gateway, virtualGateway } from "../support/crd_manifests.ts";
+import { snapshotFromFiles } from "../../../src/cli/shared/from_files.ts";
+import { gateway, virtualGateway } from "../../support/crd_manifests.ts";
 
 const RENEWED = "2026-11-23T11:59:59.900000Z";
 

@@ -2,9 +2,9 @@
 import process from "node:process";
 import { Option } from "commander";
 import type { Command } from "commander";
-import { flagName, isSwitch, readSettings, SETTINGS } from "../program/settings.ts";
-import type { SettingName, Settings } from "../program/settings.ts";
-import type { Setting } from "../program/setting.ts";
+import { flagName, isSwitch, readSettings, SETTINGS } from "../../program/settings.ts";
+import type { SettingName, Settings } from "../../program/settings.ts";
+import type { Setting } from "../../program/setting.ts";
 
 /** A person reads the log, not a machine. */
 const FALLBACKS: Readonly<Partial<Record<SettingName, string>>> = { logFormat: "text" };

@@ -1,6 +1,6 @@
 /** The one way to standard output and standard error: nothing that a cluster says reaches a terminal as a command to it. */
 import process from "node:process";
-import { printable } from "../core/printable.ts";
+import { printable } from "../../core/printable.ts";
 
 /** Writes a result. */
 export function print(text: string): void {

@@ -1,10 +1,10 @@
 /** A snapshot from files instead of a cluster: YAML or JSON, as kubectl prints and accepts it. */
 import * as v from "valibot";
-import { AGENT_APP, API_VERSION, HOSTNAME_LABEL, NAMESPACE } from "../core/names.ts";
-import { parseTime, rfc3339 } from "../core/time.ts";
-import type { InvalidObject, Milliseconds, Snapshot } from "../core/types.ts";
-import { invalidObject, readable } from "../cluster/decoders/decode.ts";
-import type { Decoded } from "../cluster/decoders/decode.ts";
+import { AGENT_APP, API_VERSION, HOSTNAME_LABEL, NAMESPACE } from "../../core/names.ts";
+import { parseTime, rfc3339 } from "../../core/time.ts";
+import type { InvalidObject, Milliseconds, Snapshot } from "../../core/types.ts";
+import { invalidObject, readable } from "../../cluster/decoders/decode.ts";
+import type { Decoded } from "../../cluster/decoders/decode.ts";
 import {
   decodeCiliumPolicy,
   decodeGateway,
@@ -12,22 +12,22 @@ import {
   decodeNode,
   decodePod,
   decodePolicy,
-} from "../cluster/decoders/kinds.ts";
-import { isMap } from "../cluster/schema/json.ts";
-import type { Json } from "../cluster/schema/json.ts";
-import { CILIUM_PODS, CiliumNotFoundError } from "../cluster/cilium_pods.ts";
-import type { CiliumPods } from "../cluster/cilium_pods.ts";
-import { ConfigError } from "../kube/errors.ts";
-import { parseLabelSelector } from "../kube/label_selector.ts";
-import { newestTime } from "./files/clock.ts";
-import { judgeForeign, judgeOwn } from "./files/judge.ts";
-import type { Judged } from "./files/judge.ts";
-import { kindOf } from "./files/kinds.ts";
-import type { Kind } from "./files/kinds.ts";
-import { withRenewalTime } from "./files/lease_without_fields.ts";
-import { readManifests } from "./files/manifest.ts";
-import type { Manifest } from "./files/manifest.ts";
-import { readTexts } from "./files/text.ts";
+} from "../../cluster/decoders/kinds.ts";
+import { isMap } from "../../cluster/schema/json.ts";
+import type { Json } from "../../cluster/schema/json.ts";
+import { CILIUM_PODS, CiliumNotFoundError } from "../../cluster/cilium_pods.ts";
+import type { CiliumPods } from "../../cluster/cilium_pods.ts";
+import { ConfigError } from "../../kube/errors.ts";
+import { parseLabelSelector } from "../../kube/label_selector.ts";
+import { newestTime } from "../files/clock.ts";
+import { judgeForeign, judgeOwn } from "../files/judge.ts";
+import type { Judged } from "../files/judge.ts";
+import { kindOf } from "../files/kinds.ts";
+import type { Kind } from "../files/kinds.ts";
+import { withRenewalTime } from "../files/lease_without_fields.ts";
+import { readManifests } from "../files/manifest.ts";
+import type { Manifest } from "../files/manifest.ts";
+import { readTexts } from "../files/text.ts";
 
 export interface FromFilesOptions {
   /** RFC 3339; default: the newest time in the files, else this machine's. */

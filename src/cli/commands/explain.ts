@@ -1,0 +1,47 @@
+import process from "node:process";
+import type { Command } from "commander";
+import { decide } from "../../core/decide.ts";
+import { explainGateway } from "../../core/explain.ts";
+import { sortedByName } from "../../core/order.ts";
+import type { Snapshot } from "../../core/types.ts";
+import { ConfigError } from "../../kube/errors.ts";
+import { onSnapshot } from "../shared/command.ts";
+import { show, withOutput } from "../shared/output.ts";
+import type { OutputFlags } from "../shared/output.ts";
+import { readSnapshot } from "../shared/source.ts";
+import type { SourceFlags } from "../shared/source.ts";
+import { complain } from "../shared/terminal.ts";
+
+export function explainCommand(): Command {
+  return withOutput(
+    onSnapshot("explain", "say why this node holds a gateway, and why not that one"),
+  )
+    .argument("[gateway]", "name of the gateway; default: all")
+    .action(async (name: string | undefined, flags: SourceFlags & OutputFlags) => {
+      const snapshot = await readSnapshot(flags);
+      const plan = decide(snapshot);
+      const chosen = plan.gateways.filter((gateway) => name === undefined || gateway.name === name);
+      if (name !== undefined && chosen.length === 0) throw unknownGateway(name, snapshot);
+      show(
+        chosen,
+        flags.output,
+        () => `${chosen.map((gateway) => explainGateway(gateway, plan)).join("\n\n")}\n`,
+      );
+      // Objects that cannot be read are among the warnings.
+      for (const warning of plan.warnings) complain(`Warning: ${warning}`);
+      if (snapshot.invalid.length > 0) process.exitCode = 1;
+    });
+}
+
+function unknownGateway(wanted: string, { gateways, invalid }: Snapshot): Error {
+  const broken = invalid.find(({ kind, name }) => kind === "EgressGateway" && name === wanted);
+  if (broken !== undefined) {
+    return new Error(
+      `Cannot explain EgressGateway '${wanted}' as it cannot be read: ${broken.message}`,
+    );
+  }
+  const known = sortedByName(gateways).map(({ name }) => name).join(", ") || "none";
+  return new ConfigError(
+    `Cannot explain EgressGateway '${wanted}' as there is none of that name: there are ${known}`,
+  );
+}

@@ -1,0 +1,25 @@
+import type { Command } from "commander";
+import { runTickJob, tickJob } from "../../program/run_tick_job.ts";
+import { LOG_SETTINGS } from "../../program/settings.ts";
+import { command, runWith } from "../shared/command.ts";
+import type { Flags } from "../shared/command.ts";
+import { planTable, show, withOutput } from "../shared/output.ts";
+import type { OutputFlags } from "../shared/output.ts";
+
+export function tickCommand(): Command {
+  return withOutput(
+    command("tick", "observe, decide and apply until the cluster is settled, or for a while", [
+      ...tickJob.settings,
+      ...LOG_SETTINGS,
+    ]),
+  ).action((flags: Flags & OutputFlags) =>
+    runWith(tickJob.settings, {
+      flags,
+      run: (settings, running) =>
+        runTickJob(settings, {
+          ...running,
+          onTick: ({ plan }) => show(plan, flags.output, () => planTable(plan)),
+        }),
+    })
+  );
+}
