@@ -12,6 +12,7 @@ import { agentCommand, knativeCommand, serveCommand } from "./commands/programs.
 import { releaseCommand } from "./commands/release.ts";
 import { statusCommand } from "./commands/status.ts";
 import { tickCommand } from "./commands/tick.ts";
+import { whichCommand } from "./commands/which.ts";
 import { stop, stopOnSignals } from "./shared/stop.ts";
 import { complain, outliveReaders, print } from "./shared/terminal.ts";
 
@@ -19,6 +20,7 @@ import { complain, outliveReaders, print } from "./shared/terminal.ts";
 const COMMANDS = [
   statusCommand,
   explainCommand,
+  whichCommand,
   planCommand,
   moveCommand,
   releaseCommand,

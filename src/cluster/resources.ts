@@ -6,6 +6,7 @@ import type { Change } from "../core/types.ts";
 export const PATHS = {
   Node: "/api/v1/nodes",
   Pod: "/api/v1/pods",
+  Namespace: "/api/v1/namespaces",
   Lease: `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`,
   EgressGateway: `/apis/${API_VERSION}/egressgateways`,
   EgressGatewayPolicy: `/apis/${API_VERSION}/egressgatewaypolicies`,

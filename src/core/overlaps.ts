@@ -7,10 +7,11 @@ import type { Requirements } from "./allowed_namespaces.ts";
 import { addressesOf, intersects } from "./cidrs.ts";
 import type { AddressSet } from "./cidrs.ts";
 import { isOurs } from "./cilium_policy.ts";
+import { networksOf, rulesOf } from "./cilium_spec.ts";
 import { canonicalKey, domainsOf, implies, isContradictory } from "./label_domains.ts";
 import type { Domains } from "./label_domains.ts";
 import { byText } from "./order.ts";
-import type { CiliumPolicy, Json, LabelRequirement, PolicyRule, Snapshot } from "./types.ts";
+import type { CiliumPolicy, PolicyRule, Snapshot } from "./types.ts";
 
 /** A policy as far as overlaps go. */
 interface Claim {
@@ -101,61 +102,9 @@ function foreignClaim({ name, spec }: CiliumPolicy): Claim {
     policy: undefined,
     what: `CiliumEgressGatewayPolicy '${name}'`,
     way: `cilium/${name}`,
-    rules: listOf(spec["selectors"]).flatMap(foreignRule).map(ruleOf),
-    destinations: addressesOf(textsOf(spec["destinationCIDRs"]), {
-      excluded: textsOf(spec["excludedCIDRs"]),
+    rules: rulesOf(spec).flatMap((rule) => rule ?? []).map(ruleOf),
+    destinations: addressesOf(networksOf(spec, "destinationCIDRs"), {
+      excluded: networksOf(spec, "excludedCIDRs"),
     }),
   };
-}
-
-/** A rule with anything that is not understood selects we know not whom. */
-function foreignRule(rule: Json): readonly PolicyRule[] {
-  if (!isRecord(rule)) return [];
-  const { podSelector, namespaceSelector, ...others } = rule;
-  if (Object.keys(others).length > 0) return [];
-  const selectors = [podSelector, namespaceSelector].map(selectorOf);
-  if (selectors.includes(undefined)) return [];
-  const [pods, namespaces] = selectors;
-  return [{
-    ...(podSelector === undefined ? {} : { podSelector: pods ?? {} }),
-    ...(namespaceSelector === undefined ? {} : { namespaceSelector: namespaces ?? {} }),
-  }];
-}
-
-function selectorOf(selector: Json | undefined): PolicyRule["podSelector"] | undefined {
-  if (selector === undefined) return {};
-  if (!isRecord(selector)) return undefined;
-  const { matchLabels = {}, matchExpressions = [], ...others } = selector;
-  if (!isRecord(matchLabels) || Object.keys(others).length > 0) return undefined;
-  const labels = Object.entries(matchLabels);
-  const expressions = listOf(matchExpressions).map(expressionOf);
-  if (labels.some(([, value]) => typeof value !== "string")) return undefined;
-  if (expressions.includes(undefined)) return undefined;
-  return {
-    matchLabels: Object.fromEntries(labels.map(([key, value]) => [key, String(value)])),
-    matchExpressions: expressions.filter((each) => each !== undefined),
-  };
-}
-
-const OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"] as const;
-
-function expressionOf(expression: Json): LabelRequirement | undefined {
-  if (!isRecord(expression)) return undefined;
-  const { key, operator, values } = expression;
-  const known = OPERATORS.find((each) => each === operator);
-  return typeof key !== "string" || known === undefined
-    ? undefined
-    : { key, operator: known, values: textsOf(values) };
-}
-
-function isRecord(value: Json | undefined): value is { readonly [key: string]: Json } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function listOf(value: Json | undefined): readonly Json[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function textsOf(value: Json | undefined): readonly string[] {
-  return listOf(value).filter((each) => typeof each === "string");
 }

@@ -9,65 +9,19 @@ import { kindNamed } from "../../src/demo/memory_kinds.ts";
 import { startController } from "../../src/program/serve_controller.ts";
 import { createMetrics } from "../../src/controller/metrics.ts";
 import { sallyport } from "../support/cli.ts";
+import {
+  ciliumManifest as ciliumPod,
+  gatewayManifest as gateway,
+  nodeManifest as node,
+  policyManifest as policy,
+  readyStatus as ready,
+  SINCE,
+} from "../support/manifests.ts";
 
 // deno-lint-ignore no-explicit-any -- JSON that is looked at member by member
 type Any = any;
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-
-const SINCE = "2026-11-23T09:00:00Z";
-
-function ready(status: "True" | "False" = "True", lastTransitionTime = SINCE) {
-  return { conditions: [{ type: "Ready", status, message: "as reported", lastTransitionTime }] };
-}
-
-function node(name: string, state: object = {}) {
-  return {
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name, labels: { role: "egress", "kubernetes.io/hostname": name } },
-    status: ready(),
-    ...state,
-  };
-}
-
-function ciliumPod(name: string) {
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name: `cilium-${name}`, namespace: "kube-system", labels: { "k8s-app": "cilium" } },
-    spec: { nodeName: name },
-    status: ready(),
-  };
-}
-
-const PRIMARY = {
-  mode: "PrimaryIPFromEgressGatewayNodeInterface",
-  primaryIPFromEgressGatewayNodeInterface: { interfaceName: "eth1" },
-};
-
-function gateway(name: string, { status, sourceIP = PRIMARY }: Any = {}) {
-  return {
-    apiVersion: "network.deckhouse.io/v1alpha1",
-    kind: "EgressGateway",
-    metadata: { name },
-    spec: { nodeSelector: { role: "egress" }, sourceIP },
-    ...(status === undefined ? {} : { status }),
-  };
-}
-
-function policy(name: string, egressGatewayName: string) {
-  return {
-    apiVersion: "network.deckhouse.io/v1alpha1",
-    kind: "EgressGatewayPolicy",
-    metadata: { name },
-    spec: {
-      egressGatewayName,
-      destinationCIDRs: ["0.0.0.0/0"],
-      selectors: [{ podSelector: { matchLabels: { app: name } } }],
-    },
-  };
-}
 
 /** Node a is dead, and gateway web was last seen there. */
 const WORLD = [

@@ -45,10 +45,29 @@ export interface FromFilesOptions {
  */
 export async function snapshotFromFiles(
   files: readonly string[],
-  { now, cilium, onNote = () => {} }: FromFilesOptions,
+  options: FromFilesOptions,
 ): Promise<Snapshot> {
+  return snapshotOf(await manifestsIn(files), { ...options, files });
+}
+
+/**
+ * All objects in the files, of whichever kind.
+ *
+ * @throws ConfigError for a file that cannot be read or holds something else than objects
+ */
+export async function manifestsIn(files: readonly string[]): Promise<readonly Manifest[]> {
   const texts = (await Promise.all([...new Set(files)].map(readTexts))).flat();
-  const items = distinct(texts.flatMap(readManifests));
+  return texts.flatMap(readManifests);
+}
+
+/** The same as {@linkcode snapshotFromFiles}, of objects that were read already. */
+export function snapshotOf(
+  manifests: readonly Manifest[],
+  { now, cilium, onNote = () => {}, files }: FromFilesOptions & {
+    readonly files: readonly string[];
+  },
+): Snapshot {
+  const items = distinct(manifests);
   const judged = items.map(judge);
   tellNotes(judged, onNote);
   const isCilium = selectedBy(cilium ?? CILIUM_PODS);

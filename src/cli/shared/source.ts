@@ -48,7 +48,8 @@ export function readOwnStatuses(flags: SourceFlags): Promise<Statuses> {
   });
 }
 
-async function read<T>(
+/** Reads from files or from a cluster, whichever the flags name. */
+export async function read<T>(
   flags: SourceFlags,
   from: {
     readonly files: (files: readonly string[], settings: SourceSettings) => Promise<T>;
@@ -70,9 +71,9 @@ async function read<T>(
   return await from.cluster(settings);
 }
 
-type SourceSettings = Pick<Settings, typeof SOURCE_SETTINGS[number]>;
+export type SourceSettings = Pick<Settings, typeof SOURCE_SETTINGS[number]>;
 
-function note(text: string): void {
+export function note(text: string): void {
   complain(`Note: ${text}`);
 }
 

@@ -1,0 +1,68 @@
+/** What can be understood of a CiliumEgressGatewayPolicy's spec, which others may have written too. */
+import type { CiliumPolicy, Json, LabelRequirement, PolicyRule } from "./types.ts";
+
+type Spec = CiliumPolicy["spec"];
+
+/** Its rules, in order; undefined in place of one that selects we know not whom, since it has something unknown in it. */
+export function rulesOf(spec: Spec): readonly (PolicyRule | undefined)[] {
+  return listOf(spec["selectors"]).map(ruleOf);
+}
+
+/** The networks of a list of the spec. */
+export function networksOf(
+  spec: Spec,
+  list: "destinationCIDRs" | "excludedCIDRs",
+): readonly string[] {
+  return textsOf(spec[list]);
+}
+
+function ruleOf(rule: Json): PolicyRule | undefined {
+  if (!isRecord(rule)) return undefined;
+  const { podSelector, namespaceSelector, ...others } = rule;
+  if (Object.keys(others).length > 0) return undefined;
+  const selectors = [podSelector, namespaceSelector].map(selectorOf);
+  if (selectors.includes(undefined)) return undefined;
+  const [pods, namespaces] = selectors;
+  return {
+    ...(podSelector === undefined ? {} : { podSelector: pods ?? {} }),
+    ...(namespaceSelector === undefined ? {} : { namespaceSelector: namespaces ?? {} }),
+  };
+}
+
+function selectorOf(selector: Json | undefined): PolicyRule["podSelector"] | undefined {
+  if (selector === undefined) return {};
+  if (!isRecord(selector)) return undefined;
+  const { matchLabels = {}, matchExpressions = [], ...others } = selector;
+  if (!isRecord(matchLabels) || Object.keys(others).length > 0) return undefined;
+  const labels = Object.entries(matchLabels);
+  const expressions = listOf(matchExpressions).map(expressionOf);
+  if (labels.some(([, value]) => typeof value !== "string")) return undefined;
+  if (expressions.includes(undefined)) return undefined;
+  return {
+    matchLabels: Object.fromEntries(labels.map(([key, value]) => [key, String(value)])),
+    matchExpressions: expressions.filter((each) => each !== undefined),
+  };
+}
+
+const OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"] as const;
+
+function expressionOf(expression: Json): LabelRequirement | undefined {
+  if (!isRecord(expression)) return undefined;
+  const { key, operator, values } = expression;
+  const known = OPERATORS.find((each) => each === operator);
+  return typeof key !== "string" || known === undefined
+    ? undefined
+    : { key, operator: known, values: textsOf(values) };
+}
+
+export function isRecord(value: Json | undefined): value is { readonly [key: string]: Json } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function listOf(value: Json | undefined): readonly Json[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function textsOf(value: Json | undefined): readonly string[] {
+  return listOf(value).filter((each) => typeof each === "string");
+}

@@ -1,0 +1,337 @@
+/**
+ * By which gateway, node and address a pod's traffic to one destination leaves, as Cilium decides it.
+ *
+ * Cilium (1.18 to 1.20) knows no policies any more when a packet comes: each policy that selects the pod has put its networks
+ * into one table, and the longest network that holds the destination counts, of whichever policy; one of `excludedCIDRs` says
+ * "by its own node" (forEachEndpointAndCIDR in pkg/egressgateway/policy.go, an LPM trie in bpf/lib/egress_gateway.h). Two
+ * policies with the same network leave it to chance. Nothing that stays in the cluster goes by a gateway
+ * (egress_gw_handle_packet), and a pod on its host's network is none of Cilium's endpoints.
+ */
+import ipaddr from "ipaddr.js";
+import { requirementsOf } from "./allowed_namespaces.ts";
+import { isOurs } from "./cilium_policy.ts";
+import { isRecord, networksOf, rulesOf } from "./cilium_spec.ts";
+import { GATEWAY_LABEL, NAMESPACE_LABELS_PREFIX, POD_NAMESPACE_LABEL } from "./names.ts";
+import { byText, sortedByName } from "./order.ts";
+import { matchesLabels, meetsRequirement } from "./selectors.ts";
+import type { CiliumPolicy, Labels, Snapshot } from "./types.ts";
+
+/** A pod that sends. */
+export interface SourcePod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Labels;
+  readonly namespaceLabels: Labels;
+  readonly nodeName?: string;
+  readonly hostNetwork: boolean;
+}
+
+export interface WayOut {
+  /** `Unclear`: it is left to chance, or cannot be told. */
+  readonly verdict: "Gateway" | "OwnNode" | "Dropped" | "Unclear";
+  /** Name of the EgressGateway; absent: a CiliumEgressGatewayPolicy of somebody else decides, or none. */
+  readonly gateway?: string;
+  /** Name of the CiliumEgressGatewayPolicy, which is that of the EgressGatewayPolicy where it is ours. */
+  readonly policy?: string;
+  readonly node?: string;
+  readonly egressIP?: string;
+  /** Sentences, the one that decides first. */
+  readonly why: readonly string[];
+  /** Policies that come near, and why they do not decide: a sentence each. */
+  readonly others: readonly string[];
+}
+
+export type WayOutSnapshot = Pick<
+  Snapshot,
+  "nodes" | "gateways" | "policies" | "ciliumPolicies"
+>;
+
+/** A network that a policy has put into Cilium's table for the pod, and that holds the destination. */
+interface Entry {
+  readonly policy: CiliumPolicy;
+  readonly network: string;
+  readonly length: number;
+  readonly excluded: boolean;
+  /** Index of the rule that selects the pod. */
+  readonly rule: number;
+}
+
+/**
+ * @param options.destination an IP address of either family
+ * @param options.inCluster what of the cluster has that address beside nodes, as `Pod my-ns/db-0`
+ */
+export function wayOut(
+  pod: SourcePod,
+  { destination, inCluster, snapshot }: {
+    readonly destination: string;
+    readonly inCluster?: string | undefined;
+    readonly snapshot: WayOutSnapshot;
+  },
+): WayOut {
+  const own = (why: string, others: readonly string[] = []): WayOut => ({
+    verdict: "OwnNode",
+    ...(pod.nodeName === undefined ? {} : { node: pod.nodeName }),
+    why: [why],
+    others,
+  });
+  if (pod.hostNetwork) {
+    return own(
+      "The pod is on its host's network (hostNetwork: true), which Cilium's policies do not select",
+    );
+  }
+  const inside = inCluster ?? ownerOf(destination, snapshot);
+  if (inside !== undefined) {
+    return own(`${destination} belongs to ${inside}: what stays in the cluster goes by no gateway`);
+  }
+  const labels = labelsForCilium(pod);
+  // Cilium obeys one that is being deleted until it is gone.
+  const policies = sortedByName(snapshot.ciliumPolicies);
+  const selecting = policies.flatMap((policy) => {
+    const rule = rulesOf(policy.spec).findIndex((each) =>
+      each !== undefined && requirementsOf(each).every((part) => meetsRequirement(labels, part))
+    );
+    return rule < 0 ? [] : [{ policy, rule }];
+  });
+  const entries = selecting.flatMap((each) => entriesOf(each, destination));
+  const longest = Math.max(...entries.map(({ length }) => length));
+  const deciding = decidingOf(entries.filter(({ length }) => length === longest));
+  const others = [
+    ...othersOf(selecting, { entries, deciding, destination }),
+    ...untold(labels, { destination, snapshot }),
+    ...unreadOf(policies),
+  ].sort(byText);
+  const [first] = deciding;
+  if (first === undefined) return own("No policy selects the pod and this destination", others);
+  if (deciding.length > 1) {
+    const names = deciding.map(({ policy }) => titleOf(policy)).join(" and ");
+    return {
+      verdict: "Unclear",
+      why: [
+        `${names} name the same network ${first.network} for this pod, and which one Cilium obeys is not defined; ` +
+        "narrow the selectors or destinationCIDRs of one",
+      ],
+      others,
+    };
+  }
+  if (first.excluded) {
+    return own(`${titleOf(first.policy)} excludes ${first.network} (excludedCIDRs)`, others);
+  }
+  return { ...by(first, snapshot), others };
+}
+
+/** As Cilium labels the endpoint: nobody but the namespace can set these. */
+function labelsForCilium({ namespace, labels, namespaceLabels }: SourcePod): Labels {
+  return {
+    ...Object.fromEntries(
+      Object.entries(labels).filter(([key]) => !key.startsWith(NAMESPACE_LABELS_PREFIX)),
+    ),
+    ...Object.fromEntries(
+      Object.entries(namespaceLabels).map(([key, value]) => [NAMESPACE_LABELS_PREFIX + key, value]),
+    ),
+    [POD_NAMESPACE_LABEL]: namespace,
+  };
+}
+
+function ownerOf(destination: string, { nodes }: WayOutSnapshot): string | undefined {
+  const owner = sortedByName(nodes).find(({ internalIPs, externalIPs }) =>
+    [...internalIPs, ...externalIPs].some((ip) => isSame(ip, destination))
+  );
+  return owner && `node ${owner.name}`;
+}
+
+function isSame(a: string, b: string): boolean {
+  return ipaddr.isValid(a) && ipaddr.parse(a).toNormalizedString() ===
+      ipaddr.parse(b).toNormalizedString();
+}
+
+function entriesOf(
+  { policy, rule }: { readonly policy: CiliumPolicy; readonly rule: number },
+  destination: string,
+): readonly Entry[] {
+  return (["destinationCIDRs", "excludedCIDRs"] as const).flatMap((list) =>
+    networksOf(policy.spec, list).flatMap((network) => {
+      const length = lengthIfHolds(network, destination);
+      const excluded = list === "excludedCIDRs";
+      return length === undefined ? [] : [{ policy, network, length, excluded, rule }];
+    })
+  );
+}
+
+/** The length of the network's prefix; undefined where it does not hold the address. */
+function lengthIfHolds(network: string, address: string): number | undefined {
+  if (!ipaddr.isValidCIDR(network)) return undefined;
+  const [base, length] = ipaddr.parseCIDR(network);
+  const wanted = ipaddr.parse(address);
+  return wanted.kind() === base.kind() && wanted.match([base, length]) ? length : undefined;
+}
+
+/** One entry of each policy: an exclusion is written after the destinations, over the same network of its own policy. */
+function decidingOf(longest: readonly Entry[]): readonly Entry[] {
+  const byPolicy = Map.groupBy(longest, ({ policy }) => policy.name);
+  const each = [...byPolicy.values()].flatMap((entries) =>
+    entries.find(({ excluded }) => excluded) ?? entries.slice(0, 1)
+  );
+  const [first] = each;
+  // By one way all the same.
+  return first !== undefined && each.every((other) => wayKey(other) === wayKey(first))
+    ? [first]
+    : each;
+}
+
+function wayKey({ policy, excluded }: Entry): string {
+  return excluded
+    ? ""
+    : JSON.stringify([policy.spec["egressGateway"], policy.spec["egressGateways"]]);
+}
+
+/** By the gateway of the policy whose network counts. */
+function by(
+  { policy, network, rule }: Entry,
+  snapshot: WayOutSnapshot,
+): Omit<WayOut, "others"> {
+  const ours = isOurs(policy);
+  const gateway = ours ? policy.labels[GATEWAY_LABEL] : undefined;
+  const named = {
+    policy: policy.name,
+    ...(gateway === undefined ? {} : { gateway }),
+  };
+  const selects = `${titleOf(policy)} selects the pod (selectors[${rule}]) and ${network}`;
+  const stored = ours ? snapshot.policies.find(({ name }) => name === policy.name) : undefined;
+  const status = snapshot.gateways.find(({ name }) => name === gateway)?.status;
+  const ready = stored?.status.conditions?.find(({ type }) => type === "Ready");
+  const nodes = selectedNodes(policy, snapshot);
+  const [node] = nodes;
+  if (node === undefined) {
+    return {
+      ...named,
+      verdict: "Dropped",
+      why: [
+        selects,
+        ready?.status === "False"
+          ? ready.message
+          : "It names no node that there is, so that Cilium drops",
+      ],
+    };
+  }
+  if (nodes.length > 1) {
+    return {
+      ...named,
+      verdict: "Unclear",
+      why: [selects, `It names several nodes (${nodes.join(", ")}), of which Cilium takes one`],
+    };
+  }
+  const egressIP = egressIPOf(policy) ?? (ours ? stored?.status.egressIP : undefined);
+  const term = status?.term === undefined ? "" : ` in term ${status.term}`;
+  const move = status?.lastFailover;
+  const since = move?.to === node ? ` since ${move.startTime}: ${move.reason}` : "";
+  const moving = status?.activeNodeName !== undefined && status.activeNodeName !== node
+    ? [`The gateway is moving to ${status.activeNodeName} (${status.phase})`]
+    : [];
+  return {
+    ...named,
+    verdict: "Gateway",
+    node,
+    ...(egressIP === undefined ? {} : { egressIP }),
+    why: [
+      selects,
+      ...(gateway === undefined ? [] : [
+        moving.length > 0
+          ? `${node} is still the way of EgressGateway '${gateway}'`
+          : `${node} holds EgressGateway '${gateway}'${term}${since}`,
+      ]),
+      ...moving,
+      ...(ready === undefined || ready.status === "True" ? [] : [ready.message]),
+    ],
+  };
+}
+
+function selectedNodes({ spec }: CiliumPolicy, { nodes }: WayOutSnapshot): readonly string[] {
+  const list = spec["egressGateways"];
+  const gateways = [spec["egressGateway"], ...(Array.isArray(list) ? list : [])].filter(isRecord);
+  const names = gateways.flatMap(({ nodeSelector }) => {
+    const labels = isRecord(nodeSelector) ? nodeSelector["matchLabels"] : undefined;
+    const wanted = isRecord(labels) ? Object.entries(labels) : [];
+    const selector = Object.fromEntries(wanted.map(([key, value]) => [key, String(value)]));
+    // Cilium takes the first that matches.
+    return sortedByName(nodes).filter((node) => matchesLabels(node.labels, selector)).slice(0, 1);
+  }).map(({ name }) => name);
+  return [...new Set(names)].sort(byText);
+}
+
+function egressIPOf({ spec }: CiliumPolicy): string | undefined {
+  const gateway = spec["egressGateway"];
+  const ip = isRecord(gateway) ? gateway["egressIP"] : undefined;
+  return typeof ip === "string" && ip !== "" ? ip : undefined;
+}
+
+/** Policies that select the pod and do not decide. */
+function othersOf(
+  selecting: readonly { readonly policy: CiliumPolicy }[],
+  { entries, deciding, destination }: {
+    readonly entries: readonly Entry[];
+    readonly deciding: readonly Entry[];
+    readonly destination: string;
+  },
+): readonly string[] {
+  return selecting.filter(({ policy }) => !deciding.some((each) => each.policy === policy)).map(
+    ({ policy }) => {
+      const [first] = entries.filter((each) => each.policy === policy).toSorted((a, b) =>
+        b.length - a.length
+      );
+      const [winner] = deciding;
+      return first === undefined || winner === undefined
+        ? `${titleOf(policy)} selects the pod, but not ${destination}`
+        : first.length === winner.length
+        ? `${titleOf(policy)} sends it the same way`
+        : `${titleOf(policy)} ${
+          first.excluded ? "excludes" : "selects"
+        } ${first.network}, which is less precise than ${winner.network}`;
+    },
+  );
+}
+
+/** Policies that would select the pod, of which Cilium has not been told, or that it is told for other namespaces only. */
+function untold(
+  labels: Labels,
+  { destination, snapshot }: { readonly destination: string; readonly snapshot: WayOutSnapshot },
+): readonly string[] {
+  return snapshot.policies.filter(({ deleting, spec }) =>
+    !deleting &&
+    spec.selectors.some((rule) =>
+      requirementsOf(rule).every((part) => meetsRequirement(labels, part))
+    ) &&
+    spec.destinationCIDRs.some((network) => lengthIfHolds(network, destination) !== undefined)
+  ).flatMap(({ name, spec }) => {
+    const existing = snapshot.ciliumPolicies.find((policy) => policy.name === name);
+    const what = `EgressGatewayPolicy '${name}' selects it`;
+    if (existing === undefined) {
+      return [
+        `${what}, but Cilium has not been told: there is no CiliumEgressGatewayPolicy '${name}' yet`,
+      ];
+    }
+    if (!isOurs(existing)) {
+      return [`${what}, but CiliumEgressGatewayPolicy '${name}' is somebody else's`];
+    }
+    const told = rulesOf(existing.spec).some((rule) =>
+      rule !== undefined && requirementsOf(rule).every((part) => meetsRequirement(labels, part))
+    );
+    return told ? [] : [
+      `${what}, but EgressGateway '${spec.egressGatewayName}' does not serve namespace ${
+        labels[POD_NAMESPACE_LABEL]
+      } (allowedNamespaces)`,
+    ];
+  });
+}
+
+/** Rules of which it cannot be told whom they select. */
+function unreadOf(policies: readonly CiliumPolicy[]): readonly string[] {
+  return policies.filter(({ spec }) => rulesOf(spec).includes(undefined)).map((policy) =>
+    `${titleOf(policy)} has a rule that is not understood here, and may select the pod`
+  );
+}
+
+function titleOf(policy: CiliumPolicy): string {
+  return isOurs(policy)
+    ? `EgressGatewayPolicy '${policy.name}'`
+    : `CiliumEgressGatewayPolicy '${policy.name}'`;
+}
