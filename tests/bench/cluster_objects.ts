@@ -1,5 +1,7 @@
 /** Nodes and Cilium's pods as they are in clusters: about 10 kB and 8 kB each, most of it nothing that a tick uses. */
 
+import type { Labels } from "../../src/core/types.ts";
+
 type Json = Readonly<Record<string, unknown>>;
 
 export interface ObjectWithStatus {
@@ -11,8 +13,8 @@ export const EGRESS_LABEL = "dedicated/egress";
 
 export const nodeName = (index: number): string => `node-${String(index).padStart(4, "0")}`;
 
-/** A worker node that the kubelet and Cilium have written to; `egress`: one that gateways may use. */
-export function largeNode(index: number, { egress }: { readonly egress: boolean }) {
+/** A worker node that the kubelet and Cilium have written to. */
+export function largeNode(index: number, { labels = {} }: { readonly labels?: Labels } = {}) {
   const name = nodeName(index);
   const ip = `10.0.${index >> 8}.${index & 255}`;
   const podCIDR = `10.${64 + (index >> 8)}.${index & 255}.0/24`;
@@ -30,7 +32,7 @@ export function largeNode(index: number, { egress }: { readonly egress: boolean 
         "node.kubernetes.io/instance-type": "m6i.2xlarge",
         "topology.kubernetes.io/region": "region-1",
         "topology.kubernetes.io/zone": `zone-${"abc"[index % 3]}`,
-        ...(egress ? { [EGRESS_LABEL]: "" } : {}),
+        ...labels,
       },
       annotations: {
         "csi.volume.kubernetes.io/nodeid": JSON.stringify({ "ebs.csi.aws.com": `i-0${index}` }),
@@ -74,7 +76,7 @@ export function largeNode(index: number, { egress }: { readonly egress: boolean 
     })),
     nodeInfo: {
       architecture: "amd64",
-      bootID: crypto.randomUUID(),
+      bootID: uuid(index, "boot"),
       containerRuntimeVersion: "containerd://2.2.0",
       kernelVersion: "6.8.0-1029-generic",
       kubeProxyVersion: "",
@@ -82,7 +84,7 @@ export function largeNode(index: number, { egress }: { readonly egress: boolean 
       machineID: "ec2d3c4b5a69788796a5b4c3d2e1f001",
       operatingSystem: "linux",
       osImage: "Ubuntu 24.04.2 LTS",
-      systemUUID: crypto.randomUUID(),
+      systemUUID: uuid(index, "system"),
     },
   };
   return { object, status };
@@ -174,6 +176,12 @@ export function agentPod(index: number): ObjectWithStatus {
       conditions: [{ type: "Ready", status: "True", lastTransitionTime: time() }],
     },
   };
+}
+
+/** The same in each run. */
+function uuid(index: number, of: string): string {
+  const digits = index.toString(16).padStart(8, "0");
+  return `${digits}-0000-4000-8000-${of.length.toString(16).padStart(4, "0")}${digits}`;
 }
 
 function condition(type: string, status: string, reason: string, message: string): Json {

@@ -10,6 +10,7 @@ import type { KubeObject } from "../../src/build/kube_object.ts";
 import { eventually } from "../support/raw_api.ts";
 import {
   agentPod,
+  EGRESS_LABEL,
   largeCiliumPod,
   largeNode,
   nodeName,
@@ -47,7 +48,7 @@ export class TickCluster {
     await Promise.all(Array.from({ length: LANES }, async () => {
       for (const index of next) {
         const egress = index < CANDIDATES;
-        await this.#create(PATHS.Node, largeNode(index, { egress }));
+        await this.#create(PATHS.Node, largeNode(index, { labels: egress ? { [EGRESS_LABEL]: "" } : {} }));
         await this.#create(podsIn("kube-system"), largeCiliumPod(index));
         if (egress) await this.#create(podsIn(NAMESPACE), agentPod(index));
       }

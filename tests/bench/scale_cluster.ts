@@ -1,0 +1,149 @@
+/** A large cluster on a real API server: nodes with Cilium, gateways and policies, all from a fixed seed. */
+import { ACTIVE_FOR_LABEL, MEMBER_LABEL, NAMESPACE } from "../../src/core/names.ts";
+import { PATHS, podsIn } from "../../src/cluster/resources.ts";
+import { tick } from "../../src/controller/tick.ts";
+import type { KubeClient } from "../../src/kube/client.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
+import type { ControlPlane } from "../support/control_plane.ts";
+import { eventually } from "../support/raw_api.ts";
+import {
+  agentPod,
+  largeCiliumPod,
+  largeNode,
+  nodeName,
+  type ObjectWithStatus,
+} from "./cluster_objects.ts";
+import {
+  CROWD,
+  GATEWAY_NODES,
+  gatewayName,
+  gatewaysAndPolicies,
+  POOL_LABEL,
+  poolOf,
+} from "./scale_objects.ts";
+
+/** Requests under way at once while the cluster is filled. */
+const LANES = 32;
+
+export class ScaleCluster {
+  readonly plane: ControlPlane;
+  readonly client: KubeClient;
+  #size = 0;
+  #gateways = 0;
+
+  /** @param client with as many connections as there are lanes, so that filling takes no longer than it must */
+  constructor(plane: ControlPlane, client: KubeClient) {
+    this.plane = plane;
+    this.client = client;
+  }
+
+  /** Adds nodes, each with Cilium and, on gateway nodes, with our agent's pod. */
+  async grow(size: number): Promise<void> {
+    const indices = Array.from({ length: size - this.#size }, (_, each) => this.#size + each);
+    this.#size = size;
+    await inLanes(indices, async (index) => {
+      const pool = poolOf(index);
+      const labels = pool === undefined ? {} : { [POOL_LABEL]: pool.name };
+      const { object, status } = largeNode(index, { labels });
+      // As a kubelet registers: with its status. Pods begin without one.
+      await this.#create(PATHS.Node, { ...object, status });
+      await this.#createPod("kube-system", largeCiliumPod(index));
+      if (pool !== undefined) await this.#createPod(NAMESPACE, agentPod(index));
+    });
+  }
+
+  /** So many gateways and their policies, as if they had just been applied. */
+  async reset(gateways: number, { virtual = false } = {}): Promise<void> {
+    this.#gateways = gateways;
+    for (
+      const path of ["EgressGatewayPolicy", "CiliumEgressGatewayPolicy", "EgressGateway"] as const
+    ) {
+      await this.client.request({
+        method: "DELETE",
+        path: PATHS[path],
+        timeoutMilliseconds: 60_000,
+      });
+    }
+    await inLanes(GATEWAY_NODES, async (index) => {
+      const path = `${PATHS.Node}/${nodeName(index)}`;
+      const { metadata, spec } = await this.plane.api.get<
+        KubeObject & { readonly spec?: { readonly unschedulable?: boolean } }
+      >(path);
+      const ours = Object.keys(metadata.labels ?? {}).filter((label) =>
+        label === MEMBER_LABEL || label.startsWith(ACTIVE_FOR_LABEL)
+      );
+      if (ours.length === 0 && spec?.unschedulable !== true) return;
+      await this.plane.api.patch(path, {
+        metadata: { labels: Object.fromEntries(ours.map((label) => [label, null])) },
+        spec: { unschedulable: null },
+      });
+    });
+    const objects = gatewaysAndPolicies(gateways, { virtual });
+    await inLanes(objects.gateways, (object) => this.#create(PATHS.EgressGateway, object));
+    await inLanes(objects.policies, (object) => this.#create(PATHS.EgressGatewayPolicy, object));
+  }
+
+  /** Ticks until nothing is left to write. */
+  async settle(): Promise<void> {
+    await eventually("ticks write nothing", async () => {
+      const { plan, settled } = await tick(this.client);
+      return settled && plan.changes.length === 0;
+    }, { timeoutMilliseconds: 120_000, everyMilliseconds: 200 });
+  }
+
+  /** Gateway -> holder, of those whose term is complete. */
+  async holders(): Promise<ReadonlyMap<string, string>> {
+    const gateways = await this.plane.api.list<
+      KubeObject & {
+        readonly status?: { readonly activeNodeName?: string; readonly phase?: string };
+      }
+    >(PATHS.EgressGateway);
+    return new Map(
+      gateways.flatMap(({ metadata, status }) =>
+        status?.phase === "Active" ? [[metadata.name, status.activeNodeName ?? ""]] : []
+      ),
+    );
+  }
+
+  /** The gateways that move when one node is cordoned: the first alone, or those that share the second pool. */
+  movers(what: "one" | "many"): readonly string[] {
+    if (what === "one") return [gatewayName(0)];
+    const count = Math.min(CROWD, this.#gateways - 1);
+    return Array.from({ length: count }, (_, index) => gatewayName(index + 1));
+  }
+
+  /** Cordons a node, and uncordons all others of its pool. */
+  async cordonOnly(name: string): Promise<void> {
+    const pool = poolOf(GATEWAY_NODES.find((index) => nodeName(index) === name) ?? -1);
+    for (const index of pool?.nodes ?? []) {
+      const other = nodeName(index);
+      await this.plane.api.patch(`${PATHS.Node}/${other}`, {
+        spec: { unschedulable: other === name ? true : null },
+      });
+    }
+  }
+
+  async #create(path: string, body: unknown): Promise<void> {
+    await this.client.request({ method: "POST", path, body, timeoutMilliseconds: 60_000 });
+  }
+
+  async #createPod(namespace: string, { object, status }: ObjectWithStatus): Promise<void> {
+    const path = podsIn(namespace);
+    await this.#create(path, object);
+    const { name } = object["metadata"] as { readonly name: string };
+    await this.client.request({
+      method: "PATCH",
+      path: `${path}/${name}/status`,
+      body: { status },
+      contentType: "application/merge-patch+json",
+      timeoutMilliseconds: 60_000,
+    });
+  }
+}
+
+async function inLanes<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const next = items.values();
+  await Promise.all(Array.from({ length: LANES }, async () => {
+    for (const item of next) await work(item);
+  }));
+}
