@@ -1,11 +1,11 @@
 /** The candidates of a gateway: who could hold it, who may, and in which order they are preferred. */
 import { countsAgainst, examiner, reasonsAbout } from "./eligibility.ts";
 import type { Examination } from "./eligibility.ts";
+import { nodesMatching } from "./facts.ts";
 import type { Facts, NodeFacts } from "./facts.ts";
 import { sortedByName } from "./order.ts";
 import { byPreference, rankOf } from "./rank.ts";
 import { virtualIPOf } from "./reports.ts";
-import { mayMatch } from "./selectors.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import type { Candidate, Gateway, Milliseconds, Node } from "./types.ts";
 
@@ -16,9 +16,7 @@ export const LISTED_CANDIDATES = 32;
 export function candidatesOf(gateway: Gateway, facts: Facts): readonly Candidate[] {
   const examine = examiner(gateway, facts);
   return [
-    ...facts.nodes
-      .filter(({ node }) => mayMatch(node, gateway.spec.nodeSelector))
-      .map((subject) => judge(examine(subject))),
+    ...nodesMatching(facts, gateway.spec.nodeSelector).map((subject) => judge(examine(subject))),
     ...unreadHolder(gateway, facts),
   ].sort(byPreference(gateway));
 }

@@ -25,9 +25,24 @@ export function intersects(a: AddressSet, b: AddressSet): boolean {
   return a.some((one) => b.some((other) => touches(one, other)));
 }
 
+/** Policies write the same few networks again and again. Text -> its range, which never changes; forgotten when full. */
+const parsed = new Map<string, readonly Range[]>();
+const PARSED_LIMIT = 1_024;
+
 function rangeOf(network: string): readonly Range[] {
-  if (!ipaddr.isValidCIDR(network)) return [];
-  const [address, length] = ipaddr.parseCIDR(network);
+  const known = parsed.get(network);
+  if (known !== undefined) return known;
+  const range = parse(network);
+  if (parsed.size >= PARSED_LIMIT) parsed.clear();
+  parsed.set(network, range);
+  return range;
+}
+
+function parse(network: string): readonly Range[] {
+  // By family: the parser of either tries the other one first, and what it throws then costs more than all the rest.
+  const parser = network.includes(":") ? ipaddr.IPv6 : ipaddr.IPv4;
+  if (!parser.isValidCIDR(network)) return [];
+  const [address, length] = parser.parseCIDR(network);
   const bits = address.kind() === "ipv4" ? 32 : 128;
   const value = address.toByteArray().reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
   const size = 1n << BigInt(bits - length);

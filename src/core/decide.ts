@@ -40,7 +40,7 @@ export function decide(snapshot: Snapshot): Plan {
     events: outcomes.flatMap(eventsOf),
     warnings: [...warningsOf(snapshot, policies)].sort(byText),
     heartbeatsIgnored: snapshot.gateways.some((gateway) =>
-      trustInHeartbeats(gateway, snapshot) === "Doubted"
+      trustInHeartbeats(gateway, facts) === "Doubted"
     ),
   };
 }

@@ -52,7 +52,7 @@ const CHECKS: readonly Check[] = [
 
 /** The examinations of every candidate of a gateway are alike in all but the subject. */
 export function examiner(gateway: Gateway, facts: Facts): (subject: NodeFacts) => Examination {
-  const trustHeartbeats = trustInHeartbeats(gateway, facts.snapshot) === "Believed";
+  const trustHeartbeats = trustInHeartbeats(gateway, facts) === "Believed";
   const last = new Map(gateway.status.candidates?.map((candidate) => [candidate.node, candidate]));
   return (subject) => ({
     gateway,

@@ -1,7 +1,19 @@
-/** The snapshot, indexed once per tick by node. */
+/** The snapshot, indexed once per tick: what is decided for one gateway must not take a look at all of the others. */
+import { isObserverSuspect } from "./heartbeat.ts";
 import { HOSTNAME_LABEL } from "./names.ts";
 import { byText, sortedByName } from "./order.ts";
-import type { InvalidObject, Lease, Node, Pod, Snapshot } from "./types.ts";
+import { virtualIPOf } from "./reports.ts";
+import { mayMatch } from "./selectors.ts";
+import type {
+  CiliumPolicy,
+  Gateway,
+  InvalidObject,
+  Labels,
+  Lease,
+  Node,
+  Pod,
+  Snapshot,
+} from "./types.ts";
 
 /** What is known of one node. */
 export interface NodeFacts {
@@ -19,6 +31,19 @@ export interface Facts {
   /** Value of the hostname label -> the first of the nodes that have it, by name, which is the one that Cilium takes. */
   readonly byHostname: ReadonlyMap<string, string>;
   readonly leases: ReadonlyMap<string, Lease>;
+  /** `key=value` -> the nodes with that label, of the keys that `nodesMatching` looks up. */
+  readonly byLabel: ReadonlyMap<string, readonly NodeFacts[]>;
+  /** Nodes with labels that cannot be read. */
+  readonly uncertain: readonly NodeFacts[];
+  /** Address -> the nodes that list it, or whose agents report it on an interface, by name. */
+  readonly byAddress: ReadonlyMap<string, readonly NodeFacts[]>;
+  /** Virtual IP -> the gateways that ask for it. */
+  readonly byVirtualIP: ReadonlyMap<string, readonly Gateway[]>;
+  /** All virtual IPs that gateways ask for or have. */
+  readonly virtualIPs: ReadonlySet<string>;
+  readonly ciliumPolicies: ReadonlyMap<string, CiliumPolicy>;
+  /** Timeout of heartbeats, seconds, as gateways have it -> whether the stale ones are to be doubted. */
+  readonly suspects: ReadonlyMap<number, boolean>;
   /** What is there and cannot be read at all, by kind and name: why. */
   readonly unread: Unread;
 }
@@ -45,9 +70,27 @@ export function gatherFacts(snapshot: Snapshot): Facts {
       ...(lease === undefined ? {} : { lease }),
     };
   });
+  const { gateways } = snapshot;
+  const virtual = gateways.flatMap((gateway) => {
+    const ip = virtualIPOf(gateway);
+    return ip === undefined ? [] : [[ip, gateway] as const];
+  });
   return {
     snapshot,
     nodes,
+    ...labelsOf(nodes, gateways),
+    byAddress: addressesOf(nodes),
+    byVirtualIP: grouped(virtual),
+    virtualIPs: new Set([
+      ...virtual.map(([ip]) => ip),
+      ...gateways.flatMap(({ status: { egressIP } }) => egressIP ?? []),
+    ]),
+    ciliumPolicies: new Map(snapshot.ciliumPolicies.map((policy) => [policy.name, policy])),
+    suspects: new Map(
+      [...new Set(gateways.map(({ spec }) => spec.failureDetection.timeoutSeconds))].map((
+        timeoutSeconds,
+      ) => [timeoutSeconds, isObserverSuspect(snapshot, { timeoutSeconds })]),
+    ),
     byNode: new Map(nodes.map((facts) => [facts.node.name, facts])),
     byHostname: new Map(
       nodes.toReversed().flatMap(({ node: { name, labels } }) => {
@@ -58,6 +101,58 @@ export function gatherFacts(snapshot: Snapshot): Facts {
     leases,
     unread: unreadOf(snapshot),
   };
+}
+
+/** The nodes that a selector matches, or would by labels that cannot be read. */
+export function nodesMatching(
+  { nodes, byLabel, uncertain }: Facts,
+  selector: Labels,
+): readonly NodeFacts[] {
+  const [first] = Object.entries(selector);
+  if (first === undefined) return nodes;
+  const [key, value] = first;
+  return [...byLabel.get(`${key}=${value}`) ?? [], ...uncertain]
+    .filter(({ node }) => mayMatch(node, selector));
+}
+
+function labelsOf(
+  nodes: readonly NodeFacts[],
+  gateways: readonly Gateway[],
+): Pick<Facts, "byLabel" | "uncertain"> {
+  const keys = [
+    ...new Set(gateways.flatMap(({ spec }) => Object.keys(spec.nodeSelector)[0] ?? [])),
+  ];
+  const [certain, uncertain] = [true, false].map((wanted) =>
+    nodes.filter(({ node }) => (node.unreadLabels === undefined) === wanted)
+  );
+  const labelled = keys.flatMap((key) =>
+    (certain ?? []).flatMap((facts) => {
+      const value = facts.node.labels[key];
+      return value === undefined ? [] : [[`${key}=${value}`, facts] as const];
+    })
+  );
+  return { byLabel: grouped(labelled), uncertain: uncertain ?? [] };
+}
+
+function addressesOf(nodes: readonly NodeFacts[]): Facts["byAddress"] {
+  return grouped(nodes.flatMap((facts) => {
+    const { node: { internalIPs, externalIPs }, lease } = facts;
+    const reported = (lease?.report?.interfaces ?? []).flatMap(({ addresses = [] }) =>
+      addresses.map((address) => address.split("/")[0] ?? "")
+    );
+    const all = new Set([...internalIPs, ...externalIPs, ...reported]);
+    return [...all].map((address) => [address, facts] as const);
+  }));
+}
+
+function grouped<T>(pairs: readonly (readonly [string, T])[]): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const [key, value] of pairs) {
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [value]);
+    else group.push(value);
+  }
+  return groups;
 }
 
 function unreadOf({ invalid, ciliumPods, agentPods }: Snapshot): Unread {

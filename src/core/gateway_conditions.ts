@@ -68,7 +68,7 @@ function pinned(gateway: Gateway, { candidates }: Context): readonly Finding[] {
 
 function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
   const type = "Degraded";
-  if (trustInHeartbeats(gateway, facts.snapshot) === "Doubted") {
+  if (trustInHeartbeats(gateway, facts) === "Doubted") {
     return {
       type,
       status: "True",

@@ -60,14 +60,10 @@ export function statusOf(
  */
 function addressesOf(
   holder: string | undefined,
-  { gateway, facts: { byNode, snapshot } }: { readonly gateway: Gateway; readonly facts: Facts },
+  { gateway, facts: { byNode, virtualIPs } }: { readonly gateway: Gateway; readonly facts: Facts },
 ): readonly string[] {
   const listed = holder === undefined ? undefined : byNode.get(holder)?.node.internalIPs;
-  const virtual = snapshot.gateways.flatMap((other) => [
-    virtualIPOf(other),
-    other.status.egressIP,
-  ]);
-  const own = listed?.filter((address) => !virtual.includes(address)) ?? [];
+  const own = listed?.filter((address) => !virtualIPs.has(address)) ?? [];
   const { activeNodeName, activeNodeAddresses = [] } = gateway.status;
   return own.length === 0 && holder !== undefined && holder === activeNodeName
     ? activeNodeAddresses

@@ -76,10 +76,13 @@ export function isAbandoned(
 export type HeartbeatTrust = "Believed" | "Ignored" | "Doubted";
 
 /** How far a gateway's heartbeats are trusted now. */
-export function trustInHeartbeats({ spec }: Gateway, snapshot: Snapshot): HeartbeatTrust {
+export function trustInHeartbeats(
+  { spec }: Gateway,
+  { suspects }: { readonly suspects: ReadonlyMap<number, boolean> },
+): HeartbeatTrust {
   const { heartbeat, timeoutSeconds } = spec.failureDetection;
   if (heartbeat === "Ignore") return "Ignored";
-  return isObserverSuspect(snapshot, { timeoutSeconds }) ? "Doubted" : "Believed";
+  return suspects.get(timeoutSeconds) === true ? "Doubted" : "Believed";
 }
 
 /**
@@ -102,8 +105,9 @@ export function isObserverSuspect(
     lease.renewedAt !== undefined && alive.has(lease.name) &&
     !isAbandoned(lease, { hasAgentPod: agents.has(lease.name), now })
   );
-  const stale = heartbeats.filter((lease) => isStale(lease, now, options.timeoutSeconds));
-  const fresh = heartbeats.filter((lease) => !stale.includes(lease));
+  const isSilent = (lease: Lease) => isStale(lease, now, options.timeoutSeconds);
+  const stale = heartbeats.filter(isSilent);
+  const fresh = heartbeats.filter((lease) => !isSilent(lease));
   const witnessed = fresh.length === 0 ||
     fresh.some(({ report }) => renewedFor(report, now) >= options.timeoutSeconds * 1_000);
   return (stale.length >= 2 && stale.length * 2 > heartbeats.length) ||

@@ -1,10 +1,10 @@
 /** The labels that Sallyport keeps on nodes: `member`, and `active-for-<gateway>`. */
+import { nodesMatching } from "./facts.ts";
 import type { Facts, NodeFacts } from "./facts.ts";
 import { isAbandoned } from "./heartbeat.ts";
 import { ACTIVE_FOR_LABEL, MEMBER_LABEL, PREFIX } from "./names.ts";
 import { byText } from "./order.ts";
-import { matchesLabels } from "./selectors.ts";
-import type { Change, Labels } from "./types.ts";
+import type { Change, Labels, Milliseconds } from "./types.ts";
 
 /** The part of a label key behind the slash has room for 63 characters. */
 const LABEL_NAME_LIMIT = 63;
@@ -17,9 +17,22 @@ export function nodeLabelChanges(
   const unreadable = facts.snapshot.invalid.filter(({ kind }) => kind === "EgressGateway").map((
     { name },
   ) => name);
+  const selected = new Set(
+    facts.snapshot.gateways.flatMap(({ spec }) =>
+      nodesMatching(facts, spec.nodeSelector).map(({ node }) => node.name)
+    ),
+  );
+  const held = Map.groupBy(
+    facts.snapshot.gateways.map(({ name }) => name),
+    (name) => holders.get(name),
+  );
   return facts.nodes.flatMap((subject): Change[] => {
     if (subject.node.unreadLabels !== undefined) return [];
-    const wanted = wantedLabels(subject, { facts, holders });
+    const wanted = wantedLabels(subject, {
+      now: facts.snapshot.now,
+      isSelected: selected.has(subject.node.name),
+      held: held.get(subject.node.name) ?? [],
+    });
     const patch = labelPatch(subject.node.labels, { wanted, unreadable });
     return Object.keys(patch).length === 0 ? [] : [{
       action: "patch",
@@ -33,17 +46,19 @@ export function nodeLabelChanges(
 }
 
 function wantedLabels(
-  { node, lease, agentPods }: NodeFacts,
-  { facts, holders }: { facts: Facts; holders: ReadonlyMap<string, string | undefined> },
+  { lease, agentPods }: NodeFacts,
+  { now, isSelected, held }: {
+    readonly now: Milliseconds;
+    readonly isSelected: boolean;
+    /** Gateways whose holder it is. */
+    readonly held: readonly string[];
+  },
 ): Labels {
-  const { gateways, now } = facts.snapshot;
   const reports = lease !== undefined && (lease.report?.addresses.length ?? 0) > 0 &&
     !isAbandoned(lease, { hasAgentPod: agentPods.length > 0, now });
-  const held = gateways.filter(({ name }) => holders.get(name) === node.name);
   // A holder that is no candidate any more, too: by this label a tick finds every node that may carry another of ours.
-  const member = reports || held.length > 0 ||
-    gateways.some(({ spec }) => matchesLabels(node.labels, spec.nodeSelector));
-  const active = held.map(({ name }) => `${ACTIVE_FOR_LABEL}${name}`)
+  const member = reports || held.length > 0 || isSelected;
+  const active = held.map((name) => `${ACTIVE_FOR_LABEL}${name}`)
     .filter((key) => key.length - PREFIX.length <= LABEL_NAME_LIMIT);
   return Object.fromEntries([...(member ? [MEMBER_LABEL] : []), ...active].map((key) => [key, ""]));
 }

@@ -21,7 +21,8 @@ interface Claim {
   /** Traffic of two claims by one way is no conflict. */
   readonly way: string;
   readonly rules: readonly { readonly requirements: Requirements; readonly domains: Domains }[];
-  readonly destinations: AddressSet;
+  /** Worked out when it is asked for: few policies share pods with others. */
+  readonly destinations: () => AddressSet;
 }
 
 /** Policy -> what it overlaps with, as `EgressGatewayPolicy 'p2' (gateway g2)`, sorted; only policies that do. */
@@ -40,7 +41,9 @@ export function findOverlaps(
       rules: limitRules(spec.selectors, allowed.get(spec.egressGatewayName)).map(ruleOf).filter((
         { domains },
       ) => !isContradictory(domains)),
-      destinations: addressesOf(spec.destinationCIDRs, { excluded: spec.excludedCIDRs }),
+      destinations: once(() =>
+        addressesOf(spec.destinationCIDRs, { excluded: spec.excludedCIDRs })
+      ),
     })),
     ...ciliumPolicies.filter((policy) => !isOurs(policy) && !policy.deleting).map(foreignClaim),
   ];
@@ -50,7 +53,7 @@ export function findOverlaps(
     found.set(policy, (found.get(policy) ?? new Set()).add(what));
   };
   for (const [broad, narrow] of candidatePairs(claims)) {
-    if (!intersects(broad.destinations, narrow.destinations)) continue;
+    if (!intersects(broad.destinations(), narrow.destinations())) continue;
     note(broad, narrow);
     note(narrow, broad);
   }
@@ -59,24 +62,26 @@ export function findOverlaps(
 
 /**
  * Pairs of claims of which a rule of the first selects all pods of a rule of the second. A rule that requires values is
- * looked up by one of these: the other has to require them too.
+ * looked up by the rarest of these: the other has to require it too.
  */
 function* candidatePairs(claims: readonly Claim[]): Iterable<readonly [Claim, Claim]> {
-  const byValue = new Map<
-    string,
-    { readonly claim: Claim; readonly requirements: Requirements }[]
-  >();
-  const anything: { readonly claim: Claim; readonly requirements: Requirements }[] = [];
-  for (const claim of claims) {
-    for (const { requirements } of claim.rules) {
-      const [key] = requirements.flatMap(({ key, operator, values = [] }) =>
+  const entries = claims.flatMap((claim) =>
+    claim.rules.map(({ requirements }) => ({
+      claim,
+      requirements,
+      required: requirements.flatMap(({ key, operator, values = [] }) =>
         operator === "In" && values.length === 1 ? [`${canonicalKey(key)}=${values[0]}`] : []
-      );
-      const entry = { claim, requirements };
-      if (key === undefined) anything.push(entry);
-      else byValue.set(key, [...byValue.get(key) ?? [], entry]);
-    }
+      ),
+    }))
+  );
+  const counts = new Map<string, number>();
+  for (const each of entries.flatMap(({ required }) => required)) {
+    counts.set(each, (counts.get(each) ?? 0) + 1);
   }
+  const rarest = (required: readonly string[]) =>
+    required.toSorted((a, b) => (counts.get(a) ?? 0) - (counts.get(b) ?? 0))[0];
+  const byValue = Map.groupBy(entries, ({ required }) => rarest(required));
+  const anything = byValue.get(undefined) ?? [];
   for (const narrow of claims) {
     for (const { domains } of narrow.rules) {
       const keys = [...domains].flatMap(([key, { values = [] }]) =>
@@ -91,6 +96,11 @@ function* candidatePairs(claims: readonly Claim[]): Iterable<readonly [Claim, Cl
   }
 }
 
+function once<T>(work: () => T): () => T {
+  let done: { readonly result: T } | undefined;
+  return () => (done ??= { result: work() }).result;
+}
+
 function ruleOf(rule: PolicyRule): Claim["rules"][number] {
   const requirements = requirementsOf(rule);
   return { requirements, domains: domainsOf(requirements) };
@@ -103,8 +113,10 @@ function foreignClaim({ name, spec }: CiliumPolicy): Claim {
     what: `CiliumEgressGatewayPolicy '${name}'`,
     way: `cilium/${name}`,
     rules: rulesOf(spec).flatMap((rule) => rule ?? []).map(ruleOf),
-    destinations: addressesOf(networksOf(spec, "destinationCIDRs"), {
-      excluded: networksOf(spec, "excludedCIDRs"),
-    }),
+    destinations: once(() =>
+      addressesOf(networksOf(spec, "destinationCIDRs"), {
+        excluded: networksOf(spec, "excludedCIDRs"),
+      })
+    ),
   };
 }

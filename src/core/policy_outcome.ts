@@ -36,7 +36,7 @@ export function decidePolicy(
 ): PolicyOutcome {
   const { outcome, facts, overlaps } = context;
   const { egressGatewayName } = policy.spec;
-  const existing = facts.snapshot.ciliumPolicies.find(({ name }) => name === policy.name);
+  const existing = facts.ciliumPolicies.get(policy.name);
   const unreadable = facts.snapshot.invalid.some(({ kind, name }) =>
     kind === "CiliumEgressGatewayPolicy" && name === policy.name ||
     kind === "EgressGateway" && name === egressGatewayName

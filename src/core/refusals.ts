@@ -25,7 +25,9 @@ export function refusalOf(gateway: Gateway, facts: Facts): Refusal | null {
 
 /** Nodes that have the VIP, and not because their agent bound it. */
 function addressOfNode(ip: string, { gateway, facts }: Context): Refusal | null {
-  const owners = facts.nodes.filter((subject) => !hasBound(subject, { gateway, ip }));
+  const owners = (facts.byAddress.get(ip) ?? []).filter((subject) =>
+    !hasBound(subject, { gateway, ip })
+  );
   const listed = owners.find(({ node }) => [...node.internalIPs, ...node.externalIPs].includes(ip));
   const owner = listed ??
     owners.find(({ lease }) =>
@@ -67,7 +69,7 @@ interface Context {
 }
 
 function sharedWith(ip: string, { gateway, facts }: Context): Refusal | null {
-  const sharers = facts.snapshot.gateways.filter((other) => virtualIPOf(other) === ip).sort(byAge);
+  const sharers = (facts.byVirtualIP.get(ip) ?? []).toSorted(byAge);
   if (sharers.length < 2) return null;
   const others = sharers.filter(({ uid }) => uid !== gateway.uid).map(({ name }) => name);
   const refused = sharers[0]?.uid !== gateway.uid;

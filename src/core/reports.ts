@@ -1,6 +1,5 @@
 /** What agents' reports say about one gateway. */
 import { isStale } from "./heartbeat.ts";
-import type { Facts } from "./facts.ts";
 import { parseTime } from "./time.ts";
 import { TIMINGS } from "./timings.ts";
 import type { Gateway, Lease, Report, ReportedAddress, Snapshot } from "./types.ts";
@@ -45,7 +44,10 @@ export function claimsSpeech(lease: Lease, ip: string | undefined): boolean {
  */
 export function foreignMAC(
   node: string,
-  { gateway, facts }: { readonly gateway: Gateway; readonly facts: Facts },
+  { gateway, facts }: {
+    readonly gateway: Gateway;
+    readonly facts: { readonly snapshot: Snapshot; readonly leases: ReadonlyMap<string, Lease> };
+  },
 ): string | undefined {
   const mac = reportedAddress(facts.leases.get(node), gateway)?.conflict?.toLowerCase();
   if (mac === undefined) return undefined;

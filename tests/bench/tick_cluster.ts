@@ -48,7 +48,10 @@ export class TickCluster {
     await Promise.all(Array.from({ length: LANES }, async () => {
       for (const index of next) {
         const egress = index < CANDIDATES;
-        await this.#create(PATHS.Node, largeNode(index, { labels: egress ? { [EGRESS_LABEL]: "" } : {} }));
+        await this.#create(
+          PATHS.Node,
+          largeNode(index, { labels: egress ? { [EGRESS_LABEL]: "" } : {} }),
+        );
         await this.#create(podsIn("kube-system"), largeCiliumPod(index));
         if (egress) await this.#create(podsIn(NAMESPACE), agentPod(index));
       }
