@@ -75,7 +75,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "src/cli/commands",
   ],
   "functions": ["src/kube", "src/kube/auth", "src/controller", "src/http", "src/program"],
-  "src/build": [],
+  "src/build": ["src/cluster/schema"],
   "scripts": ["src/build"],
 };
 

@@ -39,6 +39,9 @@ function commandArguments(/** @type {string | undefined} */ command, /** @type {
       return [...quiet, file("src", "cli", "demo.ts"), ...rest];
     case "sallyport":
       return [...quiet, file("src", "cli", "main.ts"), ...rest];
+    // The command line as one file, for npm pack.
+    case "cli":
+      return [...quiet, file("scripts", "cli.ts"), ...rest];
     // With the permissions that it needs and no more.
     case "function":
       return [...quiet, file("src", "cli", "start.ts"), ...rest];

@@ -16,7 +16,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 // CommonJS dependencies call require() for Node's own modules, which an ES module does not have. Not createRequire: it
 // loads Node's whole module loader for that.
-const BANNER = `import __process from "node:process";
+export const NODE_BANNER = `import __process from "node:process";
 const require = (name) => __process.getBuiltinModule(name);`;
 
 // Dependencies say `tls` where Deno, away from a package.json, knows only `node:tls`.
@@ -73,6 +73,22 @@ const LEAVE_OUT: esbuild.Plugin = {
   },
 };
 
+/** What is said to esbuild for programs on Deno and Node. */
+export const NODE_BUILD = {
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node22",
+  // Names stay, for stack traces that people can read.
+  minifyIdentifiers: false,
+  plugins: [LEAVE_OUT, NODE_PREFIX],
+  sourcesContent: false,
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+  tsconfigRaw: {},
+} as const satisfies esbuild.BuildOptions;
+
 export interface BundleOptions {
   /** Entry files; default: every `functions/*.ts`. */
   readonly entries?: readonly string[];
@@ -108,28 +124,17 @@ export async function bundle(options: BundleOptions = {}): Promise<readonly Bund
   const { minify = true, outdir = "dist" } = options;
   try {
     const result = await esbuild.build({
+      ...NODE_BUILD,
       absWorkingDir: ROOT,
       entryPoints: entries.filter((entry) => entry !== EDGE),
       outdir,
       chunkNames: `${CHUNKS}/[name]-[hash]`,
-      bundle: true,
       splitting: true,
-      platform: "node",
-      format: "esm",
-      target: "node22",
       minifyWhitespace: minify,
       minifySyntax: minify,
-      // Names stay, for stack traces that people can read.
-      minifyIdentifiers: false,
-      plugins: [LEAVE_OUT, NODE_PREFIX],
       // Names what went wrong where without being read at start.
       sourcemap: "external",
-      sourcesContent: false,
-      legalComments: "none",
-      banner: { js: BANNER },
-      metafile: true,
-      logLevel: "warning",
-      tsconfigRaw: {},
+      banner: { js: NODE_BANNER },
     });
     const { outputs } = result.metafile;
     const edge = await bundleEdge(entries, { minify, outdir });

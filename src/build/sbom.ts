@@ -171,7 +171,8 @@ export function licenseList({ runtime, bundled }: Inventory): readonly string[] 
   return [...bundled, runtime].map((each) => `${each.license}  ${keyOf(each)}`).sort();
 }
 
-function licenseTexts(inventory: Inventory): string {
+/** The texts that the licences want to be passed on. */
+export function licenseTexts(inventory: Inventory): string {
   const { self, bundled, runtime } = inventory;
   const texts = [...bundled, runtime].map((each) =>
     `${"=".repeat(80)}\n${keyOf(each)} (${each.license})\n\n${

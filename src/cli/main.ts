@@ -3,7 +3,9 @@ import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { CiliumNotFoundError } from "../cluster/cilium_pods.ts";
 import { messageOf } from "../core/message.ts";
+import { VERSION } from "../core/version.ts";
 import { ConfigError } from "../kube/errors.ts";
+import { addCompletion } from "./commands/completion.ts";
 import { drainCommand } from "./commands/drain.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { moveCommand } from "./commands/move.ts";
@@ -13,6 +15,7 @@ import { releaseCommand } from "./commands/release.ts";
 import { statusCommand } from "./commands/status.ts";
 import { tickCommand } from "./commands/tick.ts";
 import { whichCommand } from "./commands/which.ts";
+import { calledAs } from "./shared/called_as.ts";
 import { stop, stopOnSignals } from "./shared/stop.ts";
 import { complain, outliveReaders, print } from "./shared/terminal.ts";
 
@@ -32,16 +35,19 @@ const COMMANDS = [
 ];
 
 const program = new Command("sallyport")
+  .version(VERSION)
   .description("Highly available egress gateways for clusters on stock Cilium")
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
   .configureOutput({ writeOut: print, writeErr: (text) => complain(text.trimEnd()) });
 for (const make of COMMANDS) program.addCommand(make().copyInheritedSettings(program));
 
+const { name, args } = calledAs(process.argv);
 stopOnSignals();
 outliveReaders();
 try {
-  await program.parseAsync();
+  await addCompletion(program, args[0] === "complete" ? args.slice(2) : undefined);
+  await program.name(name).parseAsync(args, { from: "user" });
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else if (!stop.aborted) {

@@ -1,10 +1,8 @@
 /** Our CustomResourceDefinitions, read from the files that are applied to a cluster: there is no second list of rules. */
-import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import * as v from "valibot";
+import { crdTexts } from "./crd_files.ts";
 import type { StructuralSchema } from "./structural_schema.ts";
-
-const FILES = ["egressgateways.yaml", "egressgatewaypolicies.yaml"] as const;
 
 /** Keywords that `validate` honours; a schema with another one would be judged too mildly. */
 const KEYWORDS = new Set([
@@ -62,12 +60,7 @@ let definitions: readonly Definition[] | undefined;
  * @throws Error when `k8s/crds` is not beside the sources, or uses a keyword that is not honoured here
  */
 export function readDefinitions(): readonly Definition[] {
-  definitions ??= FILES.flatMap((file) =>
-    v.parse(
-      definition,
-      parse(readFileSync(new URL(`../../../k8s/crds/${file}`, import.meta.url), "utf8")),
-    )
-  );
+  definitions ??= crdTexts().flatMap((text) => v.parse(definition, parse(text)));
   return definitions;
 }
 
