@@ -1,6 +1,6 @@
 /** `npm start`: a cluster in memory whose gateways fail over before your eyes, or a named cluster with the same view. */
 import process from "node:process";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { runDemo } from "../demo/demo.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { duration, portNumber } from "./shared/arguments.ts";
@@ -20,7 +20,10 @@ const program = new Command("npm start --")
     "Shows Sallyport at work: on a simulated cluster, or on the one that --kubeconfig names",
   )
   .option("--port <number>", "port of the status page on localhost; 0: any", portNumber, 8_080)
-  .option("--fail-after <duration>", "when the active node fails by itself", duration, 20_000)
+  .addOption(
+    new Option("--fail-after <duration>", "when the active node fails by itself")
+      .argParser(duration).default(20_000, "20s"),
+  )
   .option("--for <duration>", "end after this long", duration)
   .option("--kubeconfig <file>", "run the controller on this cluster instead; it writes to it")
   .option("--context <name>", "context of that kubeconfig")

@@ -14,6 +14,7 @@ import { agentCommand, knativeCommand, serveCommand } from "./commands/programs.
 import { releaseCommand } from "./commands/release.ts";
 import { statusCommand } from "./commands/status.ts";
 import { tickCommand } from "./commands/tick.ts";
+import { undrainCommand } from "./commands/undrain.ts";
 import { whichCommand } from "./commands/which.ts";
 import { calledAs } from "./shared/called_as.ts";
 import { stop, stopOnSignals } from "./shared/stop.ts";
@@ -28,6 +29,7 @@ const COMMANDS = [
   moveCommand,
   releaseCommand,
   drainCommand,
+  undrainCommand,
   tickCommand,
   serveCommand,
   knativeCommand,

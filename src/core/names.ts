@@ -16,6 +16,9 @@ export const NAMESPACE = "sallyport-system";
 /** Label of the agent's pods: `app.kubernetes.io/name: sallyport-agent`. */
 export const AGENT_APP = "sallyport-agent";
 
+/** Label of the controllers' pods, of whichever kind. */
+export const CONTROLLER_APP = "sallyport-controller";
+
 /** Field managers; the time of the agent's last write judges its heartbeat. */
 export const AGENT_MANAGER = "agent";
 export const CONTROLLER_MANAGER = "controller";

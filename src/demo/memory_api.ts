@@ -92,12 +92,14 @@ function serveKind(
   app.post(items, async (c) => {
     const { status: _, ...object } = await bodyOf(c);
     const reference = { namespace: c.req.param("namespace") ?? "", name: nameFor(object) };
+    if (isDryRun(c) && store.find(kind, reference) === undefined) return c.json(object, 201);
     const stored = store.create(kind, reference, { object, ...writerOf(c) });
     return c.json(stored.object, 201);
   });
   app.get(`${items}/:name`, (c) => c.json(store.get(kind, referenceOf(c)).object));
   app.delete(`${items}/:name`, async (c) => {
     const { uid, resourceVersion } = asObject((await bodyOf(c))["preconditions"]);
+    if (isDryRun(c)) return c.json(store.get(kind, referenceOf(c)).object);
     const stored = store.remove(kind, referenceOf(c), {
       ...(typeof uid === "string" ? { uid } : {}),
       ...(typeof resourceVersion === "string" ? { resourceVersion } : {}),
@@ -118,7 +120,7 @@ function serveKind(
 async function change(
   c: Context,
   { kind, store, status }: { kind: Kind; store: MemoryStore; status: boolean },
-): Promise<{ readonly stored: Stored; readonly created: boolean }> {
+): Promise<{ readonly stored: Pick<Stored, "object">; readonly created: boolean }> {
   const type = c.req.header("Content-Type")?.split(";")[0] ?? "";
   const replace = c.req.method === "PUT";
   if (!replace && type !== APPLY && !MERGES.includes(type)) {
@@ -140,15 +142,23 @@ async function change(
   const given: JsonObject = { ...body, metadata };
   if (type === APPLY && store.find(kind, reference) === undefined) {
     const { status: _, ...object } = given;
+    if (isDryRun(c)) {
+      return { stored: { object }, created: true };
+    }
     return { stored: store.create(kind, reference, { object, ...writer }), created: true };
+  }
+  const changed = (current: JsonObject): JsonObject => {
+    const wanted = replace ? replaced(current, given) : patched(current, given);
+    return kind.status ? onlyPart(current, { wanted, status }) : wanted;
+  };
+  if (isDryRun(c)) {
+    const current = store.get(kind, reference);
+    return { stored: { ...current, object: changed(current.object) }, created: false };
   }
   const stored = store.update(kind, reference, {
     ...writer,
     preconditions: typeof resourceVersion === "string" ? { resourceVersion } : {},
-    change: (current) => {
-      const wanted = replace ? replaced(current, given) : patched(current, given);
-      return kind.status ? onlyPart(current, { wanted, status }) : wanted;
-    },
+    change: changed,
   });
   return { stored, created: false };
 }
@@ -191,6 +201,11 @@ async function bodyOf(c: Context): Promise<JsonObject> {
 
 function referenceOf(c: Context): Reference {
   return { namespace: c.req.param("namespace") ?? "", name: c.req.param("name") ?? "" };
+}
+
+/** Answered as any other write, and not stored. */
+function isDryRun(c: Context): boolean {
+  return c.req.query("dryRun") === "All";
 }
 
 function writerOf(c: Context): Writer {

@@ -6,6 +6,8 @@ interface PatchOptions {
   readonly fieldManager: string;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMilliseconds?: number | undefined;
+  /** Checked by the API server as any other, and not stored. */
+  readonly dryRun?: boolean;
 }
 
 /**
@@ -18,12 +20,12 @@ export function mergePatch(
   path: string,
   options: PatchOptions,
 ): Promise<KubeResponse> {
-  const { fieldManager, ...rest } = options;
+  const { fieldManager, dryRun, ...rest } = options;
   return client.request({
     ...rest,
     method: "PATCH",
     path,
-    query: { fieldManager },
+    query: { fieldManager, dryRun: dryRun ? "All" : undefined },
     contentType: "application/merge-patch+json",
   });
 }
@@ -39,12 +41,12 @@ export function apply(
   path: string,
   options: PatchOptions & { readonly force?: boolean },
 ): Promise<KubeResponse> {
-  const { fieldManager, force = true, ...rest } = options;
+  const { fieldManager, force = true, dryRun, ...rest } = options;
   return client.request({
     ...rest,
     method: "PATCH",
     path,
-    query: { fieldManager, force },
+    query: { fieldManager, force, dryRun: dryRun ? "All" : undefined },
     // JSON is YAML.
     contentType: "application/apply-patch+yaml",
   });

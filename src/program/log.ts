@@ -32,7 +32,8 @@ function formatJson({ timestamp, level, message, properties }: LogRecord): strin
   return `${printable(JSON.stringify(event))}\n`;
 }
 
-function formatText({ timestamp, level, message }: LogRecord): string {
+function formatText({ timestamp, level, message, properties }: LogRecord): string {
   const text = printableLine(message.map(String).join(""));
-  return `${new Date(timestamp).toISOString()} ${level.padEnd(7)} ${text}\n`;
+  const mark = properties["dryRun"] === true ? " (dry run)" : "";
+  return `${new Date(timestamp).toISOString()} ${level.padEnd(7)} ${text}${mark}\n`;
 }

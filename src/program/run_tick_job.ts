@@ -30,7 +30,8 @@ export async function runTickJob(
   const metrics = pushgateway === undefined
     ? undefined
     : (await import("../controller/pushed_metrics.ts")).createPushedMetrics(pushgateway);
-  const log = createTickLog(logger);
+  // A move that is only decided must not read like one that was made.
+  const log = createTickLog(settings.dryRun ? logger.with({ dryRun: true }) : logger);
   const target = { ...settings, onRequest: metrics?.recordRequest ?? (() => {}) };
   const succeeded = await withClient(target, (client) =>
     runTicks(client, {

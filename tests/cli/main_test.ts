@@ -416,11 +416,15 @@ async function eventually(
   }
 }
 
-Deno.test("move, release and drain do what they say on a running cluster", async () => {
+Deno.test("move, release, drain and undrain do what they say on a running cluster", async () => {
   await withController(async (cluster) => {
     const on = (...args: string[]) => sallyport([...args, "--kubeconfig", cluster.kubeconfig]);
-    const moved = await on("move", "payments", "egress-3");
-    assert.match(moved.stdout, /^Pinned payments to egress-3; /);
+    const moved = await on("move", "payments", "egress-3", "--wait");
+    assert.match(moved.stdout, /^Pinned payments to egress-3; .*\n/);
+    assert.match(
+      moved.stdout,
+      /\npayments: egress-3, Active, term 2\n.* is served by egress-3\.\n$/,
+    );
     const named = /^On cluster http:\/\/\S+ \(context \S+\):\n/;
     assert.equal(moved.code, 0);
     assert.match(moved.stderr, named);
@@ -429,21 +433,25 @@ Deno.test("move, release and drain do what they say on a running cluster", async
       env: { KUBECONFIG: cluster.kubeconfig },
     });
     assert.match(byVariable.stderr, named);
+    assert.match(byVariable.stdout, /it is there already/);
     assert.equal(byVariable.code, 0);
-    await eventually(
-      cluster,
-      ({ activeNodeName, phase }) => activeNodeName === "egress-3" && phase === "Active",
-    );
-    assert.equal((await on("release", "payments")).code, 0);
-    assert.equal(
-      payments(cluster).metadata.annotations["egress-gateway.network.deckhouse.io/pin"],
-      undefined,
-    );
+    const released = await on("release", "payments");
+    assert.match(released.stdout, /^Released payments, which was pinned to egress-3/);
+    assert.equal(pinOf(cluster), undefined);
+    assert.match((await on("release", "payments")).stdout, /^payments was not pinned/);
+    await on("move", "payments", "egress-4", "--wait");
     const drained = await on("drain", "egress-4", "--timeout", "20s");
-    assert.deepEqual([drained.code, drained.stdout], [
-      0,
-      "Cordoned egress-4.\nNo gateway is active on egress-4.\n",
-    ]);
+    assert.equal(drained.code, 0);
+    assert.match(
+      drained.stdout,
+      /^Cordoned egress-4\.\nReleased payments, which was pinned to egress-4/,
+    );
+    assert.match(drained.stdout, /\nNo gateway is active on egress-4\.\n$/);
+    assert.equal(pinOf(cluster), undefined, "else it went back as soon as the node is uncordoned");
+    assert.notEqual(payments(cluster).status.activeNodeName, "egress-4");
+    const undrained = await on("undrain", "egress-4");
+    assert.match(undrained.stdout, /^Uncordoned egress-4; /);
+    assert.equal(nodeSpec(cluster, "egress-4").unschedulable, undefined);
     for (
       const [args, message] of [
         [
@@ -455,6 +463,7 @@ Deno.test("move, release and drain do what they say on a running cluster", async
           /\nCannot find EgressGateway 'payment' .*: there are payments, reports\n/,
         ],
         [["drain", "egress-9"], /\nCannot find Node 'egress-9' .*: there are egress-1, /],
+        [["undrain", "egress-9"], /\nCannot find Node 'egress-9' .*: there are egress-1, /],
         [
           ["move", "payments", "egress-9"],
           /\nCannot find Node 'egress-9' .*: there are egress-1, /,
@@ -470,6 +479,67 @@ Deno.test("move, release and drain do what they say on a running cluster", async
       assert.equal(code, 2);
     }
   });
+});
+
+function pinOf(cluster: DemoCluster): unknown {
+  return payments(cluster).metadata.annotations?.["egress-gateway.network.deckhouse.io/pin"];
+}
+
+function nodeSpec({ store }: DemoCluster, name: string): Any {
+  return (store.get(kindNamed("Node"), { namespace: "", name }).object as Any).spec;
+}
+
+Deno.test("a dry run stores nothing, tells what would be, and says so on every line", async () => {
+  await withController(async (cluster) => {
+    const on = (...args: string[]) =>
+      sallyport([...args, "--dry-run", "--kubeconfig", cluster.kubeconfig]);
+    const before = JSON.stringify([payments(cluster), nodeSpec(cluster, "egress-1")]);
+    const told = {
+      "move payments egress-3":
+        /^payments would move from egress-1 to egress-3: egress-3 is pinned/m,
+      "release payments": /^payments was not pinned/m,
+      "drain egress-1": /^payments would move from egress-1 to egress-2: egress-1: NodeCordoned/m,
+      "undrain egress-1": /^egress-1 was not cordoned/m,
+      "tick": /^payments +Keep +egress-1/m,
+    };
+    for (const [line, words] of Object.entries(told)) {
+      const { code, stdout, stderr } = await on(...line.split(" "));
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, words);
+      for (const each of (stdout + stderr).split("\n").filter((text) => text !== "")) {
+        assert.match(each, / \(dry run\)$/, line);
+      }
+    }
+    assert.equal(JSON.stringify([payments(cluster), nodeSpec(cluster, "egress-1")]), before);
+  });
+});
+
+Deno.test("whoever relies on a controller is told that none is seen, and when one last worked", async () => {
+  await using cluster = await startDemoCluster({ onEvent: () => {} });
+  const on = (...args: string[]) => sallyport([...args, "--kubeconfig", cluster.kubeconfig]);
+  const never = /^Warning: No controller's pod is found; none has written a status yet\./m;
+  assert.match((await on("status")).stderr, never);
+  await on("tick");
+  const last = /^Warning: No controller's pod is found; one last worked at 20\S+Z, \d+ s ago\./m;
+  for (
+    const command of [
+      ["status"],
+      ["move", "payments", "egress-2"],
+      ["release", "payments"],
+      ["drain", "egress-4", "--no-wait"],
+      ["undrain", "egress-4"],
+    ]
+  ) {
+    const { code, stderr } = await on(...command);
+    assert.match(stderr, last, command.join(" "));
+    assert.equal(code, 0);
+  }
+  const late = await on("move", "payments", "egress-2", "--wait", "--timeout", "300ms");
+  assert.match(
+    late.stderr,
+    /^payments is not served by egress-2 yet; sallyport explain payments says why\./m,
+  );
+  assert.equal(late.code, 1);
 });
 
 Deno.test("tick --dry-run writes nothing, tick does, drain gives up in time", async () => {
@@ -494,7 +564,9 @@ Deno.test("commands that only read take the cluster that kubectl would", async (
   for (const command of ["plan", "explain", "status"]) {
     const env = { KUBECONFIG: `/nonexistent:${cluster.kubeconfig}` };
     const { code, stdout, stderr } = await sallyport([command], { env });
-    assert.deepEqual([code, stderr], [0, ""], command);
+    assert.equal(code, 0, stderr);
+    // No pod of a controller is in this cluster.
+    assert.match(stderr, command === "status" ? /^Warning: No controller's pod is found/ : /^$/);
     assert.match(stdout, /payments/);
   }
   const { code, stderr } = await sallyport(["tick"], { env: { KUBECONFIG: cluster.kubeconfig } });

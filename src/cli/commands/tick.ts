@@ -5,6 +5,7 @@ import { command, runWith } from "../shared/command.ts";
 import type { Flags } from "../shared/command.ts";
 import { planTable, show, withOutput } from "../shared/output.ts";
 import type { OutputFlags } from "../shared/output.ts";
+import { markLines } from "../shared/terminal.ts";
 
 export function tickCommand(): Command {
   return withOutput(
@@ -15,11 +16,13 @@ export function tickCommand(): Command {
   ).action((flags: Flags & OutputFlags) =>
     runWith(tickJob.settings, {
       flags,
-      run: (settings, running) =>
-        runTickJob(settings, {
+      run: (settings, running) => {
+        if (settings.dryRun) markLines(" (dry run)");
+        return runTickJob(settings, {
           ...running,
           onTick: ({ plan }) => show(plan, flags.output, () => planTable(plan)),
-        }),
+        });
+      },
     })
   );
 }

@@ -6,12 +6,14 @@ import { withClient } from "../../program/connect.ts";
 import { createLogger } from "../../program/log.ts";
 import { toStderr } from "../../program/run_program.ts";
 import type { Program, Running } from "../../program/run_program.ts";
-import { CLUSTER_SETTINGS, LOG_SETTINGS } from "../../program/settings.ts";
+import { LOG_SETTINGS } from "../../program/settings.ts";
 import type { SettingName } from "../../program/settings.ts";
 import { settingsOf, withSettings } from "./setting_flags.ts";
+import { duration } from "./arguments.ts";
 import { SOURCE_SETTINGS } from "./source.ts";
+import type { SourceSettings } from "./source.ts";
 import { stop } from "./stop.ts";
-import { complain } from "./terminal.ts";
+import { complain, markLines } from "./terminal.ts";
 
 export type Flags = Readonly<Record<string, unknown>>;
 
@@ -64,17 +66,23 @@ export function onSnapshot(name: string, description: string): Command {
 
 /** A command that changes one thing in a cluster, which it names before it writes. */
 export function onCluster(name: string, description: string): Command {
-  return command(name, description, CLUSTER_SETTINGS);
+  return command(name, description, SOURCE_SETTINGS);
 }
 
-/** Works on the cluster that the flags name, and says which one that is. */
+export function timeoutOption(description: string): Option {
+  return new Option("--timeout <duration>", description).argParser(duration).default(60_000, "60s");
+}
+
+/** Works on the cluster that the flags name, and says which one that is. In a dry run every line says so. */
 export function inCluster<T>(
-  flags: Flags,
-  work: (client: KubeClient) => Promise<T>,
+  flags: Flags & { readonly dryRun?: boolean },
+  work: (client: KubeClient, settings: SourceSettings) => Promise<T>,
 ): Promise<T> {
+  if (flags.dryRun) markLines(" (dry run)");
+  const settings = settingsOf(SOURCE_SETTINGS, flags);
   return withClient({
-    ...settingsOf(CLUSTER_SETTINGS, flags),
+    ...settings,
     unnamed: "KUBECONFIG",
     onCluster: ({ name, server }) => complain(`On cluster ${server} (context ${name}):`),
-  }, work);
+  }, (client) => work(client, settings));
 }

@@ -4,8 +4,7 @@ import type { Command } from "commander";
 import { stringify } from "yaml";
 import { isPrintable, printableLine } from "../../core/printable.ts";
 import type { Plan, Snapshot } from "../../core/types.ts";
-
-import { print } from "./terminal.ts";
+import { print, printData } from "./terminal.ts";
 
 export type OutputFormat = "json" | "yaml" | "table";
 export type OutputFlags = { readonly output: OutputFormat };
@@ -18,7 +17,8 @@ export function withOutput(command: Command): Command {
 }
 
 export function show(value: unknown, format: OutputFormat, asTable: () => string): void {
-  print(format === "table" ? asTable() : serialize(value, format));
+  if (format === "table") print(asTable());
+  else printData(serialize(value, format));
 }
 
 /** Any value as JSON or YAML text, with a line break at the end. */

@@ -3,6 +3,8 @@ import process from "node:process";
 import type { Snapshot } from "../../core/types.ts";
 import { ConfigError } from "../../kube/errors.ts";
 import { observe } from "../../cluster/observe.ts";
+import type { Controllers } from "../../core/controllers.ts";
+import { readControllers } from "../../cluster/read_controllers.ts";
 import { readStatuses } from "../../cluster/read_statuses.ts";
 import type { Statuses } from "../../cluster/read_statuses.ts";
 import { withClient } from "../../program/connect.ts";
@@ -39,12 +41,18 @@ export function readSnapshot(flags: SourceFlags): Promise<Snapshot> {
   });
 }
 
+/** What gateways and policies say of themselves, and whether anybody keeps that true; files do not tell. */
+export type OwnStatuses = Statuses & { readonly controllers?: Controllers };
+
 /** Reads what gateways and policies say of themselves; nothing can be decided from that. */
-export function readOwnStatuses(flags: SourceFlags): Promise<Statuses> {
-  return read<Statuses>(flags, {
+export function readOwnStatuses(flags: SourceFlags): Promise<OwnStatuses> {
+  return read<OwnStatuses>(flags, {
     files: (files) => snapshotFromFiles(files, { now: flags.now, onNote: note }),
     cluster: (settings) =>
-      withClient({ ...settings, unnamed: "CurrentContext" }, (client) => readStatuses(client)),
+      withClient({ ...settings, unnamed: "CurrentContext" }, async (client) => {
+        const statuses = await readStatuses(client);
+        return { ...statuses, controllers: await readControllers(client, statuses) };
+      }),
   });
 }
 

@@ -2,8 +2,25 @@
 import process from "node:process";
 import { printable } from "../../core/printable.ts";
 
+/** Stands at the end of every line, as `(dry run)`. */
+let mark = "";
+
+/** From here on every line that says something ends with this. */
+export function markLines(text: string): void {
+  mark = text;
+}
+
+function marked(text: string): string {
+  return mark === "" ? text : text.replaceAll(/[^\n]+/g, (line) => line + mark);
+}
+
 /** Writes a result. */
 export function print(text: string): void {
+  process.stdout.write(marked(printable(text)));
+}
+
+/** Writes JSON or YAML, which stays what it is. */
+export function printData(text: string): void {
   process.stdout.write(printable(text));
 }
 
@@ -14,7 +31,7 @@ export function say(text: string): void {
 
 /** Writes a line for the person beside the result. */
 export function complain(text: string): void {
-  process.stderr.write(`${printable(text)}\n`);
+  process.stderr.write(`${marked(printable(text))}\n`);
 }
 
 /** Whoever reads the result may have seen enough, as `head` has; what is under way is finished all the same. */
