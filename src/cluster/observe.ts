@@ -17,6 +17,7 @@ import {
 import type { LeaseWitness } from "./lease_witness.ts";
 import { countItems, list } from "../kube/list.ts";
 import { PATHS, podsIn } from "./resources.ts";
+import { isUnchanged, versionOf } from "../kube/versions.ts";
 import { covers, nodeScope } from "./scope.ts";
 import type { NodeScope } from "./scope.ts";
 import type { ServerClock } from "./server_clock.ts";
@@ -80,15 +81,16 @@ async function observeOnce(
   const { witness, clock, signal } = options;
   const sent = performance.now();
   const agents = { labelSelector: `app.kubernetes.io/name=${AGENT_APP}`, signal };
-  const [{ scope, nodes, ciliumPods }, agentPods, leases, ciliumPolicies] = await Promise.all([
-    listCandidates(client, options),
-    list(client, podsIn(NAMESPACE), { decode: decodePod, ...agents }),
-    list(client, PATHS.Lease, { decode: decodeLease, signal }),
-    list(client, PATHS.CiliumEgressGatewayPolicy, { decode: decodeCiliumPolicy, signal }),
-  ]);
+  const [{ scope, nodes, ciliumPods, first }, agentPods, leases, ciliumPolicies] = await Promise
+    .all([
+      listCandidates(client, options),
+      list(client, podsIn(NAMESPACE), { decode: decodePod, ...agents }),
+      list(client, PATHS.Lease, { decode: decodeLease, signal }),
+      list(client, PATHS.CiliumEgressGatewayPolicy, { decode: decodeCiliumPolicy, signal }),
+    ]);
   const [policies, gateways] = await Promise.all([
     list(client, PATHS.EgressGatewayPolicy, { decode: decodePolicy, signal }),
-    list(client, PATHS.EgressGateway, { decode: decodeGateway, signal }),
+    gatewaysAfter(client, { first, signal }),
   ]);
   if (ciliumPods.length === 0) await assertCiliumRuns(client, { ...options, scope });
   const received = performance.now();
@@ -103,7 +105,7 @@ async function observeOnce(
     ciliumPods: readable(ciliumPods, invalid),
     agentPods: readable(agentPods.items, invalid),
     leases: witness?.judge(readLeases, { sent, received, isListed: true }) ?? readLeases,
-    gateways: readable(gateways.items, invalid),
+    gateways: readable(gateways, invalid),
     policies: readable(policies.items, invalid),
     ciliumPolicies: readable(ciliumPolicies.items, invalid),
     invalid,
@@ -124,6 +126,8 @@ async function assertCiliumRuns(
 }
 
 interface Listed {
+  /** The gateways that told whom to list, where they were asked. */
+  readonly first: readonly Versioned[] | undefined;
   readonly scope: NodeScope;
   readonly nodes: readonly Decoded<Node>[];
   readonly ciliumPods: readonly Decoded<Pod>[];
@@ -137,7 +141,10 @@ async function listCandidates(
   const { known, cilium = CILIUM_PODS, everyNodeUpTo = EVERY_NODE_UP_TO, signal } = options;
   known.nodeCount ??= await countItems(client, PATHS.Node, { signal });
   const few = known.nodeCount <= everyNodeUpTo;
-  const gateways = few ? [] : known.gateways ?? await readGateways(client, signal);
+  const first = few || known.gateways !== undefined
+    ? undefined
+    : await listVersioned(client, signal);
+  const gateways = known.gateways ?? readable(first?.map(({ decoded }) => decoded) ?? [], []);
   const scope: NodeScope = few ? { every: true } : nodeScope(gateways);
   const decodePods = { decode: decodePod, labelSelector: cilium.labelSelector, signal };
   const everyPod = () => list(client, podsIn(cilium.namespace), decodePods);
@@ -146,7 +153,7 @@ async function listCandidates(
       list(client, PATHS.Node, { decode: decodeNode, signal }),
       everyPod(),
     ]);
-    return { scope, nodes: nodes.items, ciliumPods: pods.items };
+    return { first, scope, nodes: nodes.items, ciliumPods: pods.items };
   }
   const selected = await Promise.all(
     scope.labelSelectors.map((labelSelector) =>
@@ -170,7 +177,7 @@ async function listCandidates(
   );
   const nodes = [...byName.values(), ...found.flatMap(({ items }) => items)];
   if (nodes.length * PODS_PER_REQUEST > known.nodeCount) {
-    return { scope, nodes, ciliumPods: (await everyPod()).items };
+    return { first, scope, nodes, ciliumPods: (await everyPod()).items };
   }
   const pods = await Promise.all(
     nodes.map((node) =>
@@ -180,15 +187,35 @@ async function listCandidates(
       })
     ),
   );
-  return { scope, nodes, ciliumPods: pods.flatMap(({ items }) => items) };
+  return { first, scope, nodes, ciliumPods: pods.flatMap(({ items }) => items) };
 }
 
-async function readGateways(
+interface Versioned {
+  readonly version: string | undefined;
+  readonly decoded: Decoded<Gateway>;
+}
+
+async function listVersioned(
   client: KubeClient,
   signal: AbortSignal | undefined,
-): Promise<readonly Gateway[]> {
-  const { items } = await list(client, PATHS.EgressGateway, { decode: decodeGateway, signal });
-  return readable(items, []);
+): Promise<readonly Versioned[]> {
+  const decode = (item: unknown) => ({ version: versionOf(item), decoded: decodeGateway(item) });
+  return (await list(client, PATHS.EgressGateway, { decode, signal })).items;
+}
+
+/** The gateways as they are now. Those that were read at the beginning need no second reading while nobody writes them. */
+async function gatewaysAfter(
+  client: KubeClient,
+  { first, signal }: Pick<Listed, "first"> & { readonly signal: AbortSignal | undefined },
+): Promise<readonly Decoded<Gateway>[]> {
+  const path = PATHS.EgressGateway;
+  if (first !== undefined) {
+    const versions = first.map(({ version }) => version);
+    if (await isUnchanged(client, path, { versions, signal })) {
+      return first.map(({ decoded }) => decoded);
+    }
+  }
+  return (await list(client, path, { decode: decodeGateway, signal })).items;
 }
 
 function nameOf(node: Decoded<Node>): string {

@@ -27,10 +27,12 @@ export function nodeScope(gateways: readonly Gateway[]): NodeScope {
   if (gateways.some(isUnsettled) || selectors.some((selector) => selector.length === 0)) {
     return { every: true };
   }
-  const byKeys = Map.groupBy(selectors, (selector) => JSON.stringify(selector.map(([key]) => key)));
+  const groups = [
+    ...Map.groupBy(selectors, (selector) => JSON.stringify(selector.map(([key]) => key))).values(),
+  ];
   return {
     every: false,
-    labelSelectors: [MEMBER_LABEL, ...[...byKeys.values()].flatMap(selectorsOfGroup)].sort(),
+    labelSelectors: [membersBeside(groups), ...groups.flatMap(selectorsOfGroup)].sort(),
   };
 }
 
@@ -50,12 +52,28 @@ function isUnsettled(gateway: Gateway): boolean {
     conditions.some(({ type, status }) => type === "AddressConflict" && status === "True");
 }
 
-/** Selectors with the same keys as `key in (value, …)`: the first key in portions, the others with all their values. */
-function selectorsOfGroup(group: readonly (readonly (readonly [string, string])[])[]): string[] {
-  const [first = [], ...rest] = (group[0] ?? []).map(([key], index) => {
-    const values = new Set(group.map((selector) => selector[index]?.[1] ?? ""));
-    return [key, [...values].sort()] as const;
+type Group = readonly (readonly (readonly [string, string])[])[];
+
+/** Nodes with our label that the selectors of one key do not match anyway: most of them would be listed twice. */
+function membersBeside(groups: readonly Group[]): string {
+  const matched = groups.flatMap((group) => {
+    const [[key] = []] = group[0] ?? [];
+    const values = valuesOf(group, 0);
+    const isSingle = group[0]?.length === 1 && values.length <= VALUES;
+    return key !== undefined && isSingle ? [others(key, values)] : [];
   });
+  return [MEMBER_LABEL, ...matched.sort()].join(",");
+}
+
+function valuesOf(group: Group, index: number): readonly string[] {
+  return [...new Set(group.map((selector) => selector[index]?.[1] ?? ""))].sort();
+}
+
+/** Selectors with the same keys as `key in (value, …)`: the first key in portions, the others with all their values. */
+function selectorsOfGroup(group: Group): string[] {
+  const [first = [], ...rest] = (group[0] ?? []).map(([key], index) =>
+    [key, valuesOf(group, index)] as const
+  );
   const [key = "", values = []] = first;
   const others = rest.map(([name, all]) => requirement(name, all));
   const portions = Array.from(
@@ -67,4 +85,8 @@ function selectorsOfGroup(group: readonly (readonly (readonly [string, string])[
 
 function requirement(key: string, values: readonly string[]): string {
   return values.length === 1 ? `${key}=${values[0]}` : `${key} in (${values.join(",")})`;
+}
+
+function others(key: string, values: readonly string[]): string {
+  return values.length === 1 ? `${key}!=${values[0]}` : `${key} notin (${values.join(",")})`;
 }

@@ -61,16 +61,17 @@ export class Reflector<T> {
   async #follow(signal: AbortSignal): Promise<void> {
     const { decode, keyOf, labelSelector, onChange, listMilliseconds } = this.#options;
     // Without a resourceVersion a list is a consistent read: never older than what was read before.
+    // Decoded page by page, so that no more than one page of whole objects is in memory.
+    const previous = this.#objects;
     const listing = await list(this.#client, this.#path, {
+      decode: (item) => decode(item) ?? previous.get(uidOf(item) ?? ""),
       labelSelector,
       signal,
       ...(listMilliseconds === undefined ? {} : { timeoutMilliseconds: listMilliseconds }),
     });
     signal.throwIfAborted();
-    const previous = this.#objects;
     this.#objects = new Map();
-    for (const item of listing.items) {
-      const object = decode(item) ?? previous.get(uidOf(item) ?? "");
+    for (const object of listing.items) {
       if (object !== undefined) this.#objects.set(keyOf(object), object);
     }
     onChange([...this.#objects.values()]);

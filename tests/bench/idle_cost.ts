@@ -29,6 +29,11 @@ export async function idleCosts(
   }));
 }
 
+/** CPU time of a process so far, its ended children included. */
+export function cpuMilliseconds(pid: number): number {
+  return cpuTicks(pid) / TICKS_PER_SECOND * 1_000;
+}
+
 /** Of the process, its children that have ended, and those that still run. */
 function cpuTicks(pid: number): number {
   return [pid, ...descendants(pid)].reduce((sum, each) => {
@@ -59,7 +64,8 @@ function statOf(pid: number): string {
   }
 }
 
-function residentMegabytes(pid: number): number {
+/** Resident memory of a process. */
+export function residentMegabytes(pid: number): number {
   try {
     const status = Deno.readTextFileSync(`/proc/${pid}/status`);
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;

@@ -105,15 +105,14 @@ export class ScaleCluster {
     );
   }
 
-  /** The gateways that move when one node is cordoned: the first alone, or those that share the second pool. */
-  movers(what: "one" | "many"): readonly string[] {
-    if (what === "one") return [gatewayName(0)];
-    const count = Math.min(CROWD, this.#gateways - 1);
-    return Array.from({ length: count }, (_, index) => gatewayName(index + 1));
+  /** How many gateways have one holder, and move at once. */
+  get crowd(): number {
+    return Math.min(CROWD, this.#gateways - 1);
   }
 
-  /** Cordons a node, and uncordons all others of its pool. */
-  async cordonOnly(name: string): Promise<void> {
+  /** Cordons the node that holds the first gateway alone, or all of the crowd, and uncordons the others of its pool. */
+  async cordonHolder(what: "one" | "many"): Promise<void> {
+    const name = (await this.holders()).get(gatewayName(what === "one" ? 0 : 1)) ?? "";
     const pool = poolOf(GATEWAY_NODES.find((index) => nodeName(index) === name) ?? -1);
     for (const index of pool?.nodes ?? []) {
       const other = nodeName(index);

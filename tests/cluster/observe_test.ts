@@ -48,9 +48,9 @@ interface Stored {
 }
 
 /** A gateway that is served by `holder`, with the nodes of a role as its candidates. */
-function served(role: string, holder: string): Stored {
+function served(role: string, holder: string, version = 1): Stored {
   return {
-    metadata: { name: "gw", ...{ uid: "u", generation: 1, resourceVersion: "1" } },
+    metadata: { name: "gw", ...{ uid: "u", generation: 1, resourceVersion: String(version) } },
     spec: {
       nodeSelector: { role },
       sourceIP: {
@@ -65,6 +65,7 @@ function served(role: string, holder: string): Stored {
 /** A client of a cluster of a thousand nodes, each tenth of which has role `egress`, and of one gateway. */
 function largeCluster(gatewayAt: (listing: number) => Stored) {
   const paths: string[] = [];
+  const metadata: string[] = [];
   let listings = 0;
   const nodes = Array.from({ length: NODES }, (_, index): Stored => ({
     metadata: { name: `n${index}`, labels: { role: index % 100 === 0 ? "egress" : "worker" } },
@@ -79,8 +80,9 @@ function largeCluster(gatewayAt: (listing: number) => Stored) {
     if (path.endsWith("kube-system/pods")) return pods;
     return path.endsWith(`${API_VERSION}/egressgateways`) ? [gatewayAt(++listings)] : [];
   };
-  const request = ({ path, query = {} }: KubeRequest) => {
+  const request = ({ path, query = {}, headers = {} }: KubeRequest) => {
     paths.push(`${path} ${query.labelSelector ?? ""} ${query.fieldSelector ?? ""}`.trim());
+    if (headers["accept"]?.includes("as=PartialObjectMetadataList")) metadata.push(path);
     const { labelSelector, fieldSelector } = query;
     const [field, value] = String(fieldSelector ?? "").split("=");
     const items = collection(path).filter(({ metadata, spec }) =>
@@ -107,8 +109,27 @@ function largeCluster(gatewayAt: (listing: number) => Stored) {
   const unused = () => Promise.reject(new Error("not used here"));
   const cluster = { name: "stub", server: "http://stub", credentials: unused };
   const client: KubeClient = { cluster, request, stream: unused, close: () => Promise.resolve() };
-  return { client, paths };
+  return { client, paths, metadata };
 }
+
+const GATEWAYS = `/apis/${API_VERSION}/egressgateways`;
+
+Deno.test("gateways that nobody writes meanwhile are read once, and at the end their versions alone", async () => {
+  const { client, paths, metadata } = largeCluster(() => served("egress", "n100"));
+  const { gateways } = await observe(client);
+  assert.equal(gateways[0]?.status.activeNodeName, "n100");
+  assert.equal(paths.filter((path) => path === GATEWAYS).length, 2);
+  assert.deepEqual(metadata, [GATEWAYS]);
+  assert.equal(paths.indexOf(GATEWAYS, paths.indexOf(GATEWAYS) + 1), paths.length - 1, "the last");
+});
+
+Deno.test("a gateway that is written while the cluster is read is known as it is at the end", async () => {
+  const { client } = largeCluster((listing) =>
+    listing < 2 ? served("egress", "n100") : served("egress", "n200", 2)
+  );
+  const { gateways } = await observe(client);
+  assert.equal(gateways[0]?.status.activeNodeName, "n200");
+});
 
 Deno.test("in a large cluster only candidates are read, and Cilium's pods on these", async () => {
   const { client, paths } = largeCluster(() => served("egress", "n100"));
@@ -138,12 +159,14 @@ Deno.test("a resident process asks neither for the number of nodes nor for gatew
 });
 
 Deno.test("a gateway that begins to select other nodes while they are read is observed again", async () => {
-  const { client } = largeCluster((listing) => served(listing < 2 ? "egress" : "worker", "n1"));
+  const { client } = largeCluster((listing) =>
+    listing < 2 ? served("egress", "n1") : served("worker", "n1", 2)
+  );
   const { nodes } = await observe(client);
   assert.equal(nodes.length, 990);
 });
 
 Deno.test("gateways that never cease to select other nodes are an error, and nothing is decided", async () => {
-  const { client } = largeCluster((listing) => served(`role-${listing}`, "n1"));
+  const { client } = largeCluster((listing) => served(`role-${listing}`, "n1", listing));
   await assert.rejects(observe(client), PartialListError);
 });

@@ -79,8 +79,23 @@ Deno.test("several keys are all asked for, and every candidate is among what is 
   );
   assert.deepEqual(nodeScope(gateways), {
     every: false,
-    labelSelectors: [MEMBER_LABEL, "role in (x,y),zone in (a,b)", "zone=a"].sort(),
+    labelSelectors: [`${MEMBER_LABEL},zone!=a`, "role in (x,y),zone in (a,b)", "zone=a"].sort(),
   });
+});
+
+Deno.test("a member that is a candidate is asked for once", () => {
+  const gateways = ["p1", "p2"].map((pool) =>
+    gateway(pool, { nodeSelector: { pool }, status: settled })
+  );
+  const scope = nodeScope(gateways);
+  assert.ok(!scope.every);
+  const asked = (labels: Record<string, string>) =>
+    scope.labelSelectors.filter((selector) => parseLabelSelector(selector)(labels)).length;
+  assert.equal(asked({ [MEMBER_LABEL]: "", pool: "p1" }), 1);
+  assert.equal(asked({ pool: "p2" }), 1);
+  assert.equal(asked({ [MEMBER_LABEL]: "", pool: "p3" }), 1);
+  assert.equal(asked({ [MEMBER_LABEL]: "" }), 1);
+  assert.equal(asked({ pool: "p3" }), 0);
 });
 
 const vip = "172.18.18.242";

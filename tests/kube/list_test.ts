@@ -55,9 +55,9 @@ Deno.test("a listing that expires starts again and keeps nothing of before", asy
   assert.deepEqual(outcome.items, [7, 8]);
   assert.deepEqual(queries, [
     "?limit=100",
-    "?limit=100&continue=a",
+    "?limit=500&continue=a",
     "?limit=100",
-    "?limit=100&continue=b",
+    "?limit=500&continue=b",
   ]);
 });
 

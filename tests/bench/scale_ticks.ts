@@ -1,0 +1,145 @@
+/** One-shot ticks on a large cluster: the bundled `functions/tick.ts`, from its process's start to its exit. */
+import type { KubeClient, Traffic } from "../../src/kube/client.ts";
+import { createClient } from "../../src/kube/http.ts";
+import { runTicks } from "../../src/controller/run_ticks.ts";
+import { cpuMilliseconds } from "./idle_cost.ts";
+import { type Cost, DENO, imageFlags, runToExit, spread } from "./measure.ts";
+import type { PodLike } from "./pod_like.ts";
+import { bytes, costCells, say, type Table } from "./report.ts";
+import type { ScaleCluster } from "./scale_cluster.ts";
+
+export const STEPS = ["first", "idle", "one failover", "50 failovers"] as const;
+export type Step = typeof STEPS[number];
+
+export const TICK_HEAD = [
+  "nodes",
+  "gateways",
+  "tick",
+  "wall time",
+  "CPU time",
+  "peak memory",
+  "requests",
+  "read",
+  "writes",
+  "API server's CPU time",
+  "target",
+];
+
+interface Sample extends Cost {
+  readonly step: Step;
+  /** CPU time of the API server meanwhile. */
+  readonly serverMilliseconds: number;
+}
+
+interface Work {
+  readonly requests: number;
+  readonly bytes: number;
+  readonly writes: number;
+}
+
+export interface TickRowsOptions {
+  readonly nodes: number;
+  readonly gateways: number;
+  readonly pod: PodLike;
+  /** Where the bundles and Deno's code cache are. */
+  readonly scratch: string;
+  /** Of idle ticks; of the others, which take long to prepare, three. */
+  readonly runs: number;
+}
+
+const TARGETS: Readonly<Record<string, string>> = {
+  "5000 10 idle": "< 0.35 s, < 90 MB",
+  "5000 500 idle": "< 0.8 s, < 128 MB",
+};
+
+/** The rows of one size: each step RUNS times as a process, and once more within this one, whose requests are counted. */
+export async function tickRows(
+  cluster: ScaleCluster,
+  { nodes, gateways, pod, scratch, runs }: TickRowsOptions,
+): Promise<Table["rows"]> {
+  const command = [...pod.prefix, ...DENO.measured, `${scratch}/dist/tick.js`];
+  const image = await imageFlags("tick");
+  const env = { ...pod.env, ...image.env, DENO_DIR: `${scratch}/deno` };
+  const samples: Sample[] = [];
+  const times = (step: Step) => step === "idle" ? runs : Math.min(runs, 3);
+  await cluster.reset(gateways);
+  // Fills the code cache, and makes all there is to make.
+  await runToExit(command, { env });
+  for (const step of STEPS) {
+    for (let run = 0; run < times(step); run++) {
+      await prepare(cluster, { step, gateways });
+      const { apiServer } = cluster.plane.pids();
+      const before = cpuMilliseconds(apiServer);
+      const cost = await runToExit(command, { env });
+      samples.push({ step, ...cost, serverMilliseconds: cpuMilliseconds(apiServer) - before });
+      await check(cluster, { step, gateways });
+    }
+  }
+  const rows: string[][] = [];
+  for (const step of STEPS) {
+    await prepare(cluster, { step, gateways });
+    const work = await countWork(cluster.client);
+    const taken = samples.filter((sample) => sample.step === step);
+    rows.push([
+      String(nodes),
+      String(gateways),
+      step,
+      ...costCells(taken),
+      String(work.requests),
+      bytes(work.bytes),
+      String(work.writes),
+      `${(spread(taken.map((each) => each.serverMilliseconds)).median / 1_000).toFixed(2)} s`,
+      TARGETS[`${nodes} ${gateways} ${step}`] ?? "",
+    ]);
+    say(rows.at(-1)?.join(" | ") ?? "");
+  }
+  return rows;
+}
+
+interface Situation {
+  readonly step: Step;
+  readonly gateways: number;
+}
+
+const moved = new WeakMap<ScaleCluster, ReadonlyMap<string, string>>();
+
+async function prepare(cluster: ScaleCluster, { step, gateways }: Situation): Promise<void> {
+  if (step === "first") return await cluster.reset(gateways);
+  await cluster.settle();
+  const holders = await cluster.holders();
+  moved.set(cluster, holders);
+  if (step !== "idle") await cluster.cordonHolder(step === "one failover" ? "one" : "many");
+}
+
+/** A tick that did something else than it was for is not worth a figure. */
+async function check(cluster: ScaleCluster, { step, gateways }: Situation): Promise<void> {
+  const after = await cluster.holders();
+  const before = moved.get(cluster);
+  const changed = [...after].filter(([name, holder]) => before?.get(name) !== holder).length;
+  const expected = { first: undefined, idle: 0, "one failover": 1, "50 failovers": cluster.crowd };
+  const wanted = expected[step];
+  if (after.size !== gateways || (wanted !== undefined && changed !== wanted)) {
+    throw new Error(
+      `Cannot measure '${step}': ${after.size} of ${gateways} gateways are served, ${changed} moved, not ${wanted}`,
+    );
+  }
+}
+
+async function countWork(like: KubeClient): Promise<Work> {
+  const seen: Traffic[] = [];
+  const client = createClient(like.cluster, { onRequest: (one) => seen.push(one) });
+  await runTicks(client, {
+    forMilliseconds: 0,
+    everyMilliseconds: 0,
+    onTick: () => {},
+    onError: (error) => {
+      throw error;
+    },
+  });
+  await client.close();
+  return {
+    requests: seen.length,
+    bytes: seen.reduce((sum, { responseBytes }) => sum + responseBytes, 0),
+    writes: seen.filter(({ method }) => method !== "GET").length,
+  };
+}
