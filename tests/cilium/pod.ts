@@ -34,6 +34,12 @@ export interface Connection {
 
 const START_MILLISECONDS = 30_000;
 
+/**
+ * Each held connection has a source port that no other pod's connection has, above those that the kernel hands out: one
+ * that Cilium has to give another port survives no move (docs/cilium.md).
+ */
+let lastSourcePort = 61_000;
+
 export class Pod {
   readonly name: string;
   readonly ip: string;
@@ -84,9 +90,16 @@ export class Pod {
   /** Opens a TCP connection and holds it. */
   async connect(
     traffic: Traffic,
-    { address = SERVER, port = SELECTED_PORT }: Target = {},
+    { address = SERVER, port = SELECTED_PORT, sourcePort = ++lastSourcePort }: Target & {
+      readonly sourcePort?: number;
+    } = {},
   ): Promise<Connection> {
-    const program = await this.#start("connection.ts", [address, String(port), traffic]);
+    const program = await this.#start("connection.ts", [
+      address,
+      String(port),
+      traffic,
+      String(sourcePort),
+    ]);
     return {
       async stop() {
         await program.stop({ graceMilliseconds: 20_000 });

@@ -1,5 +1,5 @@
 /**
- * Program: one TCP connection, held until SIGTERM. `connection.ts ADDRESS PORT idle|client|server`: who sends meanwhile.
+ * Program: one TCP connection, held until SIGTERM. `connection.ts ADDRESS PORT idle|client|server SOURCE_PORT`: who sends meanwhile.
  *
  * At the end it exchanges a last line and prints `survived SOURCE LONGEST_SILENCE_MILLISECONDS`, or `died REASON`
  * as soon as it is dead.
@@ -9,8 +9,13 @@ import process from "node:process";
 
 const LAST_LINE_MILLISECONDS = 10_000;
 
-const [host = "", port, mode] = process.argv.slice(2);
-const socket = connect({ host, port: Number(port), noDelay: true });
+const [host = "", port, mode, sourcePort] = process.argv.slice(2);
+const socket = connect({
+  host,
+  port: Number(port),
+  localPort: Number(sourcePort),
+  noDelay: true,
+});
 let source: string | undefined;
 let heardAt = performance.now();
 let longest = 0;
