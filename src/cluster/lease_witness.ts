@@ -9,9 +9,15 @@ interface Seen {
   /** The agent's last renewal was later than this. */
   readonly renewedAfter: number | undefined;
   readonly fences: ReadonlyMap<string, SeenFence>;
+  /** When a watch told of the last renewal; undefined: none did, or a list knew more than the watch. */
+  readonly heardAt: number | undefined;
   /** When a list was last asked for that had this version: what is newer was written after that. */
   listedAt: number | undefined;
 }
+
+type Version =
+  & Pick<Lease, "name" | "resourceVersion" | "renewedAt">
+  & Partial<Pick<Lease, "fence">>;
 
 interface SeenFence {
   readonly term: number;
@@ -30,11 +36,12 @@ interface SeenFence {
 export class LeaseWitness {
   readonly #seen = new Map<string, Seen>();
 
-  /** Notes a version of a Lease that was received at `now` (milliseconds, monotonic). */
-  note(
-    lease: Pick<Lease, "name" | "resourceVersion" | "renewedAt"> & Partial<Pick<Lease, "fence">>,
-    now: number,
-  ): void {
+  /** Notes a version of a Lease that a watch told of at `now` (milliseconds, monotonic). */
+  note(lease: Version, now: number): void {
+    this.#note(lease, now, { isWatched: true });
+  }
+
+  #note(lease: Version, now: number, { isWatched }: { readonly isWatched: boolean }): void {
     const { name, resourceVersion, renewedAt, fence = {} } = lease;
     const last = this.#seen.get(name);
     if (last?.resourceVersion === resourceVersion) return;
@@ -54,6 +61,7 @@ export class LeaseWitness {
       since: now,
       renewedAfter,
       fences,
+      heardAt: !isWatched ? undefined : isRenewed ? now : last?.heardAt,
       listedAt: undefined,
     });
   }
@@ -75,7 +83,7 @@ export class LeaseWitness {
     for (const name of this.#seen.keys()) if (!known.has(name)) this.#seen.delete(name);
     return leases.map((lease) => {
       const before = this.#seen.get(lease.name);
-      this.note(lease, received);
+      this.#note(lease, received, { isWatched: false });
       const seen = this.#seen.get(lease.name);
       if (seen === undefined) return lease;
       if (isListed) seen.listedAt = sent;
@@ -91,6 +99,9 @@ export class LeaseWitness {
         ...(seen.renewedAfter === undefined
           ? {}
           : { renewedWithinMilliseconds: Math.ceil(received - seen.renewedAfter) }),
+        ...(seen.heardAt === undefined
+          ? {}
+          : { heardWithinMilliseconds: Math.max(0, Math.ceil(received - seen.heardAt)) }),
         ...(fences.length === 0 ? {} : { fenceAges: Object.fromEntries(fences) }),
       };
     });

@@ -55,9 +55,9 @@ export async function tick(client: KubeClient, options: TickOptions = {}): Promi
 }
 
 /**
- * Tells whether a node is passed over since its Lease is old, and nothing but the server's clock says so: this process has
- * never seen that Lease before. The clock may have been set forward a moment ago; whoever is alive has renewed its Lease by
- * the next look.
+ * Tells whether a node is passed over since its Lease is old, and nothing but servers' clocks says so: this process has not
+ * seen with its own eyes that a renewal was missed. A clock may have been set a moment ago, or two API servers differ;
+ * whoever is alive has renewed its Lease by the next look.
  */
 function restsOnClock({ gateways }: Plan, { leases, gateways: before, now }: Snapshot): boolean {
   const holders = before.flatMap(({ name, status: { activeNodeName, phase, lastFailover } }) => {
@@ -67,7 +67,7 @@ function restsOnClock({ gateways }: Plan, { leases, gateways: before, now }: Sna
   });
   return leases.some((lease) =>
     holders.includes(lease.name) && hasMissedRenewal(lease, now) &&
-    lease.unchangedForMilliseconds === undefined && lease.renewedWithinMilliseconds === undefined
+    (lease.unchangedForMilliseconds ?? 0) < TIMINGS.missedRenewalMilliseconds
   );
 }
 

@@ -1,8 +1,9 @@
 /** The candidates of a gateway: who could hold it, who may, and in which order they are preferred. */
-import { countsAgainst, examiner, reasonsAbout } from "./eligibility.ts";
+import { countsAgainst, doesHeartbeatCount, examiner, reasonsAbout } from "./eligibility.ts";
 import type { Examination } from "./eligibility.ts";
 import { nodesMatching } from "./facts.ts";
 import type { Facts, NodeFacts } from "./facts.ts";
+import { isLate, trustInHeartbeats } from "./heartbeat.ts";
 import { sortedByName } from "./order.ts";
 import { byPreference, rankOf } from "./rank.ts";
 import { virtualIPOf } from "./reports.ts";
@@ -67,6 +68,18 @@ export function listedCandidates(
   return candidates.filter((candidate) => chosen.has(candidate));
 }
 
+/** Nodes that have missed a renewal a moment ago, where that counts. */
+export function lateNodes(gateway: Gateway, facts: Facts): ReadonlySet<string> {
+  const { snapshot, nodes } = facts;
+  if (trustInHeartbeats(gateway, snapshot) !== "Believed") return new Set();
+  return new Set(
+    nodes.filter((subject) =>
+      subject.lease?.renewedAt !== undefined && isLate(subject.lease, snapshot.now) &&
+      doesHeartbeatCount(gateway, { subject, facts })
+    ).map(({ node }) => node.name),
+  );
+}
+
 function judge(examination: Examination): Candidate {
   const { gateway, facts: { snapshot }, subject: { node } } = examination;
   const known = reasonsAbout(examination);
@@ -89,7 +102,8 @@ function judge(examination: Examination): Candidate {
 /**
  * Since when a candidate is eligible. Memory lives in status: one that the last status did not list as eligible is
  * eligible since now; where no status was ever written, the objects' own transition times tell. These are of the node's
- * clock: one that lies ahead of the API server's tells nothing.
+ * clock: one that lies ahead of the API server's tells nothing. A memory from the future is of before that was set back, and
+ * gives way; not where the objects' times are from the future as well, for another API server wrote these.
  */
 function eligibleSince({ gateway, facts: { snapshot }, subject, last }: Examination): Milliseconds {
   const { now } = snapshot;
@@ -98,11 +112,13 @@ function eligibleSince({ gateway, facts: { snapshot }, subject, last }: Examinat
     ...(virtualIPOf(gateway) === undefined ? [] : subject.agentPods),
   ]
     .filter((pod) => pod.ready && !pod.deleting);
-  const times = [subject.node.readySince, ...pods.map((pod) => pod.readySince)]
-    .filter((time) => time !== undefined).filter((time) => time <= now);
+  const told = [subject.node.readySince, ...pods.map((pod) => pod.readySince)]
+    .filter((time) => time !== undefined);
+  const times = told.filter((time) => time <= now);
   const transition = times.length === 0 ? undefined : Math.max(...times);
   if (gateway.status.candidates === undefined) return transition ?? now;
   const remembered = last?.eligible ? parseTime(last.eligibleSince) : undefined;
   if (remembered === undefined) return now;
-  return Math.min(Math.max(remembered, transition ?? remembered), now);
+  if (remembered > now) return times.length < told.length ? remembered : now;
+  return Math.max(remembered, transition ?? remembered);
 }

@@ -32,10 +32,12 @@ export function elect(
   gateway: Gateway,
   context: {
     readonly candidates: readonly Candidate[];
+    /** Candidates that have just missed a renewal: no reason to leave them, but none to leave another for them either. */
+    readonly late?: ReadonlySet<string>;
     readonly now: Milliseconds;
   },
 ): Election {
-  const { candidates, now } = context;
+  const { candidates, late = new Set(), now } = context;
   const eligible = candidates.filter((candidate) => candidate.eligible);
   const best = eligible[0];
   const current = gateway.status.activeNodeName;
@@ -46,6 +48,12 @@ export function elect(
   if (best === undefined) return nobodyEligible(gateway, candidates);
   if (pinned !== undefined) {
     if (pinned.node === current) return keep(pinned.node, `${pinned.node} is pinned and eligible`);
+    if (holder !== undefined && late.has(pinned.node)) {
+      return keep(
+        holder.node,
+        `${holder.node} is eligible; ${pinned.node} is pinned, but has missed a heartbeat`,
+      );
+    }
     const isReturn = holder !== undefined && hasComeBack(pinned, gateway);
     const rest = isReturn ? restsUntil(gateway, now) : undefined;
     if (holder !== undefined && rest !== undefined) {
@@ -80,7 +88,15 @@ export function elect(
   if (better.length === 0) {
     return keep(holder.node, `${holder.node} is the best-ranked eligible node`);
   }
-  return mayFailBack(gateway, { holder, better, now });
+  const heard = better.filter(({ node }) => !late.has(node));
+  if (heard.length === 0) {
+    const names = better.map(({ node }) => node).join(", ");
+    return keep(
+      holder.node,
+      `${holder.node} is eligible; ${names} is ranked better, but has missed a heartbeat`,
+    );
+  }
+  return mayFailBack(gateway, { holder, better: heard, now });
 }
 
 /** A healthy holder is left only for a better-ranked node that has been eligible for minReadySeconds. */

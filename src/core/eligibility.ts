@@ -194,17 +194,26 @@ function agentLeaving(examination: Examination): Reason | null {
     : null;
 }
 
+/** Tells whether a gateway goes by a node's heartbeats: not by a Lease that an agent left behind, unless it requires one. */
+export function doesHeartbeatCount(
+  { spec }: Gateway,
+  { subject: { lease, agentPods }, facts: { snapshot: { now } } }: {
+    readonly subject: NodeFacts;
+    readonly facts: Facts;
+  },
+): boolean {
+  return spec.failureDetection.heartbeat === "Required" || lease === undefined ||
+    !isAbandoned(lease, { hasAgentPod: agentPods.length > 0, now });
+}
+
 function heartbeatStale(
   { gateway, facts, subject, trustHeartbeats, last }: Examination,
 ): Reason | null {
   if (!trustHeartbeats) return null;
+  if (!doesHeartbeatCount(gateway, { subject, facts })) return null;
   const { heartbeat, timeoutSeconds } = gateway.spec.failureDetection;
   const { lease, node } = subject;
   const { now } = facts.snapshot;
-  const hasAgentPod = subject.agentPods.length > 0;
-  const counts = heartbeat === "Required" || lease === undefined ||
-    !isAbandoned(lease, { hasAgentPod, now });
-  if (!counts) return null;
   if (lease?.renewedAt === undefined) {
     if (lease?.unread !== undefined || facts.unread.leases.has(node.name)) return null;
     return heartbeat === "Required" && virtualIPOf(gateway) !== undefined

@@ -1,5 +1,5 @@
 /** What becomes of one gateway in this tick: its holder, its phase, and the writes that get it there. */
-import { candidatesOf } from "./candidates.ts";
+import { candidatesOf, lateNodes } from "./candidates.ts";
 import { elect } from "./elect.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
@@ -65,7 +65,7 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
   const refusal = refusalOf(gateway, facts);
   const election: Election = refusal?.refused
     ? { holder: undefined, decision: "None", message: refusal.message }
-    : elect(gateway, { candidates, now });
+    : elect(gateway, { candidates, late: lateNodes(gateway, facts), now });
   const begun = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
   const move = moveOf(gateway, { election, tenure: begun, candidates, facts });
   const tenure = withFenced(begun, move);

@@ -7,7 +7,7 @@
  */
 import { TIMINGS } from "./timings.ts";
 import { parseTime } from "./time.ts";
-import type { Gateway, Lease, Milliseconds, Report, Snapshot } from "./types.ts";
+import type { Gateway, Lease, Milliseconds, Snapshot } from "./types.ts";
 
 /**
  * Tells whether certainly more than `milliseconds` have passed since the agent's last renewal. A Lease that its agent never
@@ -21,14 +21,19 @@ function silentLongerThan(lease: Lease, now: Milliseconds, milliseconds: Millise
 }
 
 /**
- * The age of a heartbeat by the server's clock, and no more than what was seen of it: the clock may have been set forward. A
- * renewal from the future is of before it was set back, nobody knows when; so it is not taken for fresh.
+ * The age of a heartbeat by the server's clock, and no more than what was seen of it: the clock may have been set forward, or
+ * be another server's than the one that noted the renewal. A renewal from the future is of before the clock was set back,
+ * nobody knows when; so it is not taken for fresh.
  */
-function ageOf({ renewedAt, renewedWithinMilliseconds = Infinity }: Lease, now: Milliseconds) {
-  if (renewedAt === undefined || renewedAt - now > TIMINGS.clockGrainMilliseconds) {
-    return renewedWithinMilliseconds;
-  }
-  return Math.min(now - renewedAt, renewedWithinMilliseconds);
+function ageOf(lease: Lease, now: Milliseconds): Milliseconds {
+  const { renewedAt, renewedWithinMilliseconds = Infinity, heardWithinMilliseconds = Infinity } =
+    lease;
+  const heard = heardWithinMilliseconds < TIMINGS.pauseMilliseconds
+    ? heardWithinMilliseconds
+    : Infinity;
+  const seen = Math.min(renewedWithinMilliseconds, heard);
+  if (renewedAt === undefined || renewedAt - now > TIMINGS.clockGrainMilliseconds) return seen;
+  return Math.min(now - renewedAt, seen);
 }
 
 /**
@@ -48,10 +53,22 @@ export function untilMissed({ unchangedForMilliseconds = 0 }: Lease): Millisecon
 
 /** Tells whether the agent has missed a renewal: more than one period, with some allowance, has passed. */
 export function hasMissedRenewal(lease: Lease, now: Milliseconds): boolean {
-  const { renewedAt, unchangedForMilliseconds = 0 } = lease;
-  if (unchangedForMilliseconds > TIMINGS.missedRenewalMilliseconds) return true;
-  if (renewedAt === undefined) return lease.unread === undefined;
+  if (isUnheard(lease)) return true;
+  if (lease.renewedAt === undefined) return lease.unread === undefined;
   return ageOf(lease, now) >= TIMINGS.renewalMilliseconds + TIMINGS.clockGrainMilliseconds;
+}
+
+/** Tells whether the agent has missed a renewal for certain; by the server's clock alone that takes a second longer. */
+export function isLate(lease: Lease, now: Milliseconds): boolean {
+  return isUnheard(lease) || ageOf(lease, now) >= TIMINGS.pauseMilliseconds;
+}
+
+/** Seen with one's own eyes. A fence changes a Lease as well. */
+function isUnheard(
+  { unchangedForMilliseconds = 0, heardWithinMilliseconds = 0 }: Lease,
+): boolean {
+  return Math.max(unchangedForMilliseconds, heardWithinMilliseconds) >
+    TIMINGS.missedRenewalMilliseconds;
 }
 
 /** Tells whether all that the agent may have said since its last renewal has expired in its kernel. */
@@ -109,12 +126,15 @@ export function isObserverSuspect(
   const stale = heartbeats.filter(isSilent);
   const fresh = heartbeats.filter((lease) => !isSilent(lease));
   const witnessed = fresh.length === 0 ||
-    fresh.some(({ report }) => renewedFor(report, now) >= options.timeoutSeconds * 1_000);
+    fresh.some((lease) => renewedFor(lease) >= options.timeoutSeconds * 1_000);
   return (stale.length >= 2 && stale.length * 2 > heartbeats.length) ||
     (stale.length > 0 && !witnessed);
 }
 
-/** For how long an agent's renewals have been answered without a pause. */
-function renewedFor(report: Report | undefined, now: Milliseconds): Milliseconds {
-  return now - (parseTime(report?.renewingSince ?? undefined) ?? now);
+/**
+ * For how long an agent's renewals had been answered without a pause at its last one. Both times are of the servers that the
+ * agent asked, since the one that this snapshot is from may have another clock.
+ */
+function renewedFor({ report, renewedAt = 0 }: Lease): Milliseconds {
+  return renewedAt - (parseTime(report?.renewingSince ?? undefined) ?? renewedAt);
 }

@@ -134,6 +134,11 @@ export interface Lease {
   readonly unread?: string;
   /** An upper bound of the same: it was different when a resident observer listed it so long ago. Milliseconds. */
   readonly renewedWithinMilliseconds?: Milliseconds;
+  /**
+   * A watch told of a renewal so long ago. No bound, for watches may be late; but one that goes on telling each second is worth
+   * more than two servers' clocks. Milliseconds.
+   */
+  readonly heardWithinMilliseconds?: Milliseconds;
   /** Gateway uid -> what a resident observer knows of the age of the fence that the Lease carries. */
   readonly fenceAges?: Readonly<Record<string, FenceAge>>;
   /** Absent: no report. */

@@ -68,13 +68,22 @@ function comesBefore(one: string, other: string, context: Case): boolean {
     (more === 0 && context.gateway.spec.strategy === "Alphabetical" && one < other);
 }
 
+/** Tells whether a node's agent is late by its Lease, whoever's clock is right. */
+function isLate(node: string, { leases, now }: Snapshot): boolean {
+  const lease = leases.find(({ name }) => name === node);
+  return lease?.renewedAt !== undefined &&
+    (Math.abs(now - lease.renewedAt) > 2_000 || (lease.unchangedForMilliseconds ?? 0) > 1_200);
+}
+
 /** A virtual IP is on its way to the holder. */
 function isHandedOver(gateway: Gateway): boolean {
   return gateway.status.phase === "Preparing" && virtualIPOf(gateway) !== undefined;
 }
 
-holdsForEach("a pinned node that may hold a gateway holds it", ({ pin, eligible, after }) => {
+holdsForEach("a pinned node that may hold a gateway holds it", (one) => {
+  const { pin, eligible, before, after, snapshot } = one;
   if (pin === undefined || !eligible.includes(pin)) return 0;
+  if (before !== undefined && eligible.includes(before) && isLate(pin, snapshot)) return 0;
   assert.equal(after, pin);
 });
 
@@ -123,7 +132,7 @@ holdsForEach(
     if (before === undefined || !eligible.includes(before)) return 0;
     if (pin !== undefined && eligible.includes(pin)) return 0;
     const due = planned.candidates.filter(({ node, eligible, eligibleSince = "" }) =>
-      eligible && comesBefore(node, before, one) &&
+      eligible && comesBefore(node, before, one) && !isLate(node, snapshot) &&
       snapshot.now - Date.parse(eligibleSince) >= minReadySeconds * 1_000
     ).map(({ node }) => node);
     if (due.length > 0) assert.notEqual(after, before);

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { decide } from "../../src/core/decide.ts";
 import type { Candidate, Phase } from "../../src/core/types.ts";
-import { at, cluster, gateway } from "../support/builders.ts";
+import { PIN_ANNOTATION } from "../../src/core/names.ts";
+import { at, cluster, edit, gateway, lease } from "../support/builders.ts";
 import type { GatewayOptions } from "../support/builders.ts";
 import { later } from "../support/obedient_agents.ts";
 import { applyPlan } from "../support/apply_plan.ts";
@@ -30,6 +31,19 @@ function betterSince(
   });
 }
 
+/** The same, and a's Lease was seen unchanged for so long. */
+function unheard(milliseconds: number, options: GatewayOptions = {}) {
+  const before = betterSince(60, options);
+  const silent = { ...lease("a"), unchangedForMilliseconds: milliseconds };
+  return { ...before, leases: [silent, lease("b")] };
+}
+
+/** The same, and a's agent was taken away an hour ago. */
+function leftBehind() {
+  const before = betterSince(60, { failureDetection: { heartbeat: "IfPresent" } });
+  return { ...before, agentPods: [], leases: [lease("a", { ago: 3_600 })] };
+}
+
 const ROWS: readonly {
   readonly name: string;
   readonly before: ReturnType<typeof betterSince>;
@@ -50,6 +64,41 @@ const ROWS: readonly {
     holder: "a",
     decision: "FailBack",
     says: /^a is ranked better than b and has been eligible for 10 s$/,
+  },
+  {
+    name: "a better-ranked node that has missed a heartbeat does not take the role back",
+    before: unheard(1_201),
+    holder: "b",
+    decision: "Keep",
+    says: /^b is eligible; a is ranked better, but has missed a heartbeat$/,
+  },
+  {
+    name: "nor where the role is pinned to it",
+    before: unheard(1_201, { annotations: { [PIN_ANNOTATION]: "a" } }),
+    holder: "b",
+    decision: "Keep",
+    says: /^b is eligible; a is pinned, but has missed a heartbeat$/,
+  },
+  {
+    name: "a heartbeat that is due is no missed one",
+    before: unheard(1_200),
+    holder: "a",
+    decision: "FailBack",
+    says: /^a is ranked better/,
+  },
+  {
+    name: "where heartbeats are ignored, a missed one is no obstacle",
+    before: unheard(60_000, { failureDetection: { heartbeat: "Ignore" } }),
+    holder: "a",
+    decision: "FailBack",
+    says: /^a is ranked better/,
+  },
+  {
+    name: "nor is a Lease that an agent left behind",
+    before: leftBehind(),
+    holder: "a",
+    decision: "FailBack",
+    says: /^a is ranked better/,
   },
   {
     name: "minReadySeconds can be made longer",

@@ -9,6 +9,10 @@ const SEEDS = Number(Deno.env.get("CLOCKS") ?? 4);
 /** Controllers that remember, and ones that are started for each tick. */
 const KINDS = [
   ["resident controllers", [{ ...CONTROLLER }, { ...CONTROLLER, name: "other" }]],
+  ["controllers that watch", [
+    { ...CONTROLLER, watches: true },
+    { ...CONTROLLER, name: "other", watches: true },
+  ]],
   ["controllers without memory", [
     { ...CONTROLLER, resident: false },
     { ...CONTROLLER, name: "other", resident: false },
@@ -48,6 +52,28 @@ for (const [who, controllers] of KINDS) {
           }
           const { activeNodeName, term } = world.gateway()?.status ?? {};
           assert.deepEqual([activeNodeName, term], ["a", before], `step ${step} s, seed ${seed}`);
+        }
+      }
+    },
+  );
+
+  Deno.test(
+    "two API servers whose clocks differ move no gateway while its holder lives, with " + who,
+    async () => {
+      for (const step of [-3_600, -10, 10, 3_600]) {
+        for (let seed = 0; seed < SEEDS; seed++) {
+          const world = await holding({ seed, controllers, servers: 2 });
+          const before = world.gateway()?.status.term;
+          world.server.stepClock(step * 1_000, 0);
+          await world.pass(20);
+          const { activeNodeName, term } = world.gateway()?.status ?? {};
+          assert.deepEqual([activeNodeName, term], ["a", before], `step ${step} s, seed ${seed}`);
+          world.setPower("a", false);
+          const took = await world.until(() => world.speakers().join() === "b", 60);
+          assert.ok(took <= 12_000, `step ${step} s, seed ${seed}: ${took} ms`);
+          const followed = world.gateway()?.status.term;
+          await world.pass(20);
+          assert.equal(world.gateway()?.status.term, followed, `step ${step} s, seed ${seed}`);
         }
       }
     },
