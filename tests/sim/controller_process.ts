@@ -13,7 +13,7 @@ import type { VirtualTime } from "./virtual_time.ts";
 
 export interface ControllerOptions {
   readonly name: string;
-  /** Between ticks while nothing happens, and while a move is under way. */
+  /** Between ticks while nothing happens, Infinity: on triggers alone; and while a move is under way. */
   readonly everyMilliseconds: number;
   readonly hurryMilliseconds?: number;
   /** Remembers how long Leases were seen unchanged. Default true. */
@@ -69,6 +69,7 @@ export class ControllerProcess {
   readonly #world: ControllerWorld;
   ticks = 0;
   #writes = 0;
+  #controller: Controller | undefined;
 
   constructor(options: ControllerOptions, world: ControllerWorld) {
     this.#options = options;
@@ -76,6 +77,11 @@ export class ControllerProcess {
     this.process = new Process(world.time, options.name);
     this.link = new Link(world);
     this.process.after(0, () => void this.#run());
+  }
+
+  /** Asks the resident controller for a tick. */
+  trigger(): void {
+    this.process.after(0, () => void this.#controller?.ticker.trigger());
   }
 
   async #run(): Promise<void> {
@@ -99,15 +105,16 @@ export class ControllerProcess {
       },
     };
     // What watches tell is not put in other words.
-    if (this.#options.watches && !this.#options.wording) {
-      const controller = new Controller(counted, {
+    const isReal = this.#options.watches || everyMilliseconds === Infinity;
+    if (isReal && !this.#options.wording) {
+      this.#controller = new Controller(counted, {
         everyMilliseconds,
         hurryMilliseconds,
         onTick: () => void this.ticks++,
         onError: tell,
         signal: new AbortController().signal,
       });
-      return controller.run();
+      return this.#controller.run();
     }
     while (true) {
       let settled = false;

@@ -5,6 +5,7 @@ import { TIMINGS } from "../../src/core/timings.ts";
 import type { CiliumPolicy, Gateway, JsonObject } from "../../src/core/types.ts";
 import { decodeCiliumPolicy, decodeGateway } from "../../src/cluster/decoders/kinds.ts";
 import { PATHS } from "../../src/cluster/resources.ts";
+import type { AgentProcess } from "./agent_process.ts";
 import type { Commit } from "./api_server.ts";
 import type { Machine } from "./machine.ts";
 import type { World } from "./world.ts";
@@ -66,6 +67,9 @@ export class Invariants {
   readonly #granted = new Map<string, number>();
   /** `node VIP` whose speech rests on a look on the wire. */
   readonly #alone = new Set<string>();
+
+  /** Node -> its agent's process, and when the first renewal of that was answered. */
+  readonly #heard = new Map<string, { readonly agent: AgentProcess; readonly at: number }>();
 
   constructor(world: World) {
     this.#world = world;
@@ -267,9 +271,10 @@ export class Invariants {
     const node = nodeOf(policy);
     const machine = this.#world.machines.find((other) => other.name === node);
     const vip = egressIPOf(policy);
-    // One that was just switched on may be known by what it said before, until a tick is over that read that.
-    const startedAt = this.#world.agents.get(node ?? "")?.startedAt ?? Infinity;
-    const speaksUp = this.#world.time.now - startedAt > TICK_MILLISECONDS;
+    // One that was just switched on is known by what it said before, until it was heard and a tick is over that read that.
+    const { agent, at = Infinity } = this.#heard.get(node ?? "") ?? {};
+    const speaksUp = agent === this.#world.agents.get(node ?? "") &&
+      this.#world.time.now - at > TICK_MILLISECONDS;
     if (
       machine?.powered && !machine.lies && speaksUp && typeof vip === "string" &&
       machine.lastBound(vip) === undefined
@@ -315,8 +320,12 @@ export class Invariants {
   }
 
   #noteGrant({ name }: Machine): void {
-    const ago = this.#world.agents.get(name)?.renewedAgo;
-    if (ago === undefined) return;
+    const agent = this.#world.agents.get(name);
+    const ago = agent?.renewedAgo;
+    if (agent === undefined || ago === undefined) return;
+    if (this.#heard.get(name)?.agent !== agent) {
+      this.#heard.set(name, { agent, at: this.#world.time.now });
+    }
     const until = this.#world.time.now - ago + TIMINGS.speechMilliseconds;
     this.#granted.set(name, Math.max(until, this.#granted.get(name) ?? -Infinity));
   }
