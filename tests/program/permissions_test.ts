@@ -9,6 +9,7 @@ import { type ProgramName, PROGRAMS } from "../../src/program/programs.ts";
 import { PATHS } from "../../src/cluster/resources.ts";
 import { programs, root, testWith } from "../support/needs.ts";
 import type { Outcome } from "./programs/sandboxed_agent.ts";
+import { parseDockerfile, planImage } from "../kubelet/dockerfile.ts";
 import { type Permission, permissionSets, permissionsOf } from "./sandbox.ts";
 import { type Start, startFunction } from "./sandbox.ts";
 import { freePort } from "../support/free_port.ts";
@@ -22,6 +23,26 @@ Deno.test("each function's permission set names the variables of its settings an
   assert.deepEqual(Object.keys(sets).sort(), Object.keys(PROGRAMS).sort());
   for (const [name, { settings }] of Object.entries(PROGRAMS)) {
     assert.deepEqual(sets[name]?.env, { allow: variablesOf(settings), ignore: true }, name);
+  }
+});
+
+Deno.test("an image's programs see the variables of their permission sets, start what these let them, and no more", async () => {
+  const sets = await permissionSets();
+  const stages = parseDockerfile(await Deno.readTextFile(`${ROOT}k8s/image/Dockerfile`));
+  const functions = { controller: ["tick", "server", "knative"], agent: ["agent"] } as const;
+  for (const [image, names] of Object.entries(functions)) {
+    const { entrypoint } = planImage(stages, image);
+    const flag = (name: string) =>
+      entrypoint.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1).split(",") ??
+        [];
+    const allowed = (kind: "sys" | "run" | "write") =>
+      [...new Set(names.flatMap((name) => sets[name]?.[kind] ?? []))].sort();
+    const variables = [...new Set(names.flatMap((name) => sets[name]?.env.allow ?? []))].sort();
+    assert.deepEqual(flag("--allow-env"), variables, image);
+    assert.ok(entrypoint.includes("--ignore-env"), image);
+    for (const kind of ["sys", "run", "write"] as const) {
+      assert.deepEqual(flag(`--allow-${kind}`), allowed(kind), `${image}: ${kind}`);
+    }
   }
 });
 
