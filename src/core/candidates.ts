@@ -68,16 +68,12 @@ export function listedCandidates(
   return candidates.filter((candidate) => chosen.has(candidate));
 }
 
-/** Nodes that have missed a renewal a moment ago, where that counts. */
-export function lateNodes(gateway: Gateway, facts: Facts): ReadonlySet<string> {
-  const { snapshot, nodes } = facts;
-  if (trustInHeartbeats(gateway, snapshot) !== "Believed") return new Set();
-  return new Set(
-    nodes.filter((subject) =>
-      subject.lease?.renewedAt !== undefined && isLate(subject.lease, snapshot.now) &&
-      doesHeartbeatCount(gateway, { subject, facts })
-    ).map(({ node }) => node.name),
-  );
+/** Tells whether a node has missed a renewal a moment ago, where that counts. */
+export function hasFallenSilent(gateway: Gateway, node: string, facts: Facts): boolean {
+  const subject = facts.byNode.get(node);
+  return subject?.lease?.renewedAt !== undefined && isLate(subject.lease, facts.snapshot.now) &&
+    trustInHeartbeats(gateway, facts) === "Believed" &&
+    doesHeartbeatCount(gateway, { subject, facts });
 }
 
 function judge(examination: Examination): Candidate {

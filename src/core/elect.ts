@@ -33,11 +33,11 @@ export function elect(
   context: {
     readonly candidates: readonly Candidate[];
     /** Candidates that have just missed a renewal: no reason to leave them, but none to leave another for them either. */
-    readonly late?: ReadonlySet<string>;
+    readonly isLate?: (node: string) => boolean;
     readonly now: Milliseconds;
   },
 ): Election {
-  const { candidates, late = new Set(), now } = context;
+  const { candidates, isLate = () => false, now } = context;
   const eligible = candidates.filter((candidate) => candidate.eligible);
   const best = eligible[0];
   const current = gateway.status.activeNodeName;
@@ -48,7 +48,7 @@ export function elect(
   if (best === undefined) return nobodyEligible(gateway, candidates);
   if (pinned !== undefined) {
     if (pinned.node === current) return keep(pinned.node, `${pinned.node} is pinned and eligible`);
-    if (holder !== undefined && late.has(pinned.node)) {
+    if (holder !== undefined && isLate(pinned.node)) {
       return keep(
         holder.node,
         `${holder.node} is eligible; ${pinned.node} is pinned, but has missed a heartbeat`,
@@ -88,7 +88,7 @@ export function elect(
   if (better.length === 0) {
     return keep(holder.node, `${holder.node} is the best-ranked eligible node`);
   }
-  const heard = better.filter(({ node }) => !late.has(node));
+  const heard = better.filter(({ node }) => !isLate(node));
   if (heard.length === 0) {
     const names = better.map(({ node }) => node).join(", ");
     return keep(

@@ -1,5 +1,5 @@
 /** What becomes of one gateway in this tick: its holder, its phase, and the writes that get it there. */
-import { candidatesOf, lateNodes } from "./candidates.ts";
+import { candidatesOf, hasFallenSilent } from "./candidates.ts";
 import { elect } from "./elect.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
@@ -63,9 +63,10 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
   const candidates = candidatesOf(gateway, facts);
   const pin = pinOf(gateway, candidates);
   const refusal = refusalOf(gateway, facts);
+  const isLate = (node: string) => hasFallenSilent(gateway, node, facts);
   const election: Election = refusal?.refused
     ? { holder: undefined, decision: "None", message: refusal.message }
-    : elect(gateway, { candidates, late: lateNodes(gateway, facts), now });
+    : elect(gateway, { candidates, isLate, now });
   const begun = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
   const move = moveOf(gateway, { election, tenure: begun, candidates, facts });
   const tenure = withFenced(begun, move);

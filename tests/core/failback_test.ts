@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { decide } from "../../src/core/decide.ts";
 import type { Candidate, Phase } from "../../src/core/types.ts";
 import { PIN_ANNOTATION } from "../../src/core/names.ts";
-import { at, cluster, edit, gateway, lease } from "../support/builders.ts";
+import { at, cluster, gateway, lease } from "../support/builders.ts";
 import type { GatewayOptions } from "../support/builders.ts";
 import { later } from "../support/obedient_agents.ts";
 import { applyPlan } from "../support/apply_plan.ts";
