@@ -1,6 +1,6 @@
 /** The last third of a tick: writes a plan. */
 import { CONTROLLER_MANAGER } from "../core/names.ts";
-import type { Change, JsonObject, Plan, PlannedEvent } from "../core/types.ts";
+import type { Change, Json, JsonObject, Plan, PlannedEvent } from "../core/types.ts";
 import { API_VERSION } from "../core/names.ts";
 import { ApiError } from "../kube/errors.ts";
 import type { KubeClient, KubeRequest } from "../kube/client.ts";
@@ -149,12 +149,32 @@ function requestFor(
 
 /** Adds what has passed since the observation to the duration of a move that is finished by this write. */
 function withDuration(body: JsonObject, observedAt: number | undefined): JsonObject {
-  const status = body["status"] as JsonObject | undefined;
-  const move = status?.["lastFailover"] as JsonObject | undefined;
-  const duration = move?.["durationMilliseconds"];
-  if (observedAt === undefined || typeof duration !== "number") return body;
-  const durationMilliseconds = Math.round(duration + performance.now() - observedAt);
-  return { ...body, status: { ...status, lastFailover: { ...move, durationMilliseconds } } };
+  const status = body["status"];
+  if (observedAt === undefined || !isObject(status)) return body;
+  const passed = performance.now() - observedAt;
+  const { lastFailover, history } = status;
+  const [head, ...rest] = Array.isArray(history) ? history : [];
+  return {
+    ...body,
+    status: {
+      ...status,
+      ...(isObject(lastFailover) ? { lastFailover: lengthened(lastFailover, passed) } : {}),
+      // A history is written when a move begins, which has no duration, and when it is finished.
+      ...(isObject(head) ? { history: [lengthened(head, passed), ...rest] } : {}),
+    },
+  };
+}
+
+function lengthened(move: JsonObject, passed: number): JsonObject {
+  const numbers = ["durationMilliseconds", "outageMilliseconds"].flatMap((key) => {
+    const value = move[key];
+    return typeof value === "number" ? [[key, Math.round(value + passed)] as const] : [];
+  });
+  return { ...move, ...Object.fromEntries(numbers) };
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function resourceVersionOf(body: unknown): string | undefined {

@@ -60,6 +60,8 @@ function gatewayPlan(
     decision,
     message,
     candidates,
+    ...(outcome.past === undefined ? {} : { move: outcome.past }),
+    ...(outcome.pin === undefined ? {} : { pin: outcome.pin }),
   };
 }
 

@@ -4,6 +4,7 @@ import { elect } from "./elect.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
 import { statusOf } from "./gateway_status.ts";
+import { namedByCause } from "./moves.ts";
 import { phasesOf } from "./phase.ts";
 import type { Phases } from "./phase.ts";
 import { pinOf } from "./pin.ts";
@@ -23,7 +24,7 @@ import {
 import type { Fence, Handover } from "./takeover.ts";
 import { begins, tenureOf } from "./tenure.ts";
 import type { Tenure } from "./tenure.ts";
-import type { Candidate, Decision, Gateway, GatewayStatus, Phase } from "./types.ts";
+import type { Candidate, Decision, Gateway, GatewayStatus, PastMove, Phase, Pin } from "./types.ts";
 
 /** The node that the traffic leaves by. */
 export interface Route {
@@ -55,6 +56,9 @@ export interface GatewayOutcome {
   /** Written after the policies; absent where `statusBefore` is the last word. */
   readonly statusAfter: GatewayStatus | undefined;
   readonly refusal: Refusal | null;
+  readonly pin: Pin | undefined;
+  /** The move that begins or is finished now. */
+  readonly past: PastMove | undefined;
 }
 
 /** Decides one gateway from the snapshot alone. */
@@ -66,7 +70,7 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
   const isLate = (node: string) => hasFallenSilent(gateway, node, facts);
   const election: Election = refusal?.refused
     ? { holder: undefined, decision: "None", message: refusal.message }
-    : elect(gateway, { candidates, isLate, now });
+    : namedByCause(elect(gateway, { candidates, isLate, now }), { gateway, candidates, facts });
   const begun = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
   const move = moveOf(gateway, { election, tenure: begun, candidates, facts });
   const tenure = withFenced(begun, move);
@@ -74,6 +78,8 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
   const phases = phasesOf({ holder: tenure.holder, handover: move?.state });
   const statusIn = (phase: Phase): GatewayStatus =>
     statusOf(gateway, { tenure, phase, election, candidates, refusal, facts, wait: move });
+  const statusBefore = statusIn(phases.first);
+  const statusAfter = phases.first === phases.last ? undefined : statusIn(phases.last);
 
   return {
     gateway,
@@ -85,12 +91,23 @@ export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
       ...pin === undefined || pin.state === "Obeyed" ? [] : [pin.message],
     ].join("; "),
     route: routeOf(gateway, { tenure, move, facts }),
-    statusBefore: statusIn(phases.first),
+    statusBefore,
     fences: move?.fences ?? [],
     asides: asidesOf(gateway, { tenure, phases, facts }),
-    statusAfter: phases.first === phases.last ? undefined : statusIn(phases.last),
+    statusAfter,
     refusal,
+    pin,
+    past: newsOf(gateway, statusAfter ?? statusBefore),
   };
+}
+
+/** The latest move where the status tells something new of it. */
+function newsOf(gateway: Gateway, { history }: GatewayStatus): PastMove | undefined {
+  const [before] = gateway.status.history ?? [];
+  const [move] = history ?? [];
+  return move?.term === before?.term && move?.durationMilliseconds === before?.durationMilliseconds
+    ? undefined
+    : move;
 }
 
 /** The handover of a VIP that this tick begins or goes on with; undefined where nothing is to be handed over. */

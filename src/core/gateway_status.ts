@@ -4,9 +4,11 @@ import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
 import { fitGatewayStatus } from "./fit.ts";
 import { gatewayConditions } from "./gateway_conditions.ts";
+import { historyOf } from "./moves.ts";
 import type { Refusal } from "./refusals.ts";
 import { virtualIPOf } from "./reports.ts";
 import type { Handover } from "./takeover.ts";
+import { begins } from "./tenure.ts";
 import type { Tenure } from "./tenure.ts";
 import { parseTime } from "./time.ts";
 import type { Candidate, Gateway, GatewayStatus, Phase } from "./types.ts";
@@ -39,6 +41,11 @@ export function statusOf(
         durationMilliseconds: Math.max(0, clock - (parseTime(move.startTime) ?? clock)),
       }
       : move;
+  const history = historyOf(gateway, {
+    ...context,
+    begins: begins(gateway, { holder: tenure.holder, facts }),
+    move: completed,
+  });
   return fitGatewayStatus({
     observedGeneration: gateway.generation,
     ...(tenure.holder === undefined ? {} : { activeNodeName: tenure.holder }),
@@ -50,6 +57,7 @@ export function statusOf(
     phase,
     candidates: listedCandidates(candidates, tenure.holder),
     ...(completed === undefined ? {} : { lastFailover: completed }),
+    ...(history.length === 0 ? {} : { history }),
     conditions: gatewayConditions(gateway, { ...context, standbys }),
   });
 }

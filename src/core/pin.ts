@@ -1,14 +1,6 @@
 /** What becomes of a pin: the annotation that names the node which is to hold a gateway. */
 import { PIN_ANNOTATION } from "./names.ts";
-import type { Candidate, Gateway } from "./types.ts";
-
-export interface Pin {
-  readonly node: string;
-  /** `Obeyed`: that node holds the gateway, or is about to. The others: the election goes on as if there were no pin. */
-  readonly state: "Obeyed" | "NotEligible" | "NoCandidate";
-  /** One sentence without its full stop. */
-  readonly message: string;
-}
+import type { Candidate, Gateway, Pin } from "./types.ts";
 
 /** How many candidates a sentence names. */
 const LISTED = 5;

@@ -271,6 +271,45 @@ export interface Failover {
   readonly durationMilliseconds?: number;
 }
 
+/**
+ * Why a term began. `Elected`: nobody held the gateway before. `FailedOver`: the holder could not go on. `Moved`: somebody asked
+ * for it, by a pin, a cordon, a drain, other labels, an agent that is replaced. `FailedBack`: to a node that is ranked better.
+ * `Renewed`: the holder stays, the address or the term is another. `Dropped`: nobody holds it any more.
+ */
+export type MoveReason =
+  | "Elected"
+  | "FailedOver"
+  | "Moved"
+  | "FailedBack"
+  | "Renewed"
+  | "Dropped";
+
+/** A move as the status remembers it. */
+export interface PastMove {
+  readonly term: number;
+  /** RFC 3339, server time of the decision. */
+  readonly time: string;
+  /** The node that served before; absent: none did. */
+  readonly from?: string;
+  /** Absent: nobody holds the gateway in this term. */
+  readonly to?: string;
+  /** A `MoveReason`, or one of a later version. */
+  readonly reason: string;
+  /** One sentence. */
+  readonly message: string;
+  /** Somebody asked for it, or the gateway went where it is to be; false: the holder could not go on. */
+  readonly planned: boolean;
+  /**
+   * RFC 3339: since when clients went without, which is the last that was heard of a holder that is gone, else the decision.
+   * Absent where that is not known, or where nothing was served before.
+   */
+  readonly outageSince?: string;
+  /** From the decision until the new holder served; absent: the move is under way, or it was given up for the next one. */
+  readonly durationMilliseconds?: number;
+  /** From `outageSince` until the new holder served; absent where either is not known. */
+  readonly outageMilliseconds?: number;
+}
+
 /** EgressGateway.status, as stored. */
 export interface GatewayStatus {
   readonly observedGeneration?: number;
@@ -285,6 +324,8 @@ export interface GatewayStatus {
   readonly phase?: Phase;
   readonly candidates?: readonly Candidate[];
   readonly lastFailover?: Failover;
+  /** The last moves, the latest first. */
+  readonly history?: readonly PastMove[];
   readonly conditions?: readonly Condition[];
 }
 
@@ -410,6 +451,19 @@ export interface GatewayPlan {
   /** One sentence: why this node. */
   readonly message: string;
   readonly candidates: readonly Candidate[];
+  /** The move that this plan begins or finishes; finished where it has a duration. */
+  readonly move?: PastMove;
+  /** What becomes of the pin; absent: there is none. */
+  readonly pin?: Pin;
+}
+
+/** What becomes of a pin, the annotation that names the node which is to hold a gateway. */
+export interface Pin {
+  readonly node: string;
+  /** `Obeyed`: that node holds the gateway, or is about to. The others: the election goes on as if there were no pin. */
+  readonly state: "Obeyed" | "NotEligible" | "NoCandidate";
+  /** One sentence without its full stop. */
+  readonly message: string;
 }
 
 export interface PolicyPlan {

@@ -78,7 +78,7 @@ const ELECTIONS: readonly {
     nodes: { a: { node: { labels: { role: "egress" } } }, b: {} },
     gateway: heldBy("b", { nodeSelector: { role: "egress" } }),
     holder: "a",
-    decision: "FailOver",
+    decision: "Move",
     says: /^b is no longer a candidate;/,
   },
   {

@@ -54,6 +54,15 @@ Deno.test("the whole status of a healthy gateway", () => {
       startTime: at(0),
       durationMilliseconds: 0,
     },
+    history: [{
+      term: 1,
+      time: at(0),
+      to: "a",
+      reason: "Elected",
+      message: "a is the best-ranked eligible node",
+      planned: true,
+      durationMilliseconds: 0,
+    }],
     conditions: [
       condition("Ready", "True", "Active", "a is active"),
       condition("Degraded", "False", "AllEligible", "All candidates are eligible"),

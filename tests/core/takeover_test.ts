@@ -131,12 +131,13 @@ Deno.test("a dead holder is replaced by a prepared standby in one tick: status, 
   const first = found(plan.changes.find(({ kind }) => kind === "EgressGateway"), "status");
   const last = found(plan.changes.findLast(({ kind }) => kind === "EgressGateway"), "status");
   assert.deepEqual(
-    { ...first.body["status"] as object, candidates: 0, conditions: 0 },
+    { ...first.body["status"] as object, candidates: 0, conditions: 0, history: 0 },
     {
       activeNodeAddresses: before.nodes.find(({ name }) => name === "b")?.internalIPs,
       activeNodeName: "b",
       candidates: 0,
       conditions: 0,
+      history: 0,
       lastFailover: {
         durationMilliseconds: null,
         from: "a",

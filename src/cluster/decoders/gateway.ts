@@ -148,6 +148,22 @@ const lastFailover = v.pipe(
   v.transform((move) => compact(move)),
 );
 
+const pastMove = v.pipe(
+  v.object({
+    term: v.pipe(v.number(), v.integer()),
+    time: v.string(),
+    from: part(v.string()),
+    to: part(v.string()),
+    reason: v.string(),
+    message: v.fallback(v.optional(v.string(), ""), ""),
+    planned: v.boolean(),
+    outageSince: part(v.string()),
+    durationMilliseconds: part(v.number()),
+    outageMilliseconds: part(v.number()),
+  }),
+  v.transform((move) => compact(move)),
+);
+
 /**
  * A status written by another version is read as far as it is understood, each part on its own. Without holder and term
  * nothing may be decided, so that these are read or the gateway is left as it is.
@@ -165,6 +181,7 @@ const status = v.pipe(
     phase: part(v.picklist(["Preparing", "Active", "Idle"])),
     candidates: part(itemsOf(candidate)),
     lastFailover: part(lastFailover),
+    history: part(itemsOf(pastMove)),
     conditions: part(itemsOf(condition)),
   }),
   v.transform((status) => compact(status) as GatewayStatus),

@@ -48,7 +48,7 @@ function partsOf(world: World): unknown {
 
 function gatewayParts(gateway: JsonObject, { now }: World): unknown {
   const { status, annotations } = gatewayOf(gateway);
-  const { lastFailover, candidates, ...rest } = status;
+  const { lastFailover, candidates, history: _, ...rest } = status;
   return [
     annotations,
     rest,

@@ -104,7 +104,7 @@ export function leaseAfter(
  * only are one.
  */
 export function essential(status: JsonObject): JsonObject {
-  const { conditions: _, candidates, lastFailover, ...rest } = status;
+  const { conditions: _, history: __, candidates, lastFailover, ...rest } = status;
   return {
     ...rest,
     ...(Array.isArray(candidates)
