@@ -104,14 +104,23 @@ export class ClusterCache {
     this.#options = options;
     const copy = <T extends Named>(collection: Collection<T>) =>
       new Copy(client, collection, options);
-    this.#gateways = new Copy(client, { path: PATHS.EgressGateway, decode: decodeGateway }, {
+    const choosing = {
       ...options,
       onNews: () => {
         this.#followNodes();
         options.onNews();
       },
-    });
-    this.#policies = copy({ path: PATHS.EgressGatewayPolicy, decode: decodePolicy });
+    };
+    this.#gateways = new Copy(
+      client,
+      { path: PATHS.EgressGateway, decode: decodeGateway },
+      choosing,
+    );
+    this.#policies = new Copy(
+      client,
+      { path: PATHS.EgressGatewayPolicy, decode: decodePolicy },
+      choosing,
+    );
     this.#ciliumPolicies = copy({
       path: PATHS.CiliumEgressGatewayPolicy,
       decode: decodeCiliumPolicy,
@@ -195,7 +204,9 @@ export class ClusterCache {
 
   /** Follows the nodes that the gateways select now. */
   #followNodes(): void {
-    const scope = nodeScope(readable(this.#gateways.items ?? [], []));
+    // Without the policies nothing is decided yet.
+    if (this.#gateways.items === undefined || this.#policies?.items === undefined) return;
+    const scope = nodeScope(readable(this.#gateways.items, []), readable(this.#policies.items, []));
     const wanted = new Set(scope.every ? [""] : scope.labelSelectors);
     for (const [selector, copy] of this.#nodes) {
       if (wanted.has(selector)) continue;

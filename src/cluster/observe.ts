@@ -1,6 +1,7 @@
 /** The first third of a tick: reads the cluster into a snapshot. */
 import { AGENT_APP, NAMESPACE } from "../core/names.ts";
-import type { Gateway, InvalidObject, Node, Pod, Snapshot } from "../core/types.ts";
+import { isSpread } from "../core/shards.ts";
+import type { Gateway, InvalidObject, Node, Pod, Policy, Snapshot } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { PartialListError } from "../kube/errors.ts";
 import { CILIUM_PODS, CiliumNotFoundError } from "./cilium_pods.ts";
@@ -18,7 +19,7 @@ import type { LeaseWitness } from "./lease_witness.ts";
 import { countItems, list } from "../kube/list.ts";
 import { PATHS, podsIn } from "./resources.ts";
 import { isUnchanged, versionOf } from "../kube/versions.ts";
-import { covers, nodeScope } from "./scope.ts";
+import { covers, nodeScope, WITHOUT_SHARD } from "./scope.ts";
 import type { NodeScope } from "./scope.ts";
 import type { ServerClock } from "./server_clock.ts";
 
@@ -92,6 +93,7 @@ async function observeOnce(
     list(client, PATHS.EgressGatewayPolicy, { decode: decodePolicy, signal }),
     gatewaysAfter(client, { first, signal }),
   ]);
+  const newcomers = await withoutShard(client, { policies: policies.items, scope, signal });
   if (ciliumPods.length === 0) await assertCiliumRuns(client, { ...options, scope });
   const received = performance.now();
   clock?.observe(leases.serverTime, { sent, received });
@@ -101,7 +103,7 @@ async function observeOnce(
   const snapshot = {
     now: leases.serverTime,
     ...(clock === undefined ? {} : { clock: Math.max(leases.serverTime, clock.at(received)) }),
-    nodes: readable(nodes, invalid),
+    nodes: readable(distinct([...nodes, ...newcomers]), invalid),
     ciliumPods: readable(ciliumPods, invalid),
     agentPods: readable(agentPods.items, invalid),
     leases: witness?.judge(readLeases, { sent, received, isListed: true }) ?? readLeases,
@@ -111,6 +113,25 @@ async function observeOnce(
     invalid,
   };
   return { snapshot, scope };
+}
+
+/** Nodes that need a shard, where a policy is spread; in most ticks there is none. */
+async function withoutShard(
+  client: KubeClient,
+  { policies, scope, signal }: {
+    readonly policies: readonly Decoded<Policy>[];
+    readonly scope: NodeScope;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<readonly Decoded<Node>[]> {
+  if (scope.every || !readable(policies, []).some(isSpread)) return [];
+  const options = { decode: decodeNode, labelSelector: WITHOUT_SHARD, signal };
+  return (await list(client, PATHS.Node, options)).items;
+}
+
+/** Of two readings of one node the second. */
+function distinct(nodes: readonly Decoded<Node>[]): readonly Decoded<Node>[] {
+  return [...new Map(nodes.map((node) => [nameOf(node), node])).values()];
 }
 
 /** Of candidates alone there may be no pods though there are others. */

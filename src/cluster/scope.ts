@@ -1,10 +1,13 @@
 /**
- * Which nodes a tick has to look at: those that gateways' selectors match, and those that carry our label. A tick then
- * costs what its gateways cost, not what the cluster costs.
+ * Which nodes a tick has to look at: those that gateways' selectors match, those that carry our label, and, where a policy is
+ * spread over several gateways, those that have no shard yet. A tick then costs what its gateways cost, not what the cluster
+ * costs.
  */
-import { MEMBER_LABEL } from "../core/names.ts";
+import { MEMBER_LABEL, SHARD_LABEL } from "../core/names.ts";
 import { virtualIPOf } from "../core/reports.ts";
-import type { Gateway } from "../core/types.ts";
+import { isSpread } from "../core/shards.ts";
+import { SHARDS } from "../core/shares.ts";
+import type { Gateway, Policy } from "../core/types.ts";
 
 /**
  * - `every`: the whole cluster. An empty selector means that, and so does a virtual IP that nobody serves yet: before its
@@ -15,6 +18,11 @@ export type NodeScope =
   | { readonly every: true }
   | { readonly every: false; readonly labelSelectors: readonly string[] };
 
+/** Nodes without a shard: the label is missing, or says what is none. */
+export const WITHOUT_SHARD = `${SHARD_LABEL} notin (${
+  Array.from({ length: SHARDS }, (_, shard) => shard).join()
+})`;
+
 /** Values that one selector lists; a URL has room for far more. */
 const VALUES = 100;
 
@@ -22,7 +30,10 @@ const VALUES = 100;
  * The nodes that an election of these gateways looks at. Gateways that select by the same keys share a selector, so that
  * hundreds of them cost a few requests; what it matches beyond them is no candidate and does no harm.
  */
-export function nodeScope(gateways: readonly Gateway[]): NodeScope {
+export function nodeScope(
+  gateways: readonly Gateway[],
+  policies: readonly Policy[] = [],
+): NodeScope {
   const selectors = gateways.map(({ spec }) => Object.entries(spec.nodeSelector).sort());
   if (gateways.some(isUnsettled) || selectors.some((selector) => selector.length === 0)) {
     return { every: true };
@@ -32,7 +43,11 @@ export function nodeScope(gateways: readonly Gateway[]): NodeScope {
   ];
   return {
     every: false,
-    labelSelectors: [membersBeside(groups), ...groups.flatMap(selectorsOfGroup)].sort(),
+    labelSelectors: [
+      membersBeside(groups),
+      ...(policies.some(isSpread) ? [WITHOUT_SHARD] : []),
+      ...groups.flatMap(selectorsOfGroup),
+    ].sort(),
   };
 }
 

@@ -70,6 +70,11 @@ export function requirementsOf({ podSelector, namespaceSelector }: PolicyRule): 
   ];
 }
 
+/** What a rule requires of the pod's node. */
+export function nodeRequirementsOf({ nodeSelector }: PolicyRule): Requirements {
+  return labelRequirements(nodeSelector);
+}
+
 function labelRequirements(selector: LabelSelector | undefined): Requirements {
   return [
     ...Object.entries(selector?.matchLabels ?? {}).map(([key, value]): LabelRequirement => ({

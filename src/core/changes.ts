@@ -1,5 +1,4 @@
 /** The writes that a tick's outcomes need, and their order. */
-import { isOurs } from "./cilium_policy.ts";
 import { conditionsFrom } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
 import { fitConditions, MOST_CONDITIONS } from "./fit.ts";
@@ -119,23 +118,23 @@ function fenceChange(
   };
 }
 
+/** What is made for a gateway is written with its gateway's own writes; what is taken away, by itself. */
 function policyChanges(
-  { policy, change, status }: PolicyOutcome,
+  { policy, changes, status }: PolicyOutcome,
   { known, now }: { readonly known: ReadonlySet<string>; readonly now: Milliseconds },
 ): readonly Change[] {
-  const { egressGatewayName } = policy.spec;
-  const group = known.has(egressGatewayName) ? egressGatewayName : `policy/${policy.name}`;
+  const alone = `policy/${policy.name}`;
+  const groupOf = (gateway: string | undefined) =>
+    gateway !== undefined && known.has(gateway) ? gateway : alone;
+  const [first, ...others] = policy.spec.gateways;
   const patch = statusPatch(policy.status, status, { writtenAt: policy.statusWrittenAt, now });
   return [
-    ...(change === undefined ? [] : [
-      {
-        ...change,
-        kind: "CiliumEgressGatewayPolicy",
-        name: policy.name,
-        group,
-        stage: STAGE.policies,
-      } as const,
-    ]),
+    ...changes.map(({ gateway, ...change }): Change => ({
+      ...change,
+      kind: "CiliumEgressGatewayPolicy",
+      group: groupOf(gateway),
+      stage: STAGE.policies,
+    })),
     ...(patch === undefined || policy.deleting ? [] : [
       {
         action: "patch",
@@ -143,7 +142,7 @@ function policyChanges(
         name: policy.name,
         subresource: "status",
         body: { metadata: { resourceVersion: policy.resourceVersion }, status: patch },
-        group,
+        group: others.length === 0 ? groupOf(first?.name) : alone,
         stage: STAGE.policyStatus,
       } as const,
     ]),
@@ -151,23 +150,23 @@ function policyChanges(
 }
 
 /** Cilium policies of ours whose policy is gone; the garbage collector does this too, where it runs. */
-function orphanChanges({ snapshot }: Facts): readonly Change[] {
+function orphanChanges({ snapshot, madeFor }: Facts): readonly Change[] {
   const known = new Set([
     ...snapshot.policies.map(({ name }) => name),
     ...snapshot.invalid.filter(({ kind }) => kind === "EgressGatewayPolicy").map(({ name }) =>
       name
     ),
   ]);
-  return snapshot.ciliumPolicies
-    .filter((policy) => isOurs(policy) && !known.has(policy.name) && !policy.deleting)
-    .map(({ name, uid, resourceVersion }): Change => ({
+  return [...madeFor].filter(([policy]) => !known.has(policy)).flatMap(([policy, made]) =>
+    made.filter(({ deleting }) => !deleting).map(({ name, uid, resourceVersion }): Change => ({
       action: "delete",
       kind: "CiliumEgressGatewayPolicy",
       name,
       body: { preconditions: { uid, resourceVersion } },
-      group: `policy/${name}`,
+      group: `policy/${policy}`,
       stage: STAGE.policies,
-    }));
+    }))
+  );
 }
 
 /** Objects of ours that do not decode say so in a condition of their own. */

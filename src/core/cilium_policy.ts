@@ -1,19 +1,23 @@
-/** The translation of a policy to Cilium: one EgressGatewayPolicy is one CiliumEgressGatewayPolicy of the same name. */
+/** The translation of one part of a policy to a CiliumEgressGatewayPolicy; `policy_parts.ts` tells which parts there are. */
 import { limitRules } from "./allowed_namespaces.ts";
 import type { Route } from "./gateway_outcome.ts";
 import {
-  API_GROUP,
   API_VERSION,
   BOUND_AT_ANNOTATION,
   CILIUM_API_VERSION,
   GATEWAY_LABEL,
   HOSTNAME_LABEL,
   NO_NODE_LABEL,
+  PART_ANNOTATION,
   POLICY_LABEL,
   TERM_ANNOTATION,
 } from "./names.ts";
 import { equal, mergePatch } from "./merge_patch.ts";
-import type { CiliumPolicy, Gateway, Json, JsonObject, Node, Policy } from "./types.ts";
+import { requirementFor } from "./node_set.ts";
+import type { NodeSet } from "./node_set.ts";
+import { policyOf } from "./policy_parts.ts";
+import type { Part } from "./policy_parts.ts";
+import type { CiliumPolicy, Gateway, Json, JsonObject, Node, Policy, PolicyRule } from "./types.ts";
 
 /** What Cilium is to be told; `gateway` undefined: no such gateway, so that Cilium drops. */
 export interface Target {
@@ -25,23 +29,30 @@ export interface Target {
   readonly unread?: boolean;
 }
 
-/** Tells whether a CiliumEgressGatewayPolicy is of our making: by its label, or by its owner. */
+/** What is written of one part. */
+export interface Wanted {
+  readonly policy: Policy;
+  readonly part: Pick<Part, "name" | "suffix" | "gateway">;
+  /** Undefined: those of a gateway that is no longer the policy's stay as they are until its traffic has gone over. */
+  readonly rules:
+    | { readonly selectors: readonly PolicyRule[]; readonly nodes: NodeSet }
+    | undefined;
+  readonly target: Target;
+}
+
+/** Tells whether a CiliumEgressGatewayPolicy is of our making. */
 export function isOurs(policy: CiliumPolicy): boolean {
-  return policy.labels[POLICY_LABEL] === policy.name ||
-    policy.ownerReferences.some((owner) =>
-      owner["kind"] === "EgressGatewayPolicy" &&
-      String(owner["apiVersion"]).startsWith(`${API_GROUP}/`) &&
-      owner["name"] === policy.name
-    );
+  return policyOf(policy) !== undefined;
 }
 
 /** The whole object to create. */
-export function ciliumPolicyFor(policy: Policy, target: Target): JsonObject {
+export function ciliumPolicyFor(wanted: Wanted): JsonObject {
+  const { part, target } = wanted;
   return {
     apiVersion: CILIUM_API_VERSION,
     kind: "CiliumEgressGatewayPolicy",
-    metadata: { name: policy.name, ...metadataFor(policy, { target, existing: undefined }) },
-    spec: specFor(policy, { target, egressGateway: egressGatewayFor(target) }),
+    metadata: { name: part.name, ...metadataFor(wanted, undefined) },
+    spec: specFor(wanted, { egressGateway: egressGatewayFor(target), selectors: [] }),
   };
 }
 
@@ -51,27 +62,27 @@ export function ciliumPolicyFor(policy: Policy, target: Target): JsonObject {
  * A hand-edited policy is put back. Labels and annotations of others stay. While a handover waits, the traffic keeps
  * its way: the part that names node and address is left alone.
  */
-export function ciliumPolicyPatch(
-  existing: CiliumPolicy,
-  context: { readonly policy: Policy; readonly target: Target },
-): JsonObject | undefined {
-  const { policy, target } = context;
-  const observed = existing.spec["egressGateway"];
+export function ciliumPolicyPatch(existing: CiliumPolicy, wanted: Wanted): JsonObject | undefined {
+  const { target } = wanted;
+  const { selectors = [], egressGateway: observed } = existing.spec;
   const egressGateway = (target.route?.waiting || target.unread) && observed !== undefined
     ? observed
     : egressGatewayFor(target);
   const { labels, annotations, ownerReferences } = existing;
-  const wanted = metadataFor(policy, { target, existing });
+  const meta = metadataFor(wanted, existing);
   const metadata = {
     ...mergePatch({ labels, annotations }, {
-      labels: { ...labels, ...wanted.labels },
-      annotations: { ...annotations, ...wanted.annotations },
+      labels: { ...labels, ...meta.labels },
+      annotations: { ...annotations, ...meta.annotations },
     }),
-    ...(equal([...ownerReferences], [...wanted.ownerReferences])
+    ...(equal([...ownerReferences], [...meta.ownerReferences])
       ? {}
-      : { ownerReferences: wanted.ownerReferences }),
+      : { ownerReferences: meta.ownerReferences }),
   };
-  const spec = mergePatch(withoutEmpty(existing.spec), specFor(policy, { target, egressGateway }));
+  const spec = mergePatch(
+    withoutEmpty(existing.spec),
+    specFor(wanted, { egressGateway, selectors }),
+  );
   if (Object.keys(metadata).length === 0 && spec === undefined) return undefined;
   return {
     metadata: { resourceVersion: existing.resourceVersion, ...metadata },
@@ -80,14 +91,14 @@ export function ciliumPolicyPatch(
 }
 
 function metadataFor(
-  policy: Policy,
-  { target, existing }: { target: Target; existing: CiliumPolicy | undefined },
+  { policy, part, target }: Wanted,
+  existing: CiliumPolicy | undefined,
 ): {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly ownerReferences: readonly JsonObject[];
 } {
-  const { route } = target;
+  const { gateway, route } = target;
   const keep = route?.waiting && existing !== undefined;
   const owner = {
     apiVersion: API_VERSION,
@@ -102,11 +113,14 @@ function metadataFor(
     labels: {
       "app.kubernetes.io/managed-by": "sallyport",
       [POLICY_LABEL]: policy.name,
-      [GATEWAY_LABEL]: policy.spec.egressGatewayName,
+      [GATEWAY_LABEL]: gateway?.name ?? part.gateway,
     },
-    annotations: route === undefined || keep ? {} : {
-      [TERM_ANNOTATION]: String(route.term),
-      ...(route.boundAt === undefined ? {} : { [BOUND_AT_ANNOTATION]: route.boundAt }),
+    annotations: {
+      ...(part.suffix === "" ? {} : { [PART_ANNOTATION]: part.suffix }),
+      ...(route === undefined || keep ? {} : {
+        [TERM_ANNOTATION]: String(route.term),
+        ...(route.boundAt === undefined ? {} : { [BOUND_AT_ANNOTATION]: route.boundAt }),
+      }),
     },
     ownerReferences: [...others, owner],
   };
@@ -133,14 +147,31 @@ function sourceFor(gateway: Gateway | undefined): JsonObject {
 }
 
 function specFor(
-  { spec }: Policy,
-  { target, egressGateway }: { readonly target: Target; readonly egressGateway: Json },
+  { policy: { spec }, rules, target }: Wanted,
+  observed: { readonly egressGateway: Json; readonly selectors: Json },
 ): JsonObject {
   return {
-    selectors: limitRules(spec.selectors, target.gateway?.spec.allowedNamespaces),
+    selectors: rules === undefined
+      ? observed.selectors
+      : limitRules(rules.selectors, target.gateway?.spec.allowedNamespaces)
+        .map((rule) => onNodes(rule, rules.nodes)),
     destinationCIDRs: spec.destinationCIDRs,
     ...(spec.excludedCIDRs.length === 0 ? {} : { excludedCIDRs: spec.excludedCIDRs }),
-    egressGateway,
+    egressGateway: observed.egressGateway,
+  };
+}
+
+/** The rule for pods on these nodes alone; the requirement comes last. */
+function onNodes(rule: PolicyRule, nodes: NodeSet): PolicyRule {
+  const requirement = requirementFor(nodes);
+  if (requirement === undefined) return rule;
+  const { nodeSelector } = rule;
+  return {
+    ...rule,
+    nodeSelector: {
+      ...nodeSelector,
+      matchExpressions: [...nodeSelector?.matchExpressions ?? [], requirement],
+    },
   };
 }
 

@@ -8,6 +8,20 @@ export function rulesOf(spec: Spec): readonly (PolicyRule | undefined)[] {
   return listOf(spec["selectors"]).map(ruleOf);
 }
 
+/**
+ * The rules as Cilium takes them: whatever nodeSelector stands in one counts for all (`policy_parts.ts` has the source). A rule
+ * becomes one for each.
+ */
+export function rulesByNode(
+  rules: readonly (PolicyRule | undefined)[],
+): readonly (PolicyRule | undefined)[] {
+  const selectors = rules.flatMap((rule) => rule?.nodeSelector ?? []);
+  if (selectors.length === 0) return rules;
+  return rules.flatMap((rule) =>
+    rule === undefined ? [rule] : selectors.map((nodeSelector) => ({ ...rule, nodeSelector }))
+  );
+}
+
 /** The networks of a list of the spec. */
 export function networksOf(
   spec: Spec,
@@ -18,14 +32,15 @@ export function networksOf(
 
 function ruleOf(rule: Json): PolicyRule | undefined {
   if (!isRecord(rule)) return undefined;
-  const { podSelector, namespaceSelector, ...others } = rule;
+  const { podSelector, namespaceSelector, nodeSelector, ...others } = rule;
   if (Object.keys(others).length > 0) return undefined;
-  const selectors = [podSelector, namespaceSelector].map(selectorOf);
+  const selectors = [podSelector, namespaceSelector, nodeSelector].map(selectorOf);
   if (selectors.includes(undefined)) return undefined;
-  const [pods, namespaces] = selectors;
+  const [pods, namespaces, nodes] = selectors;
   return {
     ...(podSelector === undefined ? {} : { podSelector: pods ?? {} }),
     ...(namespaceSelector === undefined ? {} : { namespaceSelector: namespaces ?? {} }),
+    ...(nodeSelector === undefined ? {} : { nodeSelector: nodes ?? {} }),
   };
 }
 

@@ -4,9 +4,13 @@
  * Pure: no clock, no I/O, no memory. The same snapshot in any order gives the same plan, and a snapshot to which the
  * plan was applied gives a plan without changes (as long as no move is under way).
  */
+import { balancedCandidates, isBalanced } from "./balance.ts";
+import type { Contender } from "./balance.ts";
+import { candidatesOf } from "./candidates.ts";
 import { changesOf } from "./changes.ts";
 import { eventsOf } from "./events.ts";
 import { gatherFacts } from "./facts.ts";
+import type { Facts } from "./facts.ts";
 import { decideGateway } from "./gateway_outcome.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { trustInHeartbeats } from "./heartbeat.ts";
@@ -19,21 +23,25 @@ import type { GatewayPlan, InvalidObject, Plan, Snapshot } from "./types.ts";
 /** Decides everything. */
 export function decide(snapshot: Snapshot): Plan {
   const facts = gatherFacts(snapshot);
-  const outcomes = sortedByName(snapshot.gateways).map((gateway) => decideGateway(gateway, facts));
+  const contenders = sortedByName(snapshot.gateways).map((gateway) => ({
+    gateway,
+    candidates: candidatesOf(gateway, facts),
+  }));
+  const outcomes = decideAll(contenders, facts);
   const byGateway = new Map(outcomes.map((outcome) => [outcome.gateway.name, outcome]));
   const overlaps = findOverlaps(snapshot);
   const policies = sortedByName(snapshot.policies).map((policy) =>
     decidePolicy(policy, {
-      outcome: byGateway.get(policy.spec.egressGatewayName),
+      outcomes: byGateway,
       facts,
       overlaps: overlaps.get(policy.name) ?? [],
     })
   );
   return {
     gateways: outcomes.map(gatewayPlan),
-    policies: policies.map(({ policy, status }) => ({
+    policies: policies.map(({ policy, ways, status }) => ({
       name: policy.name,
-      gateway: policy.spec.egressGatewayName,
+      gateways: ways,
       conditions: status.conditions ?? [],
     })),
     changes: changesOf({ gateways: outcomes, policies }, facts),
@@ -43,6 +51,24 @@ export function decide(snapshot: Snapshot): Plan {
       trustInHeartbeats(gateway, facts) === "Doubted"
     ),
   };
+}
+
+/** Balanced gateways give way to the others, which are decided first. */
+function decideAll(contenders: readonly Contender[], facts: Facts): readonly GatewayOutcome[] {
+  const others = new Map(
+    contenders.filter((each) => !isBalanced(each)).map(({ gateway, candidates }) => [
+      gateway.name,
+      decideGateway(gateway, { candidates, facts }),
+    ]),
+  );
+  const holders = new Map(
+    [...others].map(([name, { statusBefore }]) => [name, statusBefore.activeNodeName]),
+  );
+  const balanced = balancedCandidates(contenders, holders);
+  return contenders.map(({ gateway, candidates }) =>
+    others.get(gateway.name) ??
+      decideGateway(gateway, { candidates: balanced.get(gateway.name) ?? candidates, facts })
+  );
 }
 
 function gatewayPlan(

@@ -6,7 +6,8 @@
  * 3. The best-ranked eligible candidate.
  * 4. Nobody is eligible: the current holder stays named (`whenNoneEligible: Keep`), or nobody holds it (`Drop`).
  *
- * Each gateway is elected on its own.
+ * Each gateway is elected on its own. Strategy `Balanced` is in the order of the candidates alone, which `balance.ts` finds for all
+ * gateways together.
  */
 import { pinOf } from "./pin.ts";
 import { hasComeBack, restsUntil } from "./damping.ts";

@@ -3,7 +3,9 @@ import type { Candidate, GatewayPlan, Plan, PolicyPlan } from "./types.ts";
 
 /** Paragraphs of plain text about one gateway, without line breaks inside a sentence. */
 export function explainGateway(gateway: GatewayPlan, plan: Plan): string {
-  const policies = plan.policies.filter((policy) => policy.gateway === gateway.name);
+  const policies = plan.policies.filter(({ gateways }) =>
+    gateways.some(({ name, servedBy }) => name === gateway.name || servedBy === gateway.name)
+  );
   return [
     `${gateway.name}: ${headline(gateway)}`,
     `  Why: ${sentence(gateway.message)}`,

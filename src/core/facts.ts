@@ -2,6 +2,7 @@
 import { isObserverSuspect } from "./heartbeat.ts";
 import { HOSTNAME_LABEL } from "./names.ts";
 import { byText, sortedByName } from "./order.ts";
+import { policyOf } from "./policy_parts.ts";
 import { virtualIPOf } from "./reports.ts";
 import { mayMatch } from "./selectors.ts";
 import type {
@@ -42,6 +43,8 @@ export interface Facts {
   /** All virtual IPs that gateways ask for or have. */
   readonly virtualIPs: ReadonlySet<string>;
   readonly ciliumPolicies: ReadonlyMap<string, CiliumPolicy>;
+  /** Those of our making, by the policy that they were made for. */
+  readonly madeFor: ReadonlyMap<string, readonly CiliumPolicy[]>;
   /** Timeout of heartbeats, seconds, as gateways have it -> whether the stale ones are to be doubted. */
   readonly suspects: ReadonlyMap<number, boolean>;
   /** What is there and cannot be read at all, by kind and name: why. */
@@ -85,6 +88,7 @@ export function gatherFacts(snapshot: Snapshot): Facts {
       ...virtual.map(([ip]) => ip),
       ...gateways.flatMap(({ status: { egressIP } }) => egressIP ?? []),
     ]),
+    madeFor: madeFor(snapshot.ciliumPolicies),
     ciliumPolicies: new Map(snapshot.ciliumPolicies.map((policy) => [policy.name, policy])),
     suspects: new Map(
       [...new Set(gateways.map(({ spec }) => spec.failureDetection.timeoutSeconds))].map((
@@ -101,6 +105,13 @@ export function gatherFacts(snapshot: Snapshot): Facts {
     leases,
     unread: unreadOf(snapshot),
   };
+}
+
+function madeFor(all: readonly CiliumPolicy[]): Facts["madeFor"] {
+  return grouped(all.flatMap((made) => {
+    const policy = policyOf(made);
+    return policy === undefined ? [] : [[policy, made] as const];
+  }));
 }
 
 /** The nodes that a selector matches, or would by labels that cannot be read. */

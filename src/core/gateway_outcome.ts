@@ -1,5 +1,5 @@
 /** What becomes of one gateway in this tick: its holder, its phase, and the writes that get it there. */
-import { candidatesOf, hasFallenSilent } from "./candidates.ts";
+import { hasFallenSilent } from "./candidates.ts";
 import { elect } from "./elect.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
@@ -61,10 +61,12 @@ export interface GatewayOutcome {
   readonly past: PastMove | undefined;
 }
 
-/** Decides one gateway from the snapshot alone. */
-export function decideGateway(gateway: Gateway, facts: Facts): GatewayOutcome {
+/** Decides one gateway from the snapshot and its candidates, which come best-ranked first. */
+export function decideGateway(
+  gateway: Gateway,
+  { candidates, facts }: { readonly candidates: readonly Candidate[]; readonly facts: Facts },
+): GatewayOutcome {
   const { now } = facts.snapshot;
-  const candidates = candidatesOf(gateway, facts);
   const pin = pinOf(gateway, candidates);
   const refusal = refusalOf(gateway, facts);
   const isLate = (node: string) => hasFallenSilent(gateway, node, facts);

@@ -26,13 +26,19 @@ export const CONTROLLER_MANAGER = "controller";
 /** Node label on every candidate; it places the agent DaemonSet. */
 export const MEMBER_LABEL = `${PREFIX}member`;
 
+/** Node label: the shard of its pods where policies are spread over several gateways; written once. */
+export const SHARD_LABEL = `${PREFIX}shard`;
+
 /** Start of the node label on the holder only; the gateway's name follows. */
 export const ACTIVE_FOR_LABEL = `${PREFIX}active-for-`;
 
 /** Label on CiliumEgressGatewayPolicies that says they are ours; its value is the policy's name. */
 export const POLICY_LABEL = `${PREFIX}policy`;
 
-/** Label on CiliumEgressGatewayPolicies: the gateway's name. */
+/** Annotation on a CiliumEgressGatewayPolicy that is one of several of its policy: what follows the policy's name and a dot. */
+export const PART_ANNOTATION = `${PREFIX}part`;
+
+/** Label on CiliumEgressGatewayPolicies: the name of the gateway that the traffic is sent to. */
 export const GATEWAY_LABEL = `${PREFIX}gateway`;
 
 /** Annotation on a gateway: the node that must hold it while it is eligible. */

@@ -1,9 +1,10 @@
-/** The labels that Sallyport keeps on nodes: `member`, and `active-for-<gateway>`. */
+/** The labels that Sallyport keeps on nodes: `member`, `active-for-<gateway>`, and `shard`, which is written once. */
 import { nodesMatching } from "./facts.ts";
 import type { Facts, NodeFacts } from "./facts.ts";
 import { isAbandoned } from "./heartbeat.ts";
-import { ACTIVE_FOR_LABEL, MEMBER_LABEL, PREFIX } from "./names.ts";
+import { ACTIVE_FOR_LABEL, MEMBER_LABEL, PREFIX, SHARD_LABEL } from "./names.ts";
 import { byText } from "./order.ts";
+import { dealtShards } from "./shards.ts";
 import type { Change, Labels, Milliseconds } from "./types.ts";
 
 /** The part of a label key behind the slash has room for 63 characters. */
@@ -26,6 +27,7 @@ export function nodeLabelChanges(
     facts.snapshot.gateways.map(({ name }) => name),
     (name) => holders.get(name),
   );
+  const shards = dealtShards(facts.snapshot);
   return facts.nodes.flatMap((subject): Change[] => {
     if (subject.node.unreadLabels !== undefined) return [];
     const wanted = wantedLabels(subject, {
@@ -33,7 +35,11 @@ export function nodeLabelChanges(
       isSelected: selected.has(subject.node.name),
       held: held.get(subject.node.name) ?? [],
     });
-    const patch = labelPatch(subject.node.labels, { wanted, unreadable });
+    const shard = shards.get(subject.node.name);
+    const patch = {
+      ...labelPatch(subject.node.labels, { wanted, unreadable }),
+      ...(shard === undefined ? {} : { [SHARD_LABEL]: String(shard) }),
+    };
     return Object.keys(patch).length === 0 ? [] : [{
       action: "patch",
       kind: "Node",

@@ -2,16 +2,16 @@
  * Policies that send the same pods to the same destinations by different ways. Which one Cilium obeys is not defined, so
  * both are told. Said only where the selectors leave no doubt: one of two rules selects all that the other does.
  */
-import { limitRules, requirementsOf } from "./allowed_namespaces.ts";
+import { limitRules, nodeRequirementsOf, requirementsOf } from "./allowed_namespaces.ts";
 import type { Requirements } from "./allowed_namespaces.ts";
 import { addressesOf, intersects } from "./cidrs.ts";
 import type { AddressSet } from "./cidrs.ts";
 import { isOurs } from "./cilium_policy.ts";
-import { networksOf, rulesOf } from "./cilium_spec.ts";
+import { networksOf, rulesByNode, rulesOf } from "./cilium_spec.ts";
 import { canonicalKey, domainsOf, implies, isContradictory } from "./label_domains.ts";
 import type { Domains } from "./label_domains.ts";
 import { byText } from "./order.ts";
-import type { CiliumPolicy, PolicyRule, Snapshot } from "./types.ts";
+import type { CiliumPolicy, Policy, PolicyRule, Snapshot } from "./types.ts";
 
 /** A policy as far as overlaps go. */
 interface Claim {
@@ -36,11 +36,11 @@ export function findOverlaps(
   const claims = [
     ...policies.filter(({ deleting }) => !deleting).map(({ name, spec }): Claim => ({
       policy: name,
-      what: `EgressGatewayPolicy '${name}' (gateway ${spec.egressGatewayName})`,
-      way: `gateway/${spec.egressGatewayName}`,
-      rules: limitRules(spec.selectors, allowed.get(spec.egressGatewayName)).map(ruleOf).filter((
-        { domains },
-      ) => !isContradictory(domains)),
+      what: `EgressGatewayPolicy '${name}' (${gatewaysIn(spec)})`,
+      way: wayOf(spec),
+      rules: spec.gateways.flatMap((gateway) =>
+        limitRules(spec.selectors, allowed.get(gateway.name)).map(ruleOf)
+      ).filter(({ domains }) => !isContradictory(domains)),
       destinations: once(() =>
         addressesOf(spec.destinationCIDRs, { excluded: spec.excludedCIDRs })
       ),
@@ -101,8 +101,21 @@ function once<T>(work: () => T): () => T {
   return () => (done ??= { result: work() }).result;
 }
 
+function gatewaysIn({ gateways }: Policy["spec"]): string {
+  const names = gateways.map(({ name }) => name).join(", ");
+  return `${gateways.length === 1 ? "gateway" : "gateways"} ${names}`;
+}
+
+/** Policies with the same gateways send the same pods the same way, also while another stands in. */
+function wayOf({ gateways, fallback }: Policy["spec"]): string {
+  const names = gateways.map(({ name, weight }) => [name, weight]);
+  return `gateways/${JSON.stringify([names, fallback ?? null])}`;
+}
+
+/** Keys of nodes' labels are marked by a colon, which no label key has. */
 function ruleOf(rule: PolicyRule): Claim["rules"][number] {
-  const requirements = requirementsOf(rule);
+  const ofNode = nodeRequirementsOf(rule).map((each) => ({ ...each, key: `node:${each.key}` }));
+  const requirements = [...requirementsOf(rule), ...ofNode];
   return { requirements, domains: domainsOf(requirements) };
 }
 
@@ -112,7 +125,7 @@ function foreignClaim({ name, spec }: CiliumPolicy): Claim {
     policy: undefined,
     what: `CiliumEgressGatewayPolicy '${name}'`,
     way: `cilium/${name}`,
-    rules: rulesOf(spec).flatMap((rule) => rule ?? []).map(ruleOf),
+    rules: rulesByNode(rulesOf(spec)).flatMap((rule) => rule ?? []).map(ruleOf),
     destinations: once(() =>
       addressesOf(networksOf(spec, "destinationCIDRs"), {
         excluded: networksOf(spec, "excludedCIDRs"),

@@ -1,60 +1,154 @@
 /** What becomes of one policy in this tick. */
-import { addressesOf } from "./cidrs.ts";
-import { ciliumPolicyFor, ciliumPolicyPatch, isOurs } from "./cilium_policy.ts";
-import type { Target } from "./cilium_policy.ts";
+import { ciliumPolicyFor, ciliumPolicyPatch } from "./cilium_policy.ts";
+import type { Target, Wanted } from "./cilium_policy.ts";
 import { conditionsFrom } from "./conditions.ts";
-import type { Finding } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
 import { fitPolicyStatus } from "./fit.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
-import { HOSTNAME_LABEL, POLICY_LABEL } from "./names.ts";
+import { GATEWAY_LABEL, HOSTNAME_LABEL, PART_ANNOTATION } from "./names.ts";
 import { reachOf } from "./namespace_reach.ts";
-import type { Reach } from "./namespace_reach.ts";
+import { nodesOf, UNLABELLED } from "./node_set.ts";
+import { sortedByName } from "./order.ts";
+import { policyFindings } from "./policy_conditions.ts";
+import type { Verdict, WayVerdict } from "./policy_conditions.ts";
+import { claimedBy, partsOf, policyOf, sharesOf } from "./policy_parts.ts";
+import type { Part } from "./policy_parts.ts";
+import { serves, wayOf } from "./policy_way.ts";
+import type { Outcomes, Way } from "./policy_way.ts";
 import { freshReport } from "./reports.ts";
-import { isUnread } from "./selectors.ts";
-import type { Change, Policy, PolicyStatus } from "./types.ts";
-
-/** How many other policies a sentence names. */
-const LISTED = 5;
+import { isUnread as isUnreadLabel } from "./selectors.ts";
+import { isNeeded, nodesNow } from "./share_handover.ts";
+import type { Covering } from "./share_handover.ts";
+import type {
+  Change,
+  CiliumPolicy,
+  InvalidObject,
+  Policy,
+  PolicyStatus,
+  PolicyWay,
+} from "./types.ts";
 
 export interface PolicyOutcome {
   readonly policy: Policy;
   readonly status: PolicyStatus;
-  /** The write that makes Cilium's policy right; undefined where nothing is to be written. */
-  readonly change: Pick<Change, "action" | "body"> | undefined;
+  /** How each of its gateways' share leaves. */
+  readonly ways: readonly PolicyWay[];
+  /** The writes that make Cilium's policies right. */
+  readonly changes: readonly PartChange[];
 }
 
-/** Decides one policy, given what was decided for its gateway. */
+/** A write of one CiliumEgressGatewayPolicy, with the gateway that it sends traffic to. */
+export interface PartChange extends Pick<Change, "action" | "name" | "body"> {
+  /** Undefined: there is no such gateway, or nothing is sent any more. */
+  readonly gateway: string | undefined;
+}
+
+interface Context {
+  readonly policy: Policy;
+  readonly facts: Facts;
+  readonly outcomes: Outcomes;
+  /** By the name of the gateway whose share it is. */
+  readonly ways: ReadonlyMap<string, Way>;
+  readonly covering: Covering;
+}
+
+/** Decides one policy, given what was decided for all gateways. */
 export function decidePolicy(
   policy: Policy,
-  context: {
-    readonly outcome: GatewayOutcome | undefined;
+  { outcomes, facts, overlaps }: {
+    readonly outcomes: Outcomes;
     readonly facts: Facts;
     /** Other policies with some of the same traffic, in words. */
     readonly overlaps: readonly string[];
   },
 ): PolicyOutcome {
-  const { outcome, facts, overlaps } = context;
-  const { egressGatewayName } = policy.spec;
-  const existing = facts.ciliumPolicies.get(policy.name);
-  const unreadable = facts.snapshot.invalid.some(({ kind, name }) =>
-    kind === "CiliumEgressGatewayPolicy" && name === policy.name ||
-    kind === "EgressGateway" && name === egressGatewayName
-  );
-  const clash = existing !== undefined && !isOurs(existing);
+  const parts = partsOf(policy);
+  const wanted = new Map(parts.map((part) => [part.name, part]));
+  const own = [
+    ...parts.flatMap(({ name }) => facts.ciliumPolicies.get(name) ?? []).filter((each) =>
+      isOf(policy, each)
+    ),
+    ...(facts.madeFor.get(policy.name) ?? []).filter(({ name }) => !wanted.has(name)),
+  ];
+  const covering: Covering = {
+    parts,
+    covered: new Map(
+      own.filter(({ deleting }) => !deleting).map(({ name, labels, spec }) => [name, {
+        gateway: wanted.get(name)?.gateway ?? labels[GATEWAY_LABEL] ?? "",
+        nodes: nodesOf(spec),
+      }]),
+    ),
+  };
+  const ways = new Map(policy.spec.gateways.map(({ name }) => {
+    const ofShare = own.filter((each) => wanted.get(each.name)?.gateway === name);
+    const now = facts.snapshot.now;
+    return [name, wayOf(name, { policy, outcomes, parts: ofShare, now })] as const;
+  }));
+  const context: Context = { policy, facts, outcomes, ways, covering };
+  const verdict = verdictOf(context, overlaps);
+  return {
+    policy,
+    ways: verdict.ways.map(({ way }) => way),
+    status: statusOf(context, verdict),
+    changes: policy.deleting ? [] : [
+      ...parts.flatMap((part) => partChange(part, context)),
+      ...sortedByName(own).filter(({ name }) => !wanted.has(name))
+        .flatMap((existing) => formerChange(existing, context)),
+    ],
+  };
+}
+
+/** Tells whether an object that has the name of one of the policy's parts is of our making. */
+function isOf({ name }: Policy, existing: CiliumPolicy): boolean {
+  return policyOf(existing) === name ||
+    existing.name !== name && claimedBy(existing).includes(name);
+}
+
+function partChange(part: Part, context: Context): readonly PartChange[] {
+  const { policy, facts, ways, covering } = context;
+  const existing = facts.ciliumPolicies.get(part.name);
+  const way = ways.get(part.gateway);
+  if (way === undefined || unreadOf(part, context) !== undefined) return [];
+  if (existing !== undefined && (existing.deleting || !isOf(policy, existing))) return [];
+  const nodes = nodesNow(part, { covering, serves: serves(way.outcome) });
+  if (nodes.size === 0) return existing === undefined ? [] : [deletion(existing)];
+  const rules = { selectors: part.rules, nodes };
+  return written(existing, { policy, part, rules, target: targetOf(way, facts) });
+}
+
+/** A part of ours that the policy no longer has: it goes once others name all the nodes that it does. */
+function formerChange(existing: CiliumPolicy, context: Context): readonly PartChange[] {
+  const { policy, facts, outcomes, covering } = context;
+  if (existing.deleting) return [];
+  if (!isNeeded(existing.name, covering)) return [deletion(existing)];
+  const gateway = existing.labels[GATEWAY_LABEL] ?? "";
+  if (isUnread("EgressGateway", gateway, facts)) return [];
+  const suffix = existing.annotations[PART_ANNOTATION] ?? "";
+  const part = { name: existing.name, suffix, gateway };
+  const way: Way = { gateway, outcome: outcomes.get(gateway), standsIn: false };
+  return written(existing, { policy, part, rules: undefined, target: targetOf(way, facts) });
+}
+
+function written(existing: CiliumPolicy | undefined, wanted: Wanted): readonly PartChange[] {
+  const { part: { name }, target: { gateway } } = wanted;
+  const to = { name, gateway: gateway?.name };
+  if (existing === undefined) return [{ ...to, action: "create", body: ciliumPolicyFor(wanted) }];
+  const body = ciliumPolicyPatch(existing, wanted);
+  return body === undefined ? [] : [{ ...to, action: "patch", body }];
+}
+
+function deletion({ name, uid, resourceVersion }: CiliumPolicy): PartChange {
+  const body = { preconditions: { uid, resourceVersion } };
+  return { name, gateway: undefined, action: "delete", body };
+}
+
+function targetOf({ outcome }: Way, facts: Facts): Target {
   const route = outcome?.route;
-  const target: Target = {
+  return {
     gateway: outcome?.gateway,
     route,
     node: route?.node === undefined ? undefined : facts.byNode.get(route.node)?.node,
     unread: isHostnameUnread(route?.node, facts),
-  };
-  const reach = reachOf(policy.spec.selectors, outcome?.gateway.spec.allowedNamespaces);
-  const untouchable = clash || unreadable || policy.deleting || existing?.deleting;
-  return {
-    policy,
-    status: statusOf(policy, { outcome, facts, clash, unreadable, reach, overlaps }),
-    change: untouchable ? undefined : changeOf(policy, { existing, target }),
   };
 }
 
@@ -64,34 +158,40 @@ function isHostnameUnread(name: string | undefined, facts: Facts): boolean {
   const node = facts.byNode.get(name)?.node;
   return node === undefined
     ? facts.unread.nodes.has(name)
-    : isUnread(HOSTNAME_LABEL, node.unreadLabels ?? []);
+    : isUnreadLabel(HOSTNAME_LABEL, node.unreadLabels ?? []);
 }
 
-function changeOf(
-  policy: Policy,
-  { existing, target }: {
-    existing: Facts["snapshot"]["ciliumPolicies"][number] | undefined;
-    target: Target;
-  },
-): PolicyOutcome["change"] {
-  if (existing === undefined) return { action: "create", body: ciliumPolicyFor(policy, target) };
-  const body = ciliumPolicyPatch(existing, { policy, target });
-  return body === undefined ? undefined : { action: "patch", body };
+/** What a part depends on and cannot be read, so that it is left as it is. */
+function unreadOf(part: Part, { policy, facts }: Context): Verdict["unread"] {
+  const { fallback } = policy.spec;
+  const existing = facts.ciliumPolicies.get(part.name);
+  const isAway = fallback !== undefined && existing?.labels[GATEWAY_LABEL] === fallback;
+  const gateway = [part.gateway, ...(isAway ? [fallback] : [])]
+    .find((name) => isUnread("EgressGateway", name, facts));
+  if (gateway !== undefined) return { gateway, part: part.name };
+  return isUnread("CiliumEgressGatewayPolicy", part.name, facts)
+    ? { gateway: part.gateway, part: part.name }
+    : undefined;
 }
 
-function statusOf(
-  policy: Policy,
-  context: Verdict & { readonly facts: Facts },
-): PolicyStatus {
-  const { facts } = context;
+function isUnread(kind: InvalidObject["kind"], name: string, { snapshot }: Facts): boolean {
+  return snapshot.invalid.some((object) => object.kind === kind && object.name === name);
+}
+
+function statusOf({ policy, facts }: Context, verdict: Verdict): PolicyStatus {
+  const { ways, clash } = verdict;
+  const { gateways, fallback } = policy.spec;
+  const isPlain = gateways.length === 1 && fallback === undefined;
+  const [first] = ways;
+  const { activeNodeName, egressIP } = gateways.length === 1 && first !== undefined
+    ? first.way
+    : { activeNodeName: undefined, egressIP: undefined };
   return fitPolicyStatus({
     observedGeneration: policy.generation,
-    ...wayOf(policy, context),
-    conditions: conditionsFrom([
-      accepted(policy, context),
-      ready(policy, context),
-      conflicted(policy, context),
-    ], {
+    ...(activeNodeName === undefined ? {} : { activeNodeName }),
+    ...(egressIP === undefined ? {} : { egressIP }),
+    ...(isPlain || clash !== undefined ? {} : { gateways: ways.map(({ way }) => way) }),
+    conditions: conditionsFrom(policyFindings(policy, verdict), {
       stored: policy.status.conditions,
       generation: policy.generation,
       now: facts.snapshot.now,
@@ -99,22 +199,73 @@ function statusOf(
   });
 }
 
-/** By which node and address the traffic leaves; what cannot be read is not changed, so that its traffic stays. */
-function wayOf(
-  policy: Policy,
-  { outcome, facts, clash, unreadable, reach }: Verdict & { readonly facts: Facts },
-): Pick<PolicyStatus, "activeNodeName" | "egressIP"> {
-  if (clash || reach?.verdict === "Outside") return {};
-  const { activeNodeName, egressIP } = unreadable ? policy.status : {
-    activeNodeName: outcome?.route.node,
-    egressIP: outcome?.route.node === undefined
-      ? undefined
-      : egressIPOf(outcome.route.node, { policy, outcome, facts }),
+function verdictOf(context: Context, overlaps: readonly string[]): Verdict {
+  const { policy, facts, ways, covering: { parts, covered } } = context;
+  const foreign = parts.map(({ name }) => facts.ciliumPolicies.get(name))
+    .find((existing) => existing !== undefined && !isOf(policy, existing));
+  const shares = sharesOf(policy.spec);
+  const unread = parts.map((part) => unreadOf(part, context)).find((each) => each !== undefined);
+  return {
+    clash: foreign?.name,
+    unread,
+    overlaps,
+    ways: [...ways.values()].map((way, index): WayVerdict => {
+      const own = parts.filter(({ gateway }) => gateway === way.gateway);
+      const isLeft = own.some((part) => unreadOf(part, context) !== undefined);
+      const { outcome } = way;
+      const reach = reachOf(policy.spec.selectors, outcome?.gateway.spec.allowedNamespaces);
+      const leaves = own.every(({ name, nodes }) => {
+        const named = covered.get(name)?.nodes;
+        return nodes.size === 0 ||
+          named !== undefined && [...nodes].some((each) => named.has(each));
+      });
+      const shards = [...shares[index] ?? []].filter((node) => node !== UNLABELLED).length;
+      const isOut = foreign !== undefined || reach?.verdict === "Outside";
+      const shown = isOut ? {} : isLeft ? storedWay(way.gateway, policy) : shownWay(way, context);
+      return {
+        outcome,
+        standsIn: way.standsIn,
+        reach,
+        isElsewhere: ways.size > 1 && covered.size > 0 && !serves(outcome) && !leaves,
+        way: {
+          name: way.gateway,
+          shards,
+          ...shown,
+          ...(way.standsIn && outcome !== undefined ? { servedBy: outcome.gateway.name } : {}),
+        },
+      };
+    }),
+    missingFallback: missingFallback(context),
   };
+}
+
+function missingFallback({ policy, facts, outcomes }: Context): string | undefined {
+  const { fallback } = policy.spec;
+  return fallback === undefined || outcomes.has(fallback) ||
+      isUnread("EgressGateway", fallback, facts)
+    ? undefined
+    : fallback;
+}
+
+type Shown = Pick<PolicyWay, "activeNodeName" | "egressIP">;
+
+/** What the status said last of a gateway; what cannot be read is not changed, so that its traffic stays. */
+function storedWay(name: string, { status, spec }: Policy): Shown {
+  const { activeNodeName, egressIP } = status.gateways?.find((way) => way.name === name) ??
+    (spec.gateways.length === 1 ? status : {});
   return {
     ...(activeNodeName === undefined ? {} : { activeNodeName }),
     ...(egressIP === undefined ? {} : { egressIP }),
   };
+}
+
+/** By which node and address the traffic leaves. */
+function shownWay({ gateway, outcome }: Way, { policy, facts }: Context): Shown {
+  const node = outcome?.route.node;
+  if (outcome === undefined || node === undefined) return {};
+  const stored = storedWay(gateway, policy).egressIP;
+  const egressIP = egressIPOf(node, { stored, outcome, facts });
+  return { activeNodeName: node, ...(egressIP === undefined ? {} : { egressIP }) };
 }
 
 /**
@@ -123,160 +274,17 @@ function wayOf(
  */
 function egressIPOf(
   node: string,
-  { policy, outcome, facts }: { policy: Policy; outcome: GatewayOutcome; facts: Facts },
+  { stored, outcome, facts }: {
+    readonly stored: string | undefined;
+    readonly outcome: GatewayOutcome;
+    readonly facts: Facts;
+  },
 ): string | undefined {
   const { gateway, route } = outcome;
   const source = gateway.spec.sourceIP;
-  if (route.waiting) return policy.status.egressIP;
+  if (route.waiting) return stored;
   if (source.mode === "VirtualIPAddress") return source.ip;
   const report = freshReport(facts.leases.get(node), { gateway, snapshot: facts.snapshot });
   const link = report?.interfaces.find(({ name }) => name === source.interfaceName);
   return link?.addresses?.[0]?.split("/")[0];
-}
-
-interface Verdict {
-  readonly outcome: GatewayOutcome | undefined;
-  readonly clash: boolean;
-  readonly unreadable: boolean;
-  /** Undefined: the gateway serves all namespaces, or there is none. */
-  readonly reach: Reach | undefined;
-  readonly overlaps: readonly string[];
-}
-
-function accepted(policy: Policy, { outcome, clash, unreadable, reach }: Verdict): Finding {
-  const type = "Accepted";
-  const gateway = policy.spec.egressGatewayName;
-  if (clash) return { type, status: "False", reason: "NameClash", message: clashMessage(policy) };
-  if (unreadable) {
-    return {
-      type,
-      status: "Unknown",
-      reason: "Unreadable",
-      message:
-        `EgressGateway '${gateway}' or CiliumEgressGatewayPolicy '${policy.name}' cannot be read; nothing is changed`,
-    };
-  }
-  if (outcome === undefined) {
-    return { type, status: "False", reason: "GatewayNotFound", message: gatewayNotFound(policy) };
-  }
-  switch (reach?.verdict) {
-    case "Outside":
-      return outside(type, { gateway, reach });
-    case "Partly":
-      return {
-        type,
-        status: "True",
-        reason: "PartlyAllowed",
-        message: `EgressGateway '${gateway}' serves ${reach.served} only` +
-          (reach.refused === "" ? "" : `; not served: ${reach.refused}`),
-      };
-    default:
-      return {
-        type,
-        status: "True",
-        reason: "Accepted",
-        message: `EgressGateway '${gateway}' is there`,
-      };
-  }
-}
-
-/** The gateway serves no pod that the policy could select; that is as if there were no policy. */
-function outside(
-  type: string,
-  { gateway, reach }: { readonly gateway: string; readonly reach: Reach },
-): Finding {
-  return {
-    type,
-    status: "False",
-    reason: "NamespaceNotAllowed",
-    message:
-      `EgressGateway '${gateway}' does not serve ${reach.refused}: its allowedNamespaces are ${reach.served}; ` +
-      "the pods' traffic leaves by their own nodes",
-  };
-}
-
-function ready(policy: Policy, { outcome, clash, unreadable, reach }: Verdict): Finding {
-  const type = "Ready";
-  if (clash) return { type, status: "False", reason: "NameClash", message: clashMessage(policy) };
-  if (unreadable) {
-    return {
-      type,
-      status: "Unknown",
-      reason: "Unreadable",
-      message: "The state of the gateway is not known",
-    };
-  }
-  if (outcome === undefined) {
-    return { type, status: "False", reason: "GatewayNotFound", message: gatewayNotFound(policy) };
-  }
-  if (reach?.verdict === "Outside") {
-    return outside(type, { gateway: outcome.gateway.name, reach });
-  }
-  if (selectsNothing(policy)) {
-    return {
-      type,
-      status: "False",
-      reason: "EverythingExcluded",
-      message:
-        "excludedCIDRs cover all of destinationCIDRs, so that the pods' traffic leaves by their own nodes; take out what is excluded too widely",
-    };
-  }
-  const { node } = outcome.route;
-  if (node === undefined) {
-    return {
-      type,
-      status: "False",
-      reason: "NoActiveNode",
-      message: `${outcome.message}; Cilium drops the selected traffic`,
-    };
-  }
-  const holder = outcome.candidates.find((candidate) => candidate.node === node);
-  return holder?.eligible
-    ? { type, status: "True", reason: "Active", message: `${trafficOf(reach)} leaves by ${node}` }
-    : {
-      type,
-      status: "False",
-      reason: "ActiveNodeNotEligible",
-      message: `Traffic is sent to ${node}, which is not eligible`,
-    };
-}
-
-function selectsNothing({ spec }: Policy): boolean {
-  return addressesOf(spec.destinationCIDRs, { excluded: spec.excludedCIDRs }).length === 0;
-}
-
-function trafficOf(reach: Reach | undefined): string {
-  return reach?.verdict === "Partly" ? `Traffic of ${reach.served}` : "Traffic";
-}
-
-function conflicted(policy: Policy, { clash, overlaps }: Verdict): Finding {
-  const type = "Conflicted";
-  if (clash) return { type, status: "True", reason: "NameClash", message: clashMessage(policy) };
-  if (overlaps.length > 0) {
-    const more = overlaps.length - LISTED;
-    const named = overlaps.slice(0, LISTED).join(", ") + (more > 0 ? ` and ${more} more` : "");
-    return {
-      type,
-      status: "True",
-      reason: "SameTraffic",
-      message:
-        `${named} sends some of the same pods' traffic elsewhere, and which one Cilium obeys is not defined; ` +
-        "narrow the selectors or destinationCIDRs of one",
-    };
-  }
-  return {
-    type,
-    status: "False",
-    reason: "NoConflict",
-    message: "No other object stands in the way",
-  };
-}
-
-function clashMessage({ name }: Policy): string {
-  return `CiliumEgressGatewayPolicy '${name}' exists and is not ours; rename this policy or delete that object, ` +
-    `or let Sallyport take it over in place: kubectl label ciliumegressgatewaypolicy ${name} ${POLICY_LABEL}=${name}`;
-}
-
-function gatewayNotFound({ spec }: Policy): string {
-  return `No EgressGateway '${spec.egressGatewayName}'; Cilium drops the selected traffic until there is one`;
 }

@@ -14,12 +14,12 @@ export function rankOf(labels: Labels, spec: GatewaySpec): number {
 
 /**
  * Comparison for sorting candidates, best first: highest rank, then the strategy: `Alphabetical` by node name,
- * `Hash` by sha256("gateway#node"), which spreads gateways over nodes, then by name.
+ * `Hash` and `Balanced` by sha256("gateway#node"), which spreads gateways over nodes, then by name.
  */
 export function byPreference(
   gateway: { readonly name: string; readonly spec: GatewaySpec },
 ): (a: Ranked, b: Ranked) => number {
-  const tie = gateway.spec.strategy === "Hash"
+  const tie = gateway.spec.strategy !== "Alphabetical"
     ? (node: string) => bytesToHex(sha256(utf8ToBytes(`${gateway.name}#${node}`)))
     : (node: string) => node;
   return (a, b) => b.rank - a.rank || byText(tie(a.node), tie(b.node)) || byText(a.node, b.node);

@@ -166,7 +166,7 @@ export interface GatewaySpec {
   readonly nodeSelector: Labels;
   readonly sourceIP: SourceIP;
   readonly preferredNodes: readonly { readonly weight: number; readonly nodeSelector: Labels }[];
-  readonly strategy: "Alphabetical" | "Hash";
+  readonly strategy: "Alphabetical" | "Hash" | "Balanced";
   readonly failback: { readonly mode: "Auto" | "Never"; readonly minReadySeconds: number };
   readonly failureDetection: {
     readonly heartbeat: "Required" | "IfPresent" | "Ignore";
@@ -358,13 +358,36 @@ export type LabelSelector = {
 export type PolicyRule = {
   readonly podSelector?: LabelSelector;
   readonly namespaceSelector?: LabelSelector;
+  /** The nodes whose pods are meant; absent: all. */
+  readonly nodeSelector?: LabelSelector;
 };
+
+/** One of the gateways that a policy is spread over. */
+export interface WeightedGateway {
+  readonly name: string;
+  /** A whole number of 1 or more: how many times as large a share as one of weight 1. */
+  readonly weight: number;
+}
+
+/** How the traffic leaves that a policy gives to one of its gateways. */
+export interface PolicyWay {
+  readonly name: string;
+  /** How many of the 256 shards of nodes are its own. */
+  readonly shards: number;
+  readonly activeNodeName?: string;
+  readonly egressIP?: string;
+  /** The gateway that stands in for it; absent: it serves itself. */
+  readonly servedBy?: string;
+}
 
 /** EgressGatewayPolicy.status, as stored. */
 export interface PolicyStatus {
   readonly observedGeneration?: number;
+  /** Of a policy with one gateway. */
   readonly activeNodeName?: string;
   readonly egressIP?: string;
+  /** Of a policy with several gateways, or with a fallback. */
+  readonly gateways?: readonly PolicyWay[];
   readonly conditions?: readonly Condition[];
 }
 
@@ -376,7 +399,10 @@ export interface Policy {
   readonly createdAt: Milliseconds;
   readonly deleting: boolean;
   readonly spec: {
-    readonly egressGatewayName: string;
+    /** One, or those over which the traffic is spread. */
+    readonly gateways: readonly WeightedGateway[];
+    /** Takes over what a gateway cannot serve since none of its candidates is eligible. */
+    readonly fallback?: string;
     readonly destinationCIDRs: readonly string[];
     readonly excludedCIDRs: readonly string[];
     readonly selectors: readonly PolicyRule[];
@@ -468,7 +494,8 @@ export interface Pin {
 
 export interface PolicyPlan {
   readonly name: string;
-  readonly gateway: string;
+  /** As the policy names them. */
+  readonly gateways: readonly PolicyWay[];
   readonly conditions: readonly Condition[];
 }
 

@@ -8,13 +8,19 @@
  * (egress_gw_handle_packet), and a pod on its host's network is none of Cilium's endpoints.
  */
 import ipaddr from "ipaddr.js";
-import { requirementsOf } from "./allowed_namespaces.ts";
-import { isOurs } from "./cilium_policy.ts";
+import { nodeRequirementsOf, requirementsOf } from "./allowed_namespaces.ts";
 import { isRecord, networksOf, rulesOf } from "./cilium_spec.ts";
-import { GATEWAY_LABEL, NAMESPACE_LABELS_PREFIX, POD_NAMESPACE_LABEL } from "./names.ts";
+import {
+  GATEWAY_LABEL,
+  NAMESPACE_LABELS_PREFIX,
+  POD_NAMESPACE_LABEL,
+  SHARD_LABEL,
+} from "./names.ts";
+import { shardOf, UNLABELLED } from "./node_set.ts";
 import { byText, sortedByName } from "./order.ts";
+import { partsOf, policyOf } from "./policy_parts.ts";
 import { matchesLabels, meetsRequirement } from "./selectors.ts";
-import type { CiliumPolicy, Labels, Snapshot } from "./types.ts";
+import type { CiliumPolicy, Labels, PolicyRule, Snapshot } from "./types.ts";
 
 /** A pod that sends. */
 export interface SourcePod {
@@ -31,7 +37,7 @@ export interface WayOut {
   readonly verdict: "Gateway" | "OwnNode" | "Dropped" | "Unclear";
   /** Name of the EgressGateway; absent: a CiliumEgressGatewayPolicy of somebody else decides, or none. */
   readonly gateway?: string;
-  /** Name of the CiliumEgressGatewayPolicy, which is that of the EgressGatewayPolicy where it is ours. */
+  /** Name of the EgressGatewayPolicy; of the CiliumEgressGatewayPolicy where that is somebody else's. */
   readonly policy?: string;
   readonly node?: string;
   readonly egressIP?: string;
@@ -86,18 +92,18 @@ export function wayOut(
   const labels = labelsForCilium(pod);
   // Cilium obeys one that is being deleted until it is gone.
   const policies = sortedByName(snapshot.ciliumPolicies);
+  const nodeLabels = labelsOfNode(pod, snapshot);
   const selecting = policies.flatMap((policy) => {
-    const rule = rulesOf(policy.spec).findIndex((each) =>
-      each !== undefined && requirementsOf(each).every((part) => meetsRequirement(labels, part))
-    );
-    return rule < 0 ? [] : [{ policy, rule }];
+    const rules = rulesOf(policy.spec);
+    const rule = rules.findIndex((each) => each !== undefined && selectsPod(each, labels));
+    return rule < 0 || !selectsNode(rules, nodeLabels) ? [] : [{ policy, rule }];
   });
   const entries = selecting.flatMap((each) => entriesOf(each, destination));
   const longest = Math.max(...entries.map(({ length }) => length));
   const deciding = decidingOf(entries.filter(({ length }) => length === longest));
   const others = [
     ...othersOf(selecting, { entries, deciding, destination }),
-    ...untold(labels, { destination, snapshot }),
+    ...untold(labels, { destination, nodeLabels, snapshot }),
     ...unreadOf(policies),
   ].sort(byText);
   const [first] = deciding;
@@ -116,7 +122,46 @@ export function wayOut(
   if (first.excluded) {
     return own(`${titleOf(first.policy)} excludes ${first.network} (excludedCIDRs)`, others);
   }
-  return { ...by(first, snapshot), others };
+  const way = by(first, snapshot);
+  const share = shareOf(first.policy, { pod, nodeLabels });
+  return { ...way, why: [...way.why.slice(0, 1), ...share, ...way.why.slice(1)], others };
+}
+
+/** None where the node is not known, as Cilium takes it. */
+function labelsOfNode({ nodeName }: SourcePod, { nodes }: WayOutSnapshot): Labels {
+  return nodes.find(({ name }) => name === nodeName)?.labels ?? {};
+}
+
+function selectsPod(rule: PolicyRule, labels: Labels): boolean {
+  return requirementsOf(rule).every((part) => meetsRequirement(labels, part));
+}
+
+/** Cilium takes the nodeSelectors of all rules together: one of them is enough, whichever rule it stands in. */
+function selectsNode(rules: readonly (PolicyRule | undefined)[], labels: Labels): boolean {
+  const selectors = rules.filter((rule) => rule?.nodeSelector !== undefined);
+  return selectors.length === 0 ||
+    selectors.some((rule) =>
+      rule !== undefined && nodeRequirementsOf(rule).every((part) => meetsRequirement(labels, part))
+    );
+}
+
+/** Why this gateway of several. */
+function shareOf(
+  policy: CiliumPolicy,
+  { pod, nodeLabels }: { readonly pod: SourcePod; readonly nodeLabels: Labels },
+): readonly string[] {
+  const isShare = policyOf(policy) !== undefined &&
+    rulesOf(policy.spec).some((rule) =>
+      rule?.nodeSelector?.matchExpressions?.some(({ key }) => key === SHARD_LABEL)
+    );
+  if (!isShare) return [];
+  const shard = shardOf(nodeLabels);
+  const node = `The pod's node ${pod.nodeName ?? "is not known yet and"}`;
+  return [
+    shard === undefined
+      ? `${node} has no shard yet, so that the first gateway of the list has its pods`
+      : `${node} is of shard ${shard}, which is in this gateway's share`,
+  ];
 }
 
 /** As Cilium labels the endpoint: nobody but the namespace can set these. */
@@ -189,14 +234,15 @@ function by(
   { policy, network, rule }: Entry,
   snapshot: WayOutSnapshot,
 ): Omit<WayOut, "others"> {
-  const ours = isOurs(policy);
+  const owner = policyOf(policy);
+  const ours = owner !== undefined;
   const gateway = ours ? policy.labels[GATEWAY_LABEL] : undefined;
   const named = {
-    policy: policy.name,
+    policy: owner ?? policy.name,
     ...(gateway === undefined ? {} : { gateway }),
   };
   const selects = `${titleOf(policy)} selects the pod (selectors[${rule}]) and ${network}`;
-  const stored = ours ? snapshot.policies.find(({ name }) => name === policy.name) : undefined;
+  const stored = snapshot.policies.find(({ name }) => name === owner);
   const status = snapshot.gateways.find(({ name }) => name === gateway)?.status;
   const ready = stored?.status.conditions?.find(({ type }) => type === "Ready");
   const nodes = selectedNodes(policy, snapshot);
@@ -220,7 +266,8 @@ function by(
       why: [selects, `It names several nodes (${nodes.join(", ")}), of which Cilium takes one`],
     };
   }
-  const egressIP = egressIPOf(policy) ?? (ours ? stored?.status.egressIP : undefined);
+  const way = stored?.status.gateways?.find(({ name, servedBy }) => (servedBy ?? name) === gateway);
+  const egressIP = egressIPOf(policy) ?? way?.egressIP ?? stored?.status.egressIP;
   const term = status?.term === undefined ? "" : ` in term ${status.term}`;
   const move = status?.lastFailover;
   const since = move?.to === node ? ` since ${move.startTime}: ${move.reason}` : "";
@@ -293,32 +340,38 @@ function othersOf(
 /** Policies that would select the pod, of which Cilium has not been told, or that it is told for other namespaces only. */
 function untold(
   labels: Labels,
-  { destination, snapshot }: { readonly destination: string; readonly snapshot: WayOutSnapshot },
+  { destination, nodeLabels, snapshot }: {
+    readonly destination: string;
+    readonly nodeLabels: Labels;
+    readonly snapshot: WayOutSnapshot;
+  },
 ): readonly string[] {
   return snapshot.policies.filter(({ deleting, spec }) =>
     !deleting &&
-    spec.selectors.some((rule) =>
-      requirementsOf(rule).every((part) => meetsRequirement(labels, part))
-    ) &&
     spec.destinationCIDRs.some((network) => lengthIfHolds(network, destination) !== undefined)
-  ).flatMap(({ name, spec }) => {
-    const existing = snapshot.ciliumPolicies.find((policy) => policy.name === name);
-    const what = `EgressGatewayPolicy '${name}' selects it`;
+  ).flatMap((policy) => {
+    const [part] = partsOf(policy).filter(({ nodes, rules }) =>
+      nodes.has(String(shardOf(nodeLabels) ?? UNLABELLED)) &&
+      rules.some((rule) => selectsPod(rule, labels) && selectsNode([rule], nodeLabels))
+    );
+    if (part === undefined) return [];
+    const existing = snapshot.ciliumPolicies.find(({ name }) => name === part.name);
+    const what = `EgressGatewayPolicy '${policy.name}' selects it`;
     if (existing === undefined) {
       return [
-        `${what}, but Cilium has not been told: there is no CiliumEgressGatewayPolicy '${name}' yet`,
+        `${what}, but Cilium has not been told: there is no CiliumEgressGatewayPolicy '${part.name}' yet`,
       ];
     }
-    if (!isOurs(existing)) {
-      return [`${what}, but CiliumEgressGatewayPolicy '${name}' is somebody else's`];
+    if (policyOf(existing) === undefined) {
+      return [`${what}, but CiliumEgressGatewayPolicy '${part.name}' is somebody else's`];
     }
     const told = rulesOf(existing.spec).some((rule) =>
-      rule !== undefined && requirementsOf(rule).every((part) => meetsRequirement(labels, part))
+      rule !== undefined && selectsPod(rule, labels)
     );
     return told ? [] : [
-      `${what}, but EgressGateway '${spec.egressGatewayName}' does not serve namespace ${
-        labels[POD_NAMESPACE_LABEL]
-      } (allowedNamespaces)`,
+      `${what}, but EgressGateway '${
+        existing.labels[GATEWAY_LABEL] ?? part.gateway
+      }' does not serve namespace ${labels[POD_NAMESPACE_LABEL]} (allowedNamespaces)`,
     ];
   });
 }
@@ -331,7 +384,8 @@ function unreadOf(policies: readonly CiliumPolicy[]): readonly string[] {
 }
 
 function titleOf(policy: CiliumPolicy): string {
-  return isOurs(policy)
-    ? `EgressGatewayPolicy '${policy.name}'`
+  const owner = policyOf(policy);
+  return owner !== undefined
+    ? `EgressGatewayPolicy '${owner}'`
     : `CiliumEgressGatewayPolicy '${policy.name}'`;
 }

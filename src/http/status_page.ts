@@ -195,8 +195,8 @@ function policyCard(policies: readonly PolicyView[]): Html {
       html`
         <tr>
           <td>${policy.name}</td>
-          <td>${policy.gateway}</td>
-          <td>${policy.egressIP ?? ""}</td>
+          <td>${listed(policy.gateways.map(({ name }) => name))}</td>
+          <td>${listed(policy.gateways.flatMap(({ egressIP }) => egressIP ?? []))}</td>
           <td>${policy.conditions.map(conditionLine)}</td>
         </tr>
       `

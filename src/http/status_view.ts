@@ -8,6 +8,7 @@ import type {
   Phase,
   Plan,
   PolicyPlan,
+  PolicyWay,
   Snapshot,
 } from "../core/types.ts";
 import { byName } from "../core/order.ts";
@@ -43,24 +44,20 @@ export interface GatewayView {
 
 export interface PolicyView {
   readonly name: string;
-  readonly gateway: string;
-  readonly egressIP?: string;
+  readonly gateways: readonly PolicyWay[];
   readonly conditions: readonly Condition[];
 }
 
 /** Pure: neither argument is changed, and equal arguments give equal views. */
 export function statusView(plan: Plan, snapshot: Snapshot): StatusView {
   const gateways = new Map(snapshot.gateways.map((gateway) => [gateway.name, gateway]));
-  const egressIPs = new Map(
-    snapshot.policies.map((policy) => [policy.name, policy.status.egressIP]),
-  );
   return {
     now: new Date(snapshot.now).toISOString(),
     gateways: plan.gateways
       .map((planned) => gatewayView(planned, gateways.get(planned.name), plan.policies))
       .sort(byName),
     policies: plan.policies
-      .map((policy) => policyView(policy, egressIPs.get(policy.name)))
+      .map(({ name, gateways, conditions }): PolicyView => ({ name, gateways, conditions }))
       .sort(byName),
     // Objects that cannot be read are among them.
     warnings: plan.warnings,
@@ -85,15 +82,11 @@ function gatewayView(
     term: planned.term,
     readyNodes: planned.readyNodes,
     candidates: planned.candidates,
-    policyNames: policies.filter((policy) => policy.gateway === planned.name)
-      .map((policy) => policy.name).sort(),
+    policyNames: policies.filter(({ gateways }) =>
+      gateways.some(({ name, servedBy }) => name === planned.name || servedBy === planned.name)
+    ).map((policy) => policy.name).sort(),
     ...(lastFailover === undefined ? {} : { lastFailover }),
   };
-}
-
-function policyView(policy: PolicyPlan, egressIP: string | undefined): PolicyView {
-  const { name, gateway, conditions } = policy;
-  return { name, gateway, conditions, ...(egressIP === undefined ? {} : { egressIP }) };
 }
 
 function describeSource(gateway: Gateway): string {

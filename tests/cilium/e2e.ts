@@ -5,7 +5,7 @@ import { controlPlane } from "../support/control_plane.ts";
 import { file, type Need, programs, root, testWith } from "../support/needs.ts";
 import { ciliumBuild } from "./cilium_build.ts";
 import { cleanUp } from "./gateways.ts";
-import { type Lab, startLab } from "./lab.ts";
+import { type Lab, type LabOptions, startLab } from "./lab.ts";
 import { rooms } from "./room.ts";
 
 /** Everything that the lab needs of a machine. */
@@ -27,14 +27,14 @@ export type LabTest = (lab: Lab, t: Deno.TestContext) => Promise<void>;
  * Returns a function that registers tests of this file. They share one lab, which is started by the first that runs and
  * ended after the last, and each leaves neither gateways nor policies behind.
  */
-export function labTests(): (name: string, fn: LabTest) => void {
+export function labTests(options: LabOptions = {}): (name: string, fn: LabTest) => void {
   let started: Promise<Lab> | undefined;
   Deno.test.afterAll(async () => {
     await started?.then((lab) => lab[Symbol.asyncDispose](), () => {});
   });
   return (name, fn) =>
     testWith(NEEDS, name, async (t) => {
-      started ??= startLab();
+      started ??= startLab(options);
       const lab = await started;
       try {
         await fn(lab, t);

@@ -17,7 +17,13 @@ import { EXCLUDED, OTHER_PORT, wrongSource } from "./outside.ts";
 
 const VIP = "172.31.0.200";
 const SECOND_VIP = "172.31.0.201";
-const NODE_OF = { selected: "node-a", other: "node-a", near: "node-b", far: "node-c" } as const;
+const NODE_OF = {
+  selected: "node-a",
+  other: "node-a",
+  near: "node-b",
+  far: "node-c",
+  away: "node-d",
+} as const;
 
 const test = labTests();
 

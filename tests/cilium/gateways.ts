@@ -31,6 +31,8 @@ export type AllowedNamespacesOption = Partial<AllowedNamespaces>;
 export interface PolicyOptions {
   readonly name?: string;
   readonly gateway?: string;
+  /** Instead of `gateway`: those over which the traffic is spread. */
+  readonly gateways?: readonly string[];
   /** Label `app` of the pods. Default `selected` and `near`. */
   readonly apps?: readonly string[];
   /** Instead of `apps`. */
@@ -90,13 +92,15 @@ export async function pin(lab: Lab, node: string | undefined, name = GATEWAY): P
 
 export async function putPolicy(lab: Lab, options: PolicyOptions = {}): Promise<void> {
   const { name = "policy", gateway = GATEWAY, apps = ["selected", "near"] } = options;
-  const { destinationCIDRs = [DESTINATIONS], excludedCIDRs } = options;
+  const { gateways, destinationCIDRs = [DESTINATIONS], excludedCIDRs } = options;
   await lab.plane.api.apply({
     apiVersion: API_VERSION,
     kind: "EgressGatewayPolicy",
     metadata: { name },
     spec: {
-      egressGatewayName: gateway,
+      ...(gateways === undefined
+        ? { egressGatewayName: gateway }
+        : { egressGatewayNames: gateways }),
       destinationCIDRs,
       ...(excludedCIDRs === undefined ? {} : { excludedCIDRs }),
       selectors: options.selectors ??

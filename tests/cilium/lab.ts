@@ -5,7 +5,7 @@
  *
  * The outside host is the nodes' default gateway and has the server's addresses. `node-b` and `node-c` are labelled as
  * gateways. Pods `selected` and `other` are on `node-a`, which is none, pod `near` is on `node-b` and pod `far` on
- * `node-c`. The label `app` of a pod is its name.
+ * `node-c`. The label `app` of a pod is its name. A wide lab has a fourth node, `node-d` .14, a gateway too, with pod `away`.
  */
 import { parse, stringify } from "yaml";
 import { denoProgram } from "../lab/deno_program.ts";
@@ -31,26 +31,46 @@ const NODES: readonly (NodeFacts & { readonly gateway: boolean })[] = [
   { name: "node-c", ip: "172.31.0.13", podCIDR: "10.244.3.0/24", gateway: true },
 ];
 
-const PODS = { selected: "node-a", other: "node-a", near: "node-b", far: "node-c" } as const;
+const FOURTH: typeof NODES[number] = {
+  name: "node-d",
+  ip: "172.31.0.14",
+  podCIDR: "10.244.4.0/24",
+  gateway: true,
+};
+
+const PODS = {
+  selected: "node-a",
+  other: "node-a",
+  near: "node-b",
+  far: "node-c",
+  away: FOURTH.name,
+} as const;
 
 export type PodName = keyof typeof PODS;
+
+export interface LabOptions {
+  /** With a fourth node. */
+  readonly wide?: boolean;
+}
 
 interface LabParts {
   readonly network: Network;
   readonly plane: ControlPlane;
   readonly cilium: Cilium;
   readonly dir: string;
+  readonly facts: typeof NODES;
 }
 
 /** Builds the lab; everything ends with it. */
-export async function startLab(): Promise<Lab> {
+export async function startLab({ wide = false }: LabOptions = {}): Promise<Lab> {
   const cilium = await buildCilium();
   const dir = await Deno.makeTempDir({ prefix: "sallyport-e2e-" });
   const [network, plane] = await Promise.all([
     Network.create(),
     startControlPlane({ controllerManager: { controllers: ["garbage-collector-controller"] } }),
   ]);
-  const lab = new Lab({ network, plane, cilium, dir });
+  const facts = wide ? [...NODES, FOURTH] : NODES;
+  const lab = new Lab({ network, plane, cilium, dir, facts });
   try {
     await lab.build();
     return lab;
@@ -65,13 +85,15 @@ export class Lab implements AsyncDisposable {
   readonly dir: string;
   readonly #network: Network;
   readonly #cilium: Cilium;
+  readonly #facts: typeof NODES;
   readonly #nodes = new Map<string, CiliumNode>();
   readonly #pods = new Map<PodName, Pod>();
   #outside: Outside | undefined;
   #sallyport: Sallyport | undefined;
   #files = 0;
 
-  constructor({ network, plane, cilium, dir }: LabParts) {
+  constructor({ network, plane, cilium, dir, facts }: LabParts) {
+    this.#facts = facts;
     this.#network = network;
     this.plane = plane;
     this.#cilium = cilium;
@@ -108,10 +130,12 @@ export class Lab implements AsyncDisposable {
     const crds = await Promise.all(this.#cilium.crds.map((path) => Deno.readTextFile(path)));
     await Promise.all(crds.map((crd) => this.plane.api.apply(crd, { strict: false })));
     const kubeconfig = await this.#forNodes(this.plane.kubeconfigPath);
-    for (const facts of NODES) await this.#addNode(facts, kubeconfig);
+    for (const facts of this.#facts) await this.#addNode(facts, kubeconfig);
     for (const node of this.nodes) node.startCilium();
     await Promise.all([this.outside.start(), ...this.nodes.map((node) => node.ciliumReady())]);
-    for (const [name, node] of Object.entries(PODS)) await this.#attach(name as PodName, node);
+    for (const [name, node] of Object.entries(PODS)) {
+      if (this.#nodes.has(node)) await this.#attach(name as PodName, node);
+    }
     await this.#installSallyport();
   }
 
@@ -146,7 +170,10 @@ export class Lab implements AsyncDisposable {
 
   /** A node's object, as a healthy kubelet keeps it. */
   async putNode(name: string): Promise<void> {
-    const { ip, podCIDR, gateway } = found(NODES.find((node) => node.name === name), name);
+    const { ip, podCIDR, gateway } = found(
+      this.#facts.find((node) => node.name === name),
+      name,
+    );
     await this.plane.api.apply({
       apiVersion: "v1",
       kind: "Node",
@@ -268,7 +295,7 @@ export class Lab implements AsyncDisposable {
       forNodes: (kubeconfig) => this.#forNodes(kubeconfig),
     });
     await this.sallyport.startController();
-    for (const { name } of NODES.filter(({ gateway }) => gateway)) {
+    for (const { name } of this.#facts.filter(({ gateway }) => gateway)) {
       await this.sallyport.startAgent(this.node(name));
     }
   }

@@ -87,6 +87,13 @@ export class Pod {
     };
   }
 
+  /** Sends as much as it can until it is stopped. */
+  pour({ address = SERVER, port = SELECTED_PORT }: Target = {}): GuardedProcess {
+    const log = `${this.#dir}/pod-${this.name}-${++this.#programs}.log`;
+    const script = `cat /dev/zero > /dev/tcp/${address}/${port}`;
+    return this.#host.spawn(["bash", "-c", script], { log });
+  }
+
   /** Opens a TCP connection and holds it. */
   async connect(
     traffic: Traffic,

@@ -92,11 +92,15 @@ const RIGHT: Readonly<Record<string, (outcome: Outcome) => void>> = {
     assert.deepEqual([outcome.code, outcome.stderr, holders(outcome)], [0, "", { g: "a" }]);
   },
   "node_selector_in_a_rule.yaml": (outcome) => {
-    assert.deepEqual([outcome.code, holders(outcome), written(outcome)], [1, { g: "a" }, ["ok"]]);
-    assert.match(
-      outcome.stderr,
-      /^Cannot read EgressGatewayPolicy 'p': .*, line 124: .*unknown field "spec\.selectors\[0\]\.nodeSelector"/,
+    assert.deepEqual([outcome.code, outcome.stderr, holders(outcome)], [0, "", { g: "a" }]);
+    assert.deepEqual(written(outcome), ["ok", "p"]);
+    const { body } = outcome.plan.changes.find(({ kind, name }: Any) =>
+      kind === "CiliumEgressGatewayPolicy" && name === "p"
     );
+    assert.deepEqual(body.spec.selectors, [{
+      podSelector: { matchLabels: { app: "backend" } },
+      nodeSelector: { matchLabels: { "kubernetes.io/hostname": "a" } },
+    }]);
   },
   "exists_with_values.yaml": (outcome) => {
     assert.deepEqual([outcome.code, written(outcome)], [1, ["ok"]]);

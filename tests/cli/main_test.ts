@@ -85,7 +85,10 @@ Deno.test("plan -o json has the shape that is documented", async () => {
     },
   );
   const [shop] = plan.policies;
-  assert.deepEqual([shop.name, shop.gateway], ["shop", "web"]);
+  assert.deepEqual([shop.name, shop.gateways], [
+    "shop",
+    [{ name: "web", shards: 256, activeNodeName: "b" }],
+  ]);
   assert.deepEqual(shop.conditions.map(({ type }: Any) => type), [
     "Accepted",
     "Ready",
@@ -344,7 +347,7 @@ Deno.test("status prints what the objects say, as a table, YAML or JSON", async 
   };
   const wanted = {
     gateways: [{ name: "web", activeNodeName: "a", term: 4, phase: "Active" }],
-    policies: [{ name: "shop", gateway: "web" }],
+    policies: [{ name: "shop", gateways: [{ name: "web" }] }],
   };
   assert.deepEqual(JSON.parse(await status("-o", "json")), wanted);
   assert.deepEqual(parse(await status("-o", "yaml")), wanted);

@@ -217,6 +217,9 @@ test("a policy's status keeps every field, and columns show it", async ({ api })
     observedGeneration: 1,
     activeNodeName: "a",
     egressIP: "172.18.18.242",
+    gateways: [
+      { name: "g", shards: 256, activeNodeName: "a", egressIP: "172.18.18.242", servedBy: "h" },
+    ],
     conditions: [CONDITION],
   };
   await api.apply(policy());
@@ -226,6 +229,7 @@ test("a policy's status keeps every field, and columns show it", async ({ api })
     Name: "p",
     Ready: "True",
     Gateway: "g",
+    Gateways: null,
     Active: "a",
     "Egress IP": "172.18.18.242",
     Reason: "Serving",

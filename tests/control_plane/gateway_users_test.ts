@@ -80,12 +80,32 @@ test("a tenant names the gateways that it may use, and no other", async (plane) 
   assert.equal((await answer(tenant, "POST", [POLICIES, through("mine", "shop")]))[0], 201);
   assert.equal((await answer(owner, "POST", [POLICIES, through("theirs", "bank")]))[0], 201);
 
+  // Every field that names a gateway counts.
+  const several = (...names: readonly string[]) =>
+    policy({ egressGatewayName: undefined, egressGatewayNames: names }, "several");
+  const posted = (body: object) => answer(tenant, "POST", [`${POLICIES}?dryRun=All`, body]);
+  const list = await posted(several("shop", "bank"));
+  assert.equal(list[0], 403);
+  assert.match(
+    list[1],
+    /'tina' may not use all of the EgressGateways 'shop', 'bank': name others in spec\.egressGatewayNames, or ask for the verb 'use'/,
+  );
+  const fallback = await posted(
+    policy({ egressGatewayName: "shop", fallbackGatewayName: "bank" }, "fallback"),
+  );
+  assert.equal(fallback[0], 403);
+  assert.match(
+    fallback[1],
+    /EgressGateway 'bank': name another in spec\.fallbackGatewayName, or ask/,
+  );
+
   const patched = (name: string, body: object) =>
     answer(tenant, "PATCH", [`${POLICIES}/${name}`, body]);
   assert.match((await patched("mine", { spec: { egressGatewayName: "bank" } }))[1], refused);
   // What another's policy selects is as much a use of its gateway.
   const everywhere = { spec: { selectors: [{ podSelector: {} }] } };
   assert.match((await patched("theirs", everywhere))[1], refused);
+  assert.equal((await patched("mine", { spec: { fallbackGatewayName: "bank" } }))[0], 403);
   assert.equal((await patched("mine", everywhere))[0], 200);
   assert.equal((await patched("theirs", { metadata: { labels: { a: "b" } } }))[0], 200);
   const status = { status: { activeNodeName: "a" } };

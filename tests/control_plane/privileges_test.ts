@@ -20,6 +20,7 @@ import {
   POLICY_LABEL,
   PREFIX,
   REPORT_ANNOTATION,
+  SHARD_LABEL,
 } from "../../src/core/names.ts";
 import type { GatewayStatus } from "../../src/core/types.ts";
 import { sleep } from "../../src/kube/deadline.ts";
@@ -774,9 +775,17 @@ test("the controller changes labels of ours on nodes, and nothing else", async (
   const label = (key: string, value: string | null) => ({ metadata: { labels: { [key]: value } } });
   const otherLabel = [403, /may change labels of nodes that begin with .*, no others/] as const;
   const nothingElse = [403, /may change labels of nodes, nothing else/] as const;
+  const onceOnly = [
+    403,
+    /may give a shard to a node that has none, and change it no more/,
+  ] as const;
   await assertAttempts(controller, [
     patch("set member", label(MEMBER_LABEL, ""), 200),
     patch("remove member", label(MEMBER_LABEL, null), 200),
+    patch("give a shard that is none", label(SHARD_LABEL, "256"), 200),
+    patch("replace it", label(SHARD_LABEL, "255"), 200),
+    patch("change a shard", label(SHARD_LABEL, "7"), onceOnly),
+    patch("remove a shard", label(SHARD_LABEL, null), onceOnly),
     patch("add a foreign label", label("example.com/other", "1"), otherLabel),
     patch("change a foreign label", label("example.com/team", "y"), otherLabel),
     patch("remove a foreign label", label("example.com/team", null), otherLabel),

@@ -129,6 +129,8 @@ holdsForEach(
     const { gateway, planned, snapshot, pin, eligible, before, after } = one;
     const { failback: { mode, minReadySeconds } } = gateway.spec;
     if (mode === "Never" || isHandedOver(gateway)) return 0;
+    // Its own order is found with a look at the others: `balance_test.ts`.
+    if (gateway.spec.strategy === "Balanced") return 0;
     if (before === undefined || !eligible.includes(before)) return 0;
     if (pin !== undefined && eligible.includes(pin)) return 0;
     const due = planned.candidates.filter(({ node, eligible, eligibleSince = "" }) =>

@@ -70,7 +70,7 @@ Deno.test("POST /tick runs a tick and answers with its plan's summary", async ()
   const { candidates: _, ...gateway } = gatewayPlan("web");
   const summary = {
     gateways: [gateway],
-    policies: [{ name: "shop", gateway: "web", conditions: [] }],
+    policies: [{ name: "shop", gateways: [{ name: "web", shards: 256 }], conditions: [] }],
     warnings: [],
     problems: ["Cannot read Lease 'x'"],
     heartbeatsIgnored: false,

@@ -19,7 +19,11 @@ Deno.test("a status view joins the plan with what it was decided from, sorted by
   const view = statusView(
     plan({
       gateways: [gatewayPlan("web"), gatewayPlan("mail", { activeNodeName: null, phase: "Idle" })],
-      policies: [policyPlan("shop", "web"), policyPlan("blog", "web"), policyPlan("smtp", "mail")],
+      policies: [
+        policyPlan("shop", "web", { egressIP: "172.18.18.242" }),
+        policyPlan("blog", "web"),
+        policyPlan("smtp", "mail"),
+      ],
       warnings: ["Names clash"],
     }),
     snapshot({
@@ -27,16 +31,6 @@ Deno.test("a status view joins the plan with what it was decided from, sorted by
         gateway("web", { status: { lastFailover } }),
         gateway("mail", { spec: { ...gateway("mail").spec, sourceIP: primary } }),
       ],
-      policies: [{
-        name: "shop",
-        uid: "u",
-        resourceVersion: "1",
-        generation: 1,
-        createdAt: 0,
-        deleting: false,
-        spec: { egressGatewayName: "web", destinationCIDRs: [], excludedCIDRs: [], selectors: [] },
-        status: { egressIP: "172.18.18.242" },
-      }],
     }),
   );
   assert.equal(view.now, "2026-11-23T12:00:00.000Z");
@@ -50,7 +44,7 @@ Deno.test("a status view joins the plan with what it was decided from, sorted by
   assert.equal("lastFailover" in (view.gateways[0] ?? {}), false);
   assert.deepEqual(view.gateways[1]?.lastFailover, lastFailover);
   assert.deepEqual(
-    view.policies.map(({ name, egressIP }) => [name, egressIP]),
+    view.policies.map(({ name, gateways }) => [name, gateways[0]?.egressIP]),
     [["blog", undefined], ["shop", "172.18.18.242"], ["smtp", undefined]],
   );
   assert.deepEqual(view.warnings, ["Names clash"]);
@@ -219,7 +213,7 @@ Deno.test("nothing from the cluster becomes markup on the status page", async ()
       ],
       policies: [{
         name: evil,
-        gateway: evil,
+        gateways: [{ name: evil, shards: 256, egressIP: evil, activeNodeName: evil }],
         conditions: [{
           type: evil,
           status: "True",

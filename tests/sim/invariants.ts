@@ -1,5 +1,12 @@
 /** What must be so at every moment, whatever happens. Violations are collected, with the time and the cause. */
-import { BOUND_AT_ANNOTATION, HOSTNAME_LABEL, TERM_ANNOTATION } from "../../src/core/names.ts";
+import {
+  BOUND_AT_ANNOTATION,
+  GATEWAY_LABEL,
+  HOSTNAME_LABEL,
+  TERM_ANNOTATION,
+} from "../../src/core/names.ts";
+import { EVERY_NODE, nodesOf } from "../../src/core/node_set.ts";
+import { policyOf } from "../../src/core/policy_parts.ts";
 import { virtualIPOf } from "../../src/core/reports.ts";
 import { TIMINGS } from "../../src/core/timings.ts";
 import type { CiliumPolicy, Gateway, JsonObject } from "../../src/core/types.ts";
@@ -8,6 +15,7 @@ import { PATHS } from "../../src/cluster/resources.ts";
 import type { AgentProcess } from "./agent_process.ts";
 import type { Commit } from "./api_server.ts";
 import type { Machine } from "./machine.ts";
+import { SPREAD } from "./objects.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -57,6 +65,7 @@ export class Invariants {
     { readonly term: number; readonly phase: string | undefined }
   >();
   /** `uid term` -> who holds it with which VIP. */
+  #isSpread = false;
   readonly #holders = new Map<string, string>();
 
   /** `node VIP term` -> when a Lease last said that it speaks. */
@@ -185,6 +194,7 @@ export class Invariants {
   onCommit({ collection, name, before, after, by }: Commit): void {
     if (by === "controller") this.writes++;
     if (collection === PATHS.Lease) this.#noteClaims(name);
+    if (collection === PATHS.CiliumEgressGatewayPolicy) this.#checkShares();
     if (after === undefined || by === "agent") return;
     if (collection === PATHS.EgressGateway) {
       const gateway = decoded(decodeGateway(after));
@@ -214,9 +224,20 @@ export class Invariants {
   policiesOf(gateway: string): readonly CiliumPolicy[] {
     return this.#world.server.list(PATHS.CiliumEgressGatewayPolicy).flatMap((object) => {
       const policy = decoded(decodeCiliumPolicy(object));
-      const owner = policy && this.#world.server.get(PATHS.EgressGatewayPolicy, policy.name);
-      return policy !== undefined && gatewayOf(owner) === gateway ? [policy] : [];
+      return policy?.labels[GATEWAY_LABEL] === gateway ? [policy] : [];
     });
+  }
+
+  /** Once every node has a gateway by the policy that is spread, each of them has one for good. */
+  #checkShares(): void {
+    const parts = this.#world.server.list(PATHS.CiliumEgressGatewayPolicy).flatMap((object) =>
+      decoded(decodeCiliumPolicy(object)) ?? []
+    ).filter((part) => policyOf(part) === SPREAD);
+    const named = new Set(parts.flatMap(({ spec }) => [...nodesOf(spec)]));
+    if (named.size === EVERY_NODE.size) this.#isSpread = true;
+    else if (this.#isSpread) {
+      this.complain(`${EVERY_NODE.size - named.size} kinds of nodes have no gateway any more`);
+    }
   }
 
   #checkStatus({ name, uid, status }: Gateway, by: string): void {
@@ -281,8 +302,7 @@ export class Invariants {
     ) {
       this.complain(`policy ${name} names ${node}, where ${vip} was never bound`);
     }
-    const owner = this.#world.server.get(PATHS.EgressGatewayPolicy, name);
-    const gateway = this.#world.gateway(gatewayOf(owner) ?? "");
+    const gateway = this.#world.gateway(policy.labels[GATEWAY_LABEL] ?? "");
     const [term, last] = [policy, earlier].map((each) =>
       Number(each?.annotations[TERM_ANNOTATION])
     );
@@ -300,6 +320,7 @@ export class Invariants {
 
   /** Terms and policies go back with etcd. */
   onRestore(): void {
+    this.#isSpread = false;
     this.#terms.clear();
     this.#holders.clear();
   }
@@ -341,12 +362,6 @@ export class Invariants {
     const agent = this.#world.agents.get(machine.name);
     if (agent?.process.state !== "runs" || agent.isBlind) machine.link.prolong();
   }
-}
-
-function gatewayOf(policy: JsonObject | undefined): string | undefined {
-  const spec = policy?.["spec"] as JsonObject | undefined;
-  const name = spec?.["egressGatewayName"];
-  return typeof name === "string" ? name : undefined;
 }
 
 function egressIPOf({ spec }: CiliumPolicy): unknown {

@@ -4,6 +4,9 @@ import type { JsonObject } from "../../src/core/types.ts";
 
 export const POOL_LABEL = "pool";
 
+/** The policy that is spread over all gateways, where there are several. */
+export const SPREAD = "spread";
+
 export const CILIUM_PODS = "/api/v1/namespaces/kube-system/pods";
 export const AGENT_PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 
@@ -49,6 +52,7 @@ export interface GatewaySettings {
   readonly whenNoneEligible?: "Keep" | "Drop";
   readonly peers?: boolean;
   readonly pin?: string;
+  readonly strategy?: "Alphabetical" | "Hash" | "Balanced";
 }
 
 /** A gateway in VirtualIPAddress mode over the pool `egress`. */
@@ -58,7 +62,7 @@ export function gatewayObject(
 ): JsonObject {
   const { vip, standbys = 2, standby = "Bound", failback = "Auto", minReadySeconds = 10 } =
     settings;
-  const { whenNoneEligible = "Keep", peers = true, pin, uid, time } = settings;
+  const { whenNoneEligible = "Keep", peers = true, pin, strategy, uid, time } = settings;
   return {
     apiVersion: API_VERSION,
     kind: "EgressGateway",
@@ -77,21 +81,24 @@ export function gatewayObject(
       failback: { mode: failback, minReadySeconds },
       failureDetection: { peers },
       whenNoneEligible,
+      ...(strategy === undefined ? {} : { strategy }),
     },
     status: {},
   };
 }
 
+/** A policy of one gateway, or spread over several. */
 export function policyObject(
   name: string,
-  { gateway, time }: { gateway: string; time: string },
+  { gateways, time }: { readonly gateways: readonly string[]; readonly time: string },
 ): JsonObject {
+  const [egressGatewayName = ""] = gateways;
   return {
     apiVersion: API_VERSION,
     kind: "EgressGatewayPolicy",
     metadata: { name, uid: `uid-${name}`, creationTimestamp: time },
     spec: {
-      egressGatewayName: gateway,
+      ...(gateways.length === 1 ? { egressGatewayName } : { egressGatewayNames: gateways }),
       destinationCIDRs: ["0.0.0.0/0"],
       selectors: [{ podSelector: { matchLabels: { app: name } } }],
     },

@@ -195,7 +195,7 @@ export function worldOf(
     servers,
     nodes: ["a", "b", "c", "d"].slice(0, nodes),
     gateways: {
-      gw: { vip: VIP, ...settings },
+      gw: { vip: VIP, ...settings, ...(seed % 2 === 0 ? { strategy: "Balanced" } : {}) },
       ...(twoGateways ? { other: { vip: OTHER_VIP, ...settings, pin: "b" } } : {}),
     },
     controllers,

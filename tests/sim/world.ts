@@ -27,6 +27,7 @@ import {
   podObject,
   policyObject,
   POOL_LABEL,
+  SPREAD,
 } from "./objects.ts";
 import type { GatewaySettings } from "./objects.ts";
 import { VirtualTime } from "./virtual_time.ts";
@@ -92,8 +93,14 @@ export class World {
     for (const gateway of Object.keys(gateways)) {
       for (const policy of policies) {
         const name = gateway === "gw" ? policy : `${gateway}-${policy}`;
-        this.server.put(PATHS.EgressGatewayPolicy, name, policyObject(name, { gateway, time }));
+        const object = policyObject(name, { gateways: [gateway], time });
+        this.server.put(PATHS.EgressGatewayPolicy, name, object);
       }
+    }
+    const names = Object.keys(gateways);
+    if (names.length > 1) {
+      const object = policyObject(SPREAD, { gateways: names, time });
+      this.server.put(PATHS.EgressGatewayPolicy, SPREAD, object);
     }
     for (const controller of controllers) this.startController(controller);
   }

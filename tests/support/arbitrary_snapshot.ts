@@ -141,7 +141,7 @@ function someGateway(name: string): fc.Arbitrary<Snapshot["gateways"][number]> {
         { weight: 8, nodeSelector: { role: "egress" } },
         { weight: 5, nodeSelector: { zone: "1" } },
       ]),
-      strategy: fc.constantFrom("Alphabetical" as const, "Hash" as const),
+      strategy: fc.constantFrom("Alphabetical" as const, "Hash" as const, "Balanced" as const),
       failback: fc.record({
         mode: rarely<"Auto" | "Never">(4, "Auto", fc.constant("Never")),
         minReadySeconds: fc.constantFrom(0, 10),
@@ -182,7 +182,19 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
   gateways: fc.tuple(...GATEWAYS.map(someGateway)).chain((all) =>
     fc.subarray(all, { minLength: 1 })
   ),
-  policies: fc.array(fc.constantFrom(...GATEWAYS, "missing"), { maxLength: 4 }),
+  policies: fc.array(
+    fc.record({
+      gateways: fc.oneof(
+        { weight: 3, arbitrary: fc.constantFrom(...GATEWAYS, "missing").map((name) => [name]) },
+        {
+          weight: 1,
+          arbitrary: fc.shuffledSubarray([...GATEWAYS, "missing"], { minLength: 2, maxLength: 4 }),
+        },
+      ),
+      fallback: rarely<string | undefined>(4, undefined, fc.constantFrom(...GATEWAYS, "missing")),
+    }),
+    { maxLength: 4 },
+  ),
   clash: rarely(6, false, fc.constant(true)),
   invalid: rarely<Snapshot["invalid"]>(
     6,
@@ -198,7 +210,9 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
   const state = cluster({
     nodes: Object.fromEntries(machines.map((machine, index) => [`n${index}`, machine])),
     gateways: gateways.filter(({ name }) => !unreadable.has(name)),
-    policies: policies.map((name, index) => policy(`p${index}`, { gateway: name })),
+    policies: policies.map(({ gateways, fallback }, index) =>
+      policy(`p${index}`, { gateways, ...(fallback === undefined ? {} : { fallback }) })
+    ),
     ciliumPolicies: [
       foreignCiliumPolicy("theirs"),
       ...(clash ? [foreignCiliumPolicy("p0")] : []),

@@ -217,6 +217,11 @@ export function gateway(name: string, options: GatewayOptions = {}): Gateway {
 
 export interface PolicyOptions extends Partial<Omit<Policy, "name" | "spec">> {
   readonly gateway?: string;
+  /** Instead of `gateway`: those over which the traffic is spread, all of weight 1. */
+  readonly gateways?: readonly string[];
+  /** Of some of the gateways. */
+  readonly weights?: Readonly<Record<string, number>>;
+  readonly fallback?: string;
   readonly destinationCIDRs?: readonly string[];
   readonly excludedCIDRs?: readonly string[];
   readonly selectors?: readonly PolicyRule[];
@@ -226,7 +231,10 @@ export interface PolicyOptions extends Partial<Omit<Policy, "name" | "spec">> {
 /** A policy that sends all pods labelled `app: NAME` through gateway "gw". */
 export function policy(name: string, options: PolicyOptions = {}): Policy {
   const {
-    gateway: egressGatewayName = "gw",
+    gateway: only = "gw",
+    gateways = [only],
+    weights = {},
+    fallback,
     destinationCIDRs = ["0.0.0.0/0"],
     excludedCIDRs = [],
     selectors = [{ podSelector: { matchLabels: { app: name } } }],
@@ -239,7 +247,13 @@ export function policy(name: string, options: PolicyOptions = {}): Policy {
     generation: 1,
     createdAt: LONG_AGO,
     deleting: false,
-    spec: { egressGatewayName, destinationCIDRs, excludedCIDRs, selectors },
+    spec: {
+      gateways: gateways.map((name) => ({ name, weight: weights[name] ?? 1 })),
+      ...(fallback === undefined ? {} : { fallback }),
+      destinationCIDRs,
+      excludedCIDRs,
+      selectors,
+    },
     status: {},
     ...rest,
   };

@@ -25,13 +25,25 @@ interface Requirement {
 interface Rule {
   readonly podSelector?: Selector;
   readonly namespaceSelector?: Selector;
+  readonly nodeSelector?: Selector;
 }
 
-/** A pod is selected when one rule does it. */
-export function ciliumSelects(spec: JsonObject, pod: SomePod): boolean {
+/**
+ * A pod is selected when one rule does it, and its node by the nodeSelector of whichever rule, where there is one
+ * (updateMatchedEndpointIDs).
+ *
+ * @param node the labels of the pod's node, as its CiliumNode has them; none where there is no such CiliumNode
+ */
+export function ciliumSelects(spec: JsonObject, pod: SomePod, node: Labels = {}): boolean {
   const labels = identityLabels(pod);
   const rules = spec["selectors"] as unknown as readonly Rule[];
-  return rules.some((rule) => requirementsOf(rule).every((one) => isMet(one, labels)));
+  const nodes = rules.flatMap(({ nodeSelector }) => nodeSelector ?? []);
+  const ofNode = new Map(Object.entries(node));
+  return rules.some((rule) => requirementsOf(rule).every((one) => isMet(one, labels))) &&
+    (nodes.length === 0 ||
+      nodes.some((selector) =>
+        requirementsOf({ podSelector: selector }).every((one) => isMet(one, ofNode))
+      ));
 }
 
 function identityLabels(

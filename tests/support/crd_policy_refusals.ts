@@ -7,8 +7,10 @@ export const POLICY_REFUSALS: readonly Refusal[] = [
   ...rules(),
   ...expressions("podSelector"),
   ...expressions("namespaceSelector"),
+  ...expressions("nodeSelector", { podSelector: {} }),
   ...labels(),
   ...references(),
+  ...severalGateways(),
 ];
 
 function cidrs(list: "destinationCIDRs" | "excludedCIDRs"): readonly Refusal[] {
@@ -63,6 +65,12 @@ function rules(): readonly Refusal[] {
       says: "write a podSelector or a namespaceSelector, or an empty podSelector for every pod",
     },
     {
+      what: "a rule with a nodeSelector alone",
+      object: policy({ selectors: [{ nodeSelector: { matchLabels: { zone: "a" } } }] }),
+      field: "spec.selectors[0]",
+      says: "write a podSelector or a namespaceSelector, or an empty podSelector for every pod",
+    },
+    {
       what: "65 rules",
       object: policy({ selectors: Array.from({ length: 65 }, () => ({ podSelector: {} })) }),
       field: "spec.selectors",
@@ -71,7 +79,10 @@ function rules(): readonly Refusal[] {
   ];
 }
 
-function expressions(selector: "podSelector" | "namespaceSelector"): readonly Refusal[] {
+function expressions(
+  selector: "podSelector" | "namespaceSelector" | "nodeSelector",
+  beside: object = {},
+): readonly Refusal[] {
   const rows: readonly [what: string, expression: unknown, field: string, says: string][] = [
     [
       "In without values",
@@ -126,7 +137,7 @@ function expressions(selector: "podSelector" | "namespaceSelector"): readonly Re
   ];
   return rows.map(([what, expression, field, says]) => ({
     what: `${what} in ${selector}`,
-    object: policy({ selectors: [{ [selector]: { matchExpressions: [expression] } }] }),
+    object: policy({ selectors: [{ ...beside, [selector]: { matchExpressions: [expression] } }] }),
     field: `spec.selectors[0].${selector}.matchExpressions[0]${field}`,
     says,
   }));
@@ -135,16 +146,20 @@ function expressions(selector: "podSelector" | "namespaceSelector"): readonly Re
 function labels(): readonly Refusal[] {
   const key = "cannot be a label key: write letters, digits, '-', '_' and '.', at most 63";
   const value = "cannot be a label value: write at most 63 letters, digits, '-', '_' and '.'";
-  return ["podSelector", "namespaceSelector"].flatMap((selector) => [
+  return ["podSelector", "namespaceSelector", "nodeSelector"].flatMap((selector) => [
     {
       what: `a bad label key in ${selector}`,
-      object: policy({ selectors: [{ [selector]: { matchLabels: { "k8s:app": "a" } } }] }),
+      object: policy({
+        selectors: [{ podSelector: {}, [selector]: { matchLabels: { "k8s:app": "a" } } }],
+      }),
       field: `spec.selectors[0].${selector}.matchLabels`,
       says: `'k8s:app' ${key}`,
     },
     {
       what: `a bad label value in ${selector}`,
-      object: policy({ selectors: [{ [selector]: { matchLabels: { app: "-a" } } }] }),
+      object: policy({
+        selectors: [{ podSelector: {}, [selector]: { matchLabels: { app: "-a" } } }],
+      }),
       field: `spec.selectors[0].${selector}.matchLabels`,
       says: `'-a' ${value}`,
     },
@@ -177,8 +192,8 @@ function references(): readonly Refusal[] {
     {
       what: "no gateway name",
       object: policy({ egressGatewayName: undefined }),
-      field: "spec.egressGatewayName",
-      says: "Required value",
+      field: "spec",
+      says: "write egressGatewayName, or egressGatewayNames to spread the traffic over several",
     },
     {
       what: "no destinations",
@@ -197,6 +212,77 @@ function references(): readonly Refusal[] {
       object: policy({}, "p".repeat(64)),
       field: "<nil>",
       says: "metadata.name is too long: write at most 63 characters",
+    },
+  ];
+}
+
+function severalGateways(): readonly Refusal[] {
+  const spread = (names: readonly string[], changes: object = {}) =>
+    policy({ egressGatewayName: undefined, egressGatewayNames: names, ...changes });
+  const pair = ["a", "b"];
+  const field = "spec.egressGatewayNames";
+  return [
+    {
+      what: "one gateway and several",
+      object: policy({ egressGatewayNames: pair }),
+      field: "spec",
+      says: "exclude each other: write the one gateway, or the list of several",
+    },
+    {
+      what: "a list of one gateway",
+      object: spread(["a"]),
+      field,
+      says: "write at least two, or the only one as egressGatewayName",
+    },
+    {
+      what: "17 gateways",
+      object: spread(Array.from({ length: 17 }, (_, index) => `g${index}`)),
+      field,
+      says: "must have at most 16 items",
+    },
+    {
+      what: "a gateway that is named twice",
+      object: spread(["a", "b", "a"]),
+      field,
+      says: "write each EgressGateway once",
+    },
+    {
+      what: "a bad name among several",
+      object: spread(["a", "B"]),
+      field: `${field}[1]`,
+      says: "'B' cannot be the name of an EgressGateway: write at most 52 lower-case letters",
+    },
+    {
+      what: "a weight of a gateway that is not of the list",
+      object: spread(pair, { egressGatewayWeights: { c: 2 } }),
+      field: "spec",
+      says: "write names of that list",
+    },
+    {
+      what: "a weight of the only gateway",
+      object: policy({ egressGatewayWeights: { g: 2 } }),
+      field: "spec",
+      says: "write names of that list",
+    },
+    ...[[0, "greater than or equal to 1"], [17, "less than or equal to 16"]].map((
+      [weight, says],
+    ) => ({
+      what: `a weight of ${weight}`,
+      object: spread(pair, { egressGatewayWeights: { a: weight } }),
+      field: "spec.egressGatewayWeights.a",
+      says: `should be ${says}`,
+    })),
+    {
+      what: "a fallback that is the gateway itself",
+      object: policy({ fallbackGatewayName: "g" }),
+      field: "spec",
+      says: "write another EgressGateway, which is to take over",
+    },
+    {
+      what: "a bad name of a fallback",
+      object: policy({ fallbackGatewayName: "B" }),
+      field: "spec.fallbackGatewayName",
+      says: "'B' cannot be the name of an EgressGateway: write at most 52 lower-case letters",
     },
   ];
 }

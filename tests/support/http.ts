@@ -36,8 +36,12 @@ export function gatewayPlan(name: string, fields: Partial<GatewayPlan> = {}): Ga
   };
 }
 
-export function policyPlan(name: string, gateway: string): PolicyPlan {
-  return { name, gateway, conditions: [] };
+export function policyPlan(
+  name: string,
+  gateway: string,
+  way: Partial<PolicyPlan["gateways"][number]> = {},
+): PolicyPlan {
+  return { name, gateways: [{ name: gateway, shards: 256, ...way }], conditions: [] };
 }
 
 export function plan(fields: Partial<Plan> = {}): Plan {

@@ -1,6 +1,7 @@
 /** A property that says how many cases it really ran, and fails where they are too few to mean anything. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { say } from "./say.ts";
 
 export interface PropertyOptions {
   /** Worlds to try. Default 300. */
@@ -32,8 +33,7 @@ export function property<T>(
       }),
       { numRuns: runs, interruptAfterTimeLimit: MILLISECONDS, markInterruptAsFailure: false },
     );
-    const line = `${name}: ${cases} cases in ${worlds} worlds, at least ${floor}\n`;
-    Deno.stdout.writeSync(new TextEncoder().encode(line));
+    say(`${name}: ${cases} cases in ${worlds} worlds, at least ${floor}`);
     assert.ok(cases >= floor, `only ${cases} cases in ${worlds} worlds, wanted ${floor}`);
   });
 }

@@ -20,7 +20,7 @@ export function statusCommand(): Command {
         gateways: gateways.map(({ name, status }) => ({ name, ...status })),
         policies: policies.map(({ name, spec, status }) => ({
           name,
-          gateway: spec.egressGatewayName,
+          gateways: spec.gateways.map(({ name }) => ({ name })),
           ...status,
         })),
       };

@@ -97,13 +97,16 @@ export function statusTable(
     ),
     table(
       ["POLICY", "READY", "GATEWAY", "ACTIVE", "EGRESS-IP"],
-      policies.map(({ name, spec, status }) => [
-        name,
-        ready(status.conditions),
-        spec.egressGatewayName,
-        status.activeNodeName ?? "<none>",
-        status.egressIP ?? "<none>",
-      ]),
+      policies.flatMap(({ name, spec, status }) =>
+        (status.gateways ?? spec.gateways.map((gateway) => ({ ...status, name: gateway.name })))
+          .map((way) => [
+            name,
+            ready(status.conditions),
+            way.name,
+            way.activeNodeName ?? "<none>",
+            way.egressIP ?? "<none>",
+          ])
+      ),
     ),
   ].join("\n");
 }

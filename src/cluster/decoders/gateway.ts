@@ -57,7 +57,7 @@ const spec = v.pipe(
     nodeSelector: v.nullish(labels),
     sourceIP: v.variant("mode", [primaryIP, virtualIP]),
     preferredNodes: v.nullish(v.array(v.object({ weight: v.number(), nodeSelector: labels }))),
-    strategy: v.nullish(v.picklist(["Alphabetical", "Hash"])),
+    strategy: v.nullish(v.picklist(["Alphabetical", "Hash", "Balanced"])),
     failback: v.nullish(v.object({
       mode: v.nullish(v.picklist(["Auto", "Never"])),
       minReadySeconds: v.nullish(v.number()),

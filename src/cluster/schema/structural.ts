@@ -61,10 +61,10 @@ function issuesOf({ keyword, instanceLocation }: OutputUnit, origin: Origin): re
   return tell === undefined ? [] : tell({ value, schema, segments, path: pathOf(segments) });
 }
 
-/** From `#/spec/selectors/0`, with `~1` for a slash. */
+/** From `#/spec/selectors/0`, with `~1` for a slash, and what a URI cannot have escaped. */
 function segmentsOf(pointer: string, root: unknown): Segments {
   const names = pointer.split("/").slice(1).map((name) =>
-    name.replaceAll("~1", "/").replaceAll("~0", "~")
+    decodeURI(name).replaceAll("~1", "/").replaceAll("~0", "~")
   );
   return names.reduce<Segments>(
     (before, name) => [
@@ -125,7 +125,12 @@ const TELLERS: Readonly<Record<string, Teller>> = {
   minimum: bound(({ minimum }) => `should be greater than or equal to ${minimum}`),
   maximum: bound(({ maximum }) => `should be less than or equal to ${maximum}`),
   minLength: bound(({ minLength }) => `should be at least ${minLength} chars long`),
-  minItems: bound(({ minItems }) => `should have at least ${minItems} items`),
+  minItems: ({ value, schema, segments, path }) => [
+    invalid(
+      { value: sizeOf(value), segments },
+      `${path} in body should have at least ${schema.minItems} items`,
+    ),
+  ],
   minProperties: bound(({ minProperties }) => `should have at least ${minProperties} properties`),
   pattern: bound(({ pattern }) => `should match '${pattern}'`),
   format: ({ value, schema, segments, path }) => [

@@ -48,7 +48,7 @@ Deno.test("an unknown field is named with what to write instead", () => {
   ]);
   assert.deepEqual(says(policy({ selectors: [{ podSelector: {}, hostSelector: {} }] })), [
     'spec.selectors[0].hostSelector: unknown field "spec.selectors[0].hostSelector": ' +
-    "remove it, or write one of podSelector, namespaceSelector",
+    "remove it, or write one of podSelector, namespaceSelector, nodeSelector",
   ]);
 });
 

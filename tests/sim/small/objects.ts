@@ -35,7 +35,7 @@ export const SURROUNDINGS = {
   ),
   ciliumPods: NODES.map((node) => required(decodePod(pod(node, "kube-system")))),
   agentPods: NODES.map((node) => required(decodePod(pod(node, NAMESPACE)))),
-  policies: [required(decodePolicy(policyObject("web", { gateway: "gw", time: START })))],
+  policies: [required(decodePolicy(policyObject("web", { gateways: ["gw"], time: START })))],
 } satisfies Partial<Snapshot>;
 
 export function newGateway(): JsonObject {

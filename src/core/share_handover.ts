@@ -1,0 +1,46 @@
+/**
+ * How nodes go over from one gateway to another when a policy's list changes. Cilium reads each
+ * CiliumEgressGatewayPolicy on its own, so it is done in two steps, the second of which rests on the first as it was observed:
+ * the gateway that gains nodes names them, and then the one that had them leaves them out. Between the two both name them,
+ * and the traffic leaves by either; the other way round it would leave by the pods' own nodes.
+ */
+import { EVERY_NODE } from "./node_set.ts";
+import type { NodeSet } from "./node_set.ts";
+import type { Part } from "./policy_parts.ts";
+
+/** What is wanted of a policy, and what is there of it. */
+export interface Covering {
+  readonly parts: readonly Part[];
+  /** Name of an existing object -> its gateway and nodes. */
+  readonly covered: ReadonlyMap<string, { readonly gateway: string; readonly nodes: NodeSet }>;
+}
+
+/**
+ * The nodes that a part is to name now: its share, and what it has of others' shares until they have it. It takes nodes from
+ * another gateway only once its own serves, so that a new gateway takes nothing before it can carry it.
+ */
+export function nodesNow(
+  part: Part,
+  { covering, serves }: { readonly covering: Covering; readonly serves: boolean },
+): NodeSet {
+  const { covered } = covering;
+  const own = covered.get(part.name)?.nodes ?? new Set<string>();
+  const others = [...covered.values()].filter(({ gateway }) => gateway !== part.gateway);
+  const isElsewhere = (node: string) => others.some(({ nodes }) => nodes.has(node));
+  return new Set([
+    ...[...part.nodes].filter((node) => serves || own.has(node) || !isElsewhere(node)),
+    ...[...own].filter((node) => !part.nodes.has(node) && !isTakenOver(node, covering)),
+  ]);
+}
+
+/** Tells whether an object names nodes that nothing of what is wanted names yet. */
+export function isNeeded(name: string, covering: Covering): boolean {
+  const { nodes } = covering.covered.get(name) ?? { nodes: EVERY_NODE };
+  return [...nodes].some((node) => !isTakenOver(node, covering));
+}
+
+/** All that is to name a node exists and does. */
+function isTakenOver(node: string, { parts, covered }: Covering): boolean {
+  return parts.filter(({ nodes }) => nodes.has(node))
+    .every(({ name }) => covered.get(name)?.nodes.has(node) === true);
+}

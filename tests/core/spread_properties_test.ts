@@ -1,0 +1,143 @@
+/** Whatever is edited, fails, comes late or dies halfway: no node is ever left without a gateway by it. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { decide } from "../../src/core/decide.ts";
+import { GATEWAY_LABEL, SHARD_LABEL } from "../../src/core/names.ts";
+import { SHARDS } from "../../src/core/shares.ts";
+import type { Labels, Policy, Snapshot } from "../../src/core/types.ts";
+import { applyWhatFits } from "../support/apply_plan.ts";
+import { cluster, edit, gateway, policy } from "../support/builders.ts";
+import { ciliumSelects } from "../support/cilium_rules.ts";
+import { later, obey } from "../support/obedient_agents.ts";
+import { property } from "../support/property.ts";
+
+const GATEWAYS = ["a", "b", "c", "d"];
+const POD = { namespace: "shop", namespaceLabels: {}, labels: { app: "web" } };
+
+/** Every kind of node: of each shard, without one, and with what is none. */
+const KINDS: readonly Labels[] = [
+  ...Array.from({ length: SHARDS }, (_, shard) => ({ [SHARD_LABEL]: String(shard) })),
+  {},
+  { [SHARD_LABEL]: "none" },
+];
+
+const START = cluster({
+  nodes: Object.fromEntries(
+    GATEWAYS.flatMap((pool) => [1, 2].map((index) => `${pool}${index}`)).map((name) => [name, {
+      node: { labels: { pool: name.slice(0, 1) } },
+    }]),
+  ),
+  gateways: GATEWAYS.map((name, index) =>
+    gateway(name, {
+      nodeSelector: { pool: name },
+      // One of each kind.
+      ...(index % 2 === 0 ? { vip: `172.18.18.${10 + index}` } : {}),
+      failback: { minReadySeconds: 1 },
+    })
+  ),
+  policies: [policy("web", { gateways: ["a", "b"] })],
+});
+
+type Step =
+  | { readonly does: "edit"; readonly spec: Policy["spec"] }
+  | { readonly does: "cordon"; readonly node: string; readonly cordoned: boolean }
+  | { readonly does: "unlabel"; readonly node: string }
+  | { readonly does: "tick"; readonly late: number; readonly dies: number };
+
+const someSpec = fc.record({
+  gateways: fc.shuffledSubarray(GATEWAYS, { minLength: 1 }),
+  heavy: fc.constantFrom(...GATEWAYS),
+  weight: fc.integer({ min: 1, max: 4 }),
+  fallback: fc.option(fc.constantFrom(...GATEWAYS), { nil: undefined }),
+}).map(({ gateways, heavy, weight, fallback }) =>
+  policy("web", {
+    gateways,
+    weights: { [heavy]: weight },
+    ...(fallback === undefined ? {} : { fallback }),
+  }).spec
+);
+
+const someNode = fc.constantFrom(...START.nodes.map(({ name }) => name));
+
+const someStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ does: fc.constant("edit" as const), spec: someSpec }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      does: fc.constant("cordon" as const),
+      node: someNode,
+      cordoned: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("unlabel" as const), node: someNode }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      does: fc.constant("tick" as const),
+      late: fc.constantFrom(0, 0, 0, 1, 3),
+      dies: fc.oneof(fc.constant(99), fc.integer({ min: 0, max: 6 })),
+    }),
+  },
+);
+
+function taken(state: Snapshot, seen: readonly Snapshot[], step: Step): Snapshot {
+  switch (step.does) {
+    case "edit": {
+      const [before] = state.policies;
+      const resourceVersion = `${before?.resourceVersion}0`;
+      return edit(state, { policies: { web: { spec: step.spec, resourceVersion } } });
+    }
+    case "cordon":
+      return edit(state, { nodes: { [step.node]: { cordoned: step.cordoned } } });
+    case "unlabel": {
+      const { [SHARD_LABEL]: _, ...labels } = state.nodes.find(({ name }) => name === step.node)
+        ?.labels ?? {};
+      const resourceVersion = `${
+        state.nodes.find(({ name }) => name === step.node)
+          ?.resourceVersion
+      }0`;
+      return edit(state, { nodes: { [step.node]: { labels, resourceVersion } } });
+    }
+    case "tick": {
+      const plan = decide(seen.at(-1 - step.late) ?? state);
+      return later(obey(applyWhatFits(state, plan, { limit: step.dies })), 1);
+    }
+  }
+}
+
+const waysOf = ({ ciliumPolicies }: Snapshot, labels: Labels): readonly string[] =>
+  ciliumPolicies.filter(({ spec }) => ciliumSelects(spec, POD, labels))
+    .map(({ labels }) => labels[GATEWAY_LABEL] ?? "");
+
+property(
+  "every node has a gateway at every moment, and exactly one at rest, whatever happened",
+  fc.array(someStep, { minLength: 10, maxLength: 30 }),
+  (steps) => {
+    let state = START;
+    const seen: Snapshot[] = [];
+    for (let tick = 0; tick < 5; tick++) {
+      state = later(obey(applyWhatFits(state, decide(state))), 1);
+    }
+    seen.push(state);
+    for (const step of steps) {
+      state = taken(state, seen, step);
+      seen.push(state);
+      for (const labels of KINDS) {
+        assert.ok(waysOf(state, labels).length > 0, `${JSON.stringify(labels)} after ${step.does}`);
+      }
+    }
+    for (const { name } of state.nodes) {
+      state = edit(state, { nodes: { [name]: { cordoned: false } } });
+    }
+    for (let tick = 0; tick < 40; tick++) {
+      state = later(obey(applyWhatFits(state, decide(state))), 1);
+    }
+    for (const labels of KINDS) {
+      assert.equal(waysOf(state, labels).length, 1, `${JSON.stringify(labels)} at rest`);
+    }
+    assert.ok(state.nodes.every(({ labels }) => waysOf(state, labels).length === 1));
+    assert.deepEqual(decide(state).changes, []);
+    return steps.length;
+  },
+  { runs: 60 },
+);
