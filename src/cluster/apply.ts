@@ -24,6 +24,9 @@ export interface ApplyOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Groups, or Events, that are written at once. */
+const LANES = 12;
+
 /**
  * Writes the changes of a plan: groups side by side, stages of a group one after the other, the changes of a stage at
  * once. A change that is not written stops its group, so that nothing follows from it; other groups go on.
@@ -60,10 +63,23 @@ async function applyGroups(
   context: Context,
 ): Promise<readonly ChangeResult[]> {
   const groups = Map.groupBy(changes, (change) => change.group);
-  const results = await Promise.all(
-    [...groups.values()].map((changes) => applyGroup(changes, context)),
-  );
-  return results.flat();
+  return (await inLanes([...groups.values()], (group) => applyGroup(group, context))).flat();
+}
+
+/**
+ * Works on so many items at once. A request's time runs from when it is made, and there are 16 connections: of a thousand
+ * that are made at once the last ones would be given up before they are sent.
+ */
+async function inLanes<T, R>(
+  items: readonly T[],
+  work: (item: T) => Promise<R>,
+): Promise<readonly R[]> {
+  const results: R[] = [];
+  const next = items.entries();
+  await Promise.all(Array.from({ length: LANES }, async () => {
+    for (const [index, item] of next) results[index] = await work(item);
+  }));
+  return results;
 }
 
 async function applyGroup(
@@ -200,16 +216,14 @@ async function recordEvents(
   const failed = new Set(
     results.filter(({ result }) => result !== "written").map(({ change }) => change.group),
   );
-  await Promise.allSettled(
-    plan.events.filter(({ gateway }) => !failed.has(gateway)).map(async (event) => {
-      await client.request({
-        method: "POST",
-        path: PATHS.Event,
-        body: eventObject(event, instance),
-        timeoutMilliseconds: EVENT_MILLISECONDS,
-      });
-    }),
-  );
+  await inLanes(plan.events.filter(({ gateway }) => !failed.has(gateway)), async (event) => {
+    await client.request({
+      method: "POST",
+      path: PATHS.Event,
+      body: eventObject(event, instance),
+      timeoutMilliseconds: EVENT_MILLISECONDS,
+    }).catch(() => {});
+  });
 }
 
 /** Events about cluster-scoped objects live in namespace `default`, as kubectl describe expects. */

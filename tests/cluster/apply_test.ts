@@ -29,3 +29,30 @@ Deno.test("labels of nodes are written when the policies are, since Cilium takes
   const labels = log.indexOf("PATCH nodes");
   assert.ok(policies >= 0 && labels > policies, log.join("\n"));
 });
+
+Deno.test("a plan for hundreds of gateways keeps few requests waiting for a connection", async () => {
+  const names = Array.from({ length: 300 }, (_, index) => `g${index}`);
+  const plan = decide(cluster({
+    nodes: { a: {}, b: {} },
+    gateways: names.map((name) => gateway(name)),
+    policies: names.map((name) => policy(`to-${name}`, { gateway: name })),
+  }));
+  let [under, most, sent] = [0, 0, 0];
+  const client: KubeClient = {
+    cluster: { name: "none", server: "https://none", credentials: () => Promise.reject() },
+    async request() {
+      sent++;
+      most = Math.max(most, ++under);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      under--;
+      return { status: 200, body: {}, serverTime: 0, headers: {}, bytes: 0 };
+    },
+    stream: () => Promise.reject(new Error("nothing is watched")),
+    close: () => Promise.resolve(),
+  };
+  const results = await apply(plan, client);
+  assert.ok(results.every(({ result }) => result === "written"));
+  assert.deepEqual(results.map(({ change }) => change).length, plan.changes.length);
+  assert.equal(sent, plan.changes.length + plan.events.length);
+  assert.ok(most > 1 && most <= 16, `${most} requests at once`);
+});
