@@ -24,6 +24,9 @@ import type { CiliumPods } from "./cilium_pods.ts";
 import { PATHS, podsIn } from "./resources.ts";
 import { nodeScope } from "./scope.ts";
 
+/** Each watch holds a connection of the client's 16, and requests need some too; with more selectors every node is followed. */
+const MOST_NODE_WATCHES = 6;
+
 export interface CacheOptions {
   readonly cilium?: CiliumPods;
   readonly witness: LeaseWitness;
@@ -207,7 +210,8 @@ export class ClusterCache {
     // Without the policies nothing is decided yet.
     if (this.#gateways.items === undefined || this.#policies?.items === undefined) return;
     const scope = nodeScope(readable(this.#gateways.items, []), readable(this.#policies.items, []));
-    const wanted = new Set(scope.every ? [""] : scope.labelSelectors);
+    const isWide = scope.every || scope.labelSelectors.length > MOST_NODE_WATCHES;
+    const wanted = new Set(isWide ? [""] : scope.labelSelectors);
     for (const [selector, copy] of this.#nodes) {
       if (wanted.has(selector)) continue;
       copy.stop();

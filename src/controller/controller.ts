@@ -16,6 +16,7 @@ import { sleep } from "../kube/deadline.ts";
 import { ClusterCache } from "../cluster/cache.ts";
 import { LeaseWitness } from "../cluster/lease_witness.ts";
 import type { Known, ObserveOptions } from "../cluster/observe.ts";
+import { PREFIX } from "../core/names.ts";
 import { PATHS } from "../cluster/resources.ts";
 import { ServerClock } from "../cluster/server_clock.ts";
 import { quietTick, tick } from "./tick.ts";
@@ -41,11 +42,17 @@ export interface ControllerOptions {
 /** A holder that has been silent for longer is one whose heartbeat does not count. */
 const WORRY_MILLISECONDS = 60_000;
 
-/** However quiet it is, the cluster is listed this often: a watch may have missed something. */
-const RELIST_MILLISECONDS = 30_000;
+/**
+ * However quiet it is, the cluster is listed this often: a watch may have missed something. A watch that hears nothing for
+ * 90 s, not even a bookmark, is broken (`watch.ts`), and then each tick lists.
+ */
+const RELIST_MILLISECONDS = 300_000;
 
 /** While nothing is to be done, the API server is asked for a sign of life this often. */
 const PROOF_MILLISECONDS = 2_000;
+
+/** A label that nothing has. */
+const NO_OBJECT = `${PREFIX}none`;
 
 /** After a tick that failed, the next one does not wait longer. */
 const RETRY_MILLISECONDS = 1_000;
@@ -132,7 +139,8 @@ export class Controller {
       const { serverTime } = await this.#client.request({
         method: "GET",
         path: PATHS.EgressGateway,
-        query: { limit: 1 },
+        // An answer without objects: it only has to come, and to bring the time.
+        query: { limit: 1, labelSelector: NO_OBJECT },
         signal: this.#options.signal,
         timeoutMilliseconds: PROOF_MILLISECONDS,
       });

@@ -4,18 +4,25 @@
  *
  * `npm run bench:scale [-- --nodes=100,1000,5000 --gateways=10,100,500 --runs=N --only=ticks --print]`
  */
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { NAMESPACE } from "../../src/core/names.ts";
 import { loadCluster } from "../../src/kube/auth/load_cluster.ts";
 import { createClient } from "../../src/kube/http.ts";
 import { bundle } from "../../src/build/bundle.ts";
 import { startControlPlane } from "../support/control_plane.ts";
+import { GO_HEAD, informerRows } from "./informers.ts";
 import { podLike } from "./pod_like.ts";
 import { machine, markdown, publish, say, type Table } from "./report.ts";
+import { AGENT_HEAD, agentRows } from "./scale_agents.ts";
+import { DECIDE_HEAD, decideRows } from "./scale_decide.ts";
 import { ScaleCluster } from "./scale_cluster.ts";
+import { NEWS_HEAD, residentRows, REST_HEAD } from "./scale_resident.ts";
 import { TICK_HEAD, tickRows } from "./scale_ticks.ts";
 
-const PARTS = ["ticks"] as const;
+const PARTS = ["ticks", "go", "resident", "agents", "decide"] as const;
+
+const FROM_NEWS = "The resident controller: from the news until it is written";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -23,17 +30,23 @@ const { values } = parseArgs({
     nodes: { type: "string", default: "100,1000,5000" },
     gateways: { type: "string", default: "10,100,500" },
     runs: { type: "string", default: "5" },
+    seconds: { type: "string", default: "600" },
     only: { type: "string", default: PARTS.join() },
     print: { type: "boolean", default: false },
   },
 });
 const numbers = (text: string) => text.split(",").map(Number);
 const runs = Number(values.runs);
+const seconds = Number(values.seconds);
 const parts = values.only.split(",");
 
 const scratch = await Deno.makeTempDir({ prefix: "sallyport-bench-" });
 try {
   await bundle({ outdir: `${scratch}/dist` });
+  await bundle({
+    entries: [fileURLToPath(new URL("scale_resident_program.ts", import.meta.url))],
+    outdir: `${scratch}/resident`,
+  });
   await using plane = await startControlPlane();
   await plane.createNamespace(NAMESPACE);
   const client = createClient(await loadCluster({ kubeconfig: plane.kubeconfigPath }), {
@@ -41,31 +54,69 @@ try {
   });
   const cluster = new ScaleCluster(plane, client);
   await using pod = await podLike(plane);
-  const ticks: string[][] = [];
+  const go: (readonly string[])[] = [];
+  const agents: (readonly string[])[] = [];
+  const renewing: (readonly string[])[] = [];
+  const renewed: (readonly string[])[] = [];
+  const ticks: (readonly string[])[] = [];
+  const rest: (readonly string[])[] = [];
+  const news: (readonly string[])[] = [];
   for (const nodes of numbers(values.nodes)) {
     say(`Filling the cluster with ${nodes} nodes`);
     await cluster.grow(nodes);
-    if (!parts.includes("ticks")) continue;
     for (const gateways of numbers(values.gateways)) {
-      const rows = await tickRows(cluster, { nodes, gateways, pod, scratch, runs });
-      ticks.push(...rows.map((row) => [...row]));
+      const size = { nodes, gateways, pod, scratch, runs };
+      if (parts.includes("ticks")) ticks.push(...await tickRows(cluster, size));
+      if (parts.includes("go")) {
+        if (!parts.includes("ticks")) await cluster.reset(gateways);
+        await cluster.settle();
+        go.push(...await informerRows(cluster, { nodes, gateways, runs: Math.min(3, runs) }));
+      }
+      if (parts.includes("resident")) {
+        await cluster.reset(gateways);
+        const rows = await residentRows(cluster, { ...size, agents: 0, seconds });
+        rest.push(rows.rest);
+        news.push(...rows.news);
+      }
     }
   }
+  if (parts.includes("agents")) {
+    const size = {
+      nodes: Math.max(...numbers(values.nodes)),
+      gateways: Math.max(...numbers(values.gateways)),
+    };
+    const measured = await agentRows(cluster, { ...size, pod, scratch, runs, seconds });
+    agents.push(...measured.rows);
+    renewing.push(measured.resident.rest);
+    renewed.push(...measured.resident.news);
+  }
   await client.close();
-  const tables: Table[] = [{ title: "One tick as a process", head: TICK_HEAD, rows: ticks }];
-  await show(
-    "scale-ticks",
-    [
-      `\`npm run bench:scale\` on ${machine()}`,
-      "",
-      tables.map(markdown).join("\n\n"),
-    ].join("\n"),
-  );
+  const alone = parts.includes("decide") ? decideRows() : { rows: [], fit: "" };
+  // A section for each part, so that a part can be measured anew by itself.
+  const sections: Readonly<Record<typeof PARTS[number], readonly Table[]>> = {
+    ticks: [{ title: "One tick as a process", head: TICK_HEAD, rows: ticks }],
+    go: [{ title: "The same reads by client-go", head: GO_HEAD, rows: go }],
+    resident: [
+      { title: "The resident controller at rest", head: REST_HEAD, rows: rest },
+      { title: FROM_NEWS, head: NEWS_HEAD, rows: news },
+    ],
+    agents: [
+      { title: "What agents cost", head: AGENT_HEAD, rows: agents },
+      {
+        title: "The resident controller beside agents that renew each second",
+        head: REST_HEAD,
+        rows: renewing,
+      },
+      { title: `${FROM_NEWS}, virtual IPs`, head: NEWS_HEAD, rows: renewed },
+    ],
+    decide: [{ title: `decide alone: ${alone.fit}`, head: DECIDE_HEAD, rows: alone.rows }],
+  };
+  for (const part of PARTS.filter((each) => parts.includes(each))) {
+    const command = `\`npm run bench:scale -- --only=${part}\` on ${machine()}`;
+    const text = `${command}, ${runs} runs.\n\n${sections[part].map(markdown).join("\n\n")}`;
+    if (values.print) say(`\n${text}`);
+    else await publish(`scale-${part}`, text);
+  }
 } finally {
   await Deno.remove(scratch, { recursive: true });
-}
-
-async function show(name: string, text: string): Promise<void> {
-  if (values.print) say(`\n${text}`);
-  else await publish(name, text);
 }

@@ -19,6 +19,7 @@ import {
   gatewayName,
   gatewaysAndPolicies,
   POOL_LABEL,
+  POOL_LIST,
   poolOf,
 } from "./scale_objects.ts";
 
@@ -110,16 +111,24 @@ export class ScaleCluster {
     return Math.min(CROWD, this.#gateways - 1);
   }
 
-  /** Cordons the node that holds the first gateway alone, or all of the crowd, and uncordons the others of its pool. */
-  async cordonHolder(what: "one" | "many"): Promise<void> {
-    const name = (await this.holders()).get(gatewayName(what === "one" ? 0 : 1)) ?? "";
-    const pool = poolOf(GATEWAY_NODES.find((index) => nodeName(index) === name) ?? -1);
-    for (const index of pool?.nodes ?? []) {
-      const other = nodeName(index);
-      await this.plane.api.patch(`${PATHS.Node}/${other}`, {
-        spec: { unschedulable: other === name ? true : null },
+  /** Uncordons the pool of the first gateway alone, or of the crowd. */
+  async uncordon(what: "one" | "many"): Promise<void> {
+    for (const index of POOL_LIST[what === "one" ? 0 : 1]?.nodes ?? []) {
+      await this.plane.api.patch(`${PATHS.Node}/${nodeName(index)}`, {
+        spec: { unschedulable: null },
       });
     }
+  }
+
+  /**
+   * Cordons the node that holds the first gateway alone, or all of the crowd.
+   *
+   * @returns `performance.now()` when the API server had taken it
+   */
+  async cordonHolder(what: "one" | "many"): Promise<number> {
+    const name = (await this.holders()).get(gatewayName(what === "one" ? 0 : 1)) ?? "";
+    await this.plane.api.patch(`${PATHS.Node}/${name}`, { spec: { unschedulable: true } });
+    return performance.now();
   }
 
   async #create(path: string, body: unknown): Promise<void> {

@@ -80,7 +80,6 @@ function policyObject(
   index: number,
   { number, random }: { readonly number: number; readonly random: () => number },
 ): KubeObject {
-  const team = Math.floor(random() * 1_000);
   return {
     apiVersion: API_VERSION,
     kind: "EgressGatewayPolicy",
@@ -93,7 +92,7 @@ function policyObject(
       excludedCIDRs: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
       selectors: [{
         podSelector: {
-          matchLabels: { app: `app-${number}`, "io.kubernetes.pod.namespace": `team-${team}` },
+          matchLabels: { app: `app-${number}`, "io.kubernetes.pod.namespace": `team-${index}` },
         },
       }],
     },

@@ -105,10 +105,11 @@ const moved = new WeakMap<ScaleCluster, ReadonlyMap<string, string>>();
 
 async function prepare(cluster: ScaleCluster, { step, gateways }: Situation): Promise<void> {
   if (step === "first") return await cluster.reset(gateways);
+  const what = step === "one failover" ? "one" : "many";
+  await cluster.uncordon(what);
   await cluster.settle();
-  const holders = await cluster.holders();
-  moved.set(cluster, holders);
-  if (step !== "idle") await cluster.cordonHolder(step === "one failover" ? "one" : "many");
+  moved.set(cluster, await cluster.holders());
+  if (step !== "idle") await cluster.cordonHolder(what);
 }
 
 /** A tick that did something else than it was for is not worth a figure. */

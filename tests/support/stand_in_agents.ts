@@ -12,12 +12,16 @@ export interface StandInAgents extends AsyncDisposable {
   readonly renewed: Promise<void>;
 }
 
+/** From a change of a gateway until agents act on it. */
+const NEWS_MILLISECONDS = 5;
+
 export function standInAgents(client: KubeClient, nodeNames: readonly string[]): StandInAgents {
   const stop = new AbortController();
   const { signal } = stop;
   let gateways: readonly Gateway[] = [];
   const agents = nodeNames.map((nodeName) => new StandIn(client, { nodeName, signal }));
   const renewAll = () => Promise.all(agents.map((agent) => agent.renew(gateways))).then(() => {});
+  let isTold = false;
   const following = new Reflector<Gateway>(client, PATHS.EgressGateway, {
     decode: (item) => {
       const decoded = decodeGateway(item);
@@ -26,7 +30,13 @@ export function standInAgents(client: KubeClient, nodeNames: readonly string[]):
     keyOf: ({ uid }) => uid,
     onChange: (objects) => {
       gateways = objects;
-      renewAll().catch(() => {});
+      if (isTold) return;
+      isTold = true;
+      // Where hundreds of gateways move at once, an agent renews once for what it has heard meanwhile.
+      setTimeout(() => {
+        isTold = false;
+        for (const agent of agents) agent.tell(gateways);
+      }, NEWS_MILLISECONDS);
     },
     signal,
   }).run();
@@ -60,6 +70,14 @@ class StandIn {
   ) {
     this.#client = client;
     this.#options = options;
+  }
+
+  /** Renews where there is something new to report. */
+  tell(gateways: readonly Gateway[]): void {
+    const duties = gateways.flatMap((gateway) => this.#duty(gateway));
+    const said = (addresses: readonly ReportedAddress[]) =>
+      JSON.stringify(addresses.map(({ boundAt: _at, ...address }) => address));
+    if (said(duties) !== said(this.#addresses)) this.renew(gateways).catch(() => {});
   }
 
   /** One at a time: an older report that arrives later would undo a newer one. */

@@ -45,9 +45,11 @@ const (
 	lanes          = 16
 )
 
-// traffic counts requests, and bytes as they come from the network: encrypted, and compressed where the server does that.
+// traffic counts requests, the bytes of answers' bodies, and bytes as they come from the network: encrypted, and
+// compressed where the server does that.
 type traffic struct {
 	Requests atomic.Int64
+	Bodies   atomic.Int64
 	Bytes    atomic.Int64
 }
 
@@ -58,7 +60,22 @@ type countedTransport struct {
 
 func (t countedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	t.seen.Requests.Add(1)
-	return t.next.RoundTrip(request)
+	response, err := t.next.RoundTrip(request)
+	if err == nil {
+		response.Body = countedBody{response.Body, t.seen}
+	}
+	return response, err
+}
+
+type countedBody struct {
+	io.ReadCloser
+	seen *traffic
+}
+
+func (b countedBody) Read(into []byte) (int, error) {
+	count, err := b.ReadCloser.Read(into)
+	b.seen.Bodies.Add(int64(count))
+	return count, err
 }
 
 type countedConn struct {
@@ -95,6 +112,8 @@ func main() {
 			fail(err)
 		}
 		report(seen, kept)
+		// Whoever measures this reads what it took before it ends.
+		_, _ = io.Copy(io.Discard, os.Stdin)
 		return
 	}
 	kept, err := follow(ctx, with, mode, label, namespace)
@@ -292,7 +311,8 @@ func strip(object any) (any, error) {
 func report(seen *traffic, kept int) {
 	line, err := json.Marshal(map[string]int64{
 		"requests": seen.Requests.Load(),
-		"bytes":    seen.Bytes.Load(),
+		"bodies":   seen.Bodies.Load(),
+		"network":  seen.Bytes.Load(),
 		"objects":  int64(kept),
 	})
 	if err != nil {
