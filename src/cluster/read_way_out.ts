@@ -22,7 +22,7 @@ export async function readWayOut(
   { namespace, name, destination }: {
     readonly namespace: string;
     readonly name: string;
-    readonly destination: string;
+    readonly destination?: string;
   },
 ): Promise<WayOutFacts> {
   const [pods, namespaceLabels, nodes, statuses, ciliumPolicies, inCluster] = await Promise.all([
@@ -34,7 +34,7 @@ export async function readWayOut(
     list(client, PATHS.Node, { decode: decodeNode }),
     readStatuses(client),
     list(client, PATHS.CiliumEgressGatewayPolicy, { decode: decodeCiliumPolicy }),
-    podWith(client, destination),
+    destination === undefined ? undefined : podWith(client, destination),
   ]);
   const [pod] = pods.items;
   if (pod === undefined) {

@@ -6,6 +6,7 @@ import {
   BOUND_AT_ANNOTATION,
   CILIUM_API_VERSION,
   GATEWAY_LABEL,
+  GENERATION_ANNOTATION,
   HOSTNAME_LABEL,
   NO_NODE_LABEL,
   PART_ANNOTATION,
@@ -38,6 +39,8 @@ export interface Wanted {
     | { readonly selectors: readonly PolicyRule[]; readonly nodes: NodeSet }
     | undefined;
   readonly target: Target;
+  /** It is to say for which generation of the policy it was made. */
+  readonly isMarked: boolean;
 }
 
 /** Tells whether a CiliumEgressGatewayPolicy is of our making. */
@@ -91,7 +94,7 @@ export function ciliumPolicyPatch(existing: CiliumPolicy, wanted: Wanted): JsonO
 }
 
 function metadataFor(
-  { policy, part, target }: Wanted,
+  { policy, part, target, isMarked }: Wanted,
   existing: CiliumPolicy | undefined,
 ): {
   readonly labels: Readonly<Record<string, string>>;
@@ -117,6 +120,7 @@ function metadataFor(
     },
     annotations: {
       ...(part.suffix === "" ? {} : { [PART_ANNOTATION]: part.suffix }),
+      ...(isMarked ? { [GENERATION_ANNOTATION]: String(policy.generation) } : {}),
       ...(route === undefined || keep ? {} : {
         [TERM_ANNOTATION]: String(route.term),
         ...(route.boundAt === undefined ? {} : { [BOUND_AT_ANNOTATION]: route.boundAt }),

@@ -67,7 +67,7 @@ function decideAll(contenders: readonly Contender[], facts: Facts): readonly Gat
   const balanced = balancedCandidates(contenders, holders);
   return contenders.map(({ gateway, candidates }) =>
     others.get(gateway.name) ??
-      decideGateway(gateway, { candidates: balanced.get(gateway.name) ?? candidates, facts })
+      decideGateway(gateway, { candidates, preferred: balanced.get(gateway.name), facts })
   );
 }
 

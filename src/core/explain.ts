@@ -1,4 +1,5 @@
 /** A plan in sentences: who holds each gateway and why, why not the others, and what would happen next. */
+import { SHARDS } from "./shares.ts";
 import type { Candidate, GatewayPlan, Plan, PolicyPlan } from "./types.ts";
 
 /** Paragraphs of plain text about one gateway, without line breaks inside a sentence. */
@@ -15,7 +16,7 @@ export function explainGateway(gateway: GatewayPlan, plan: Plan): string {
     `  Candidates: ${gateway.candidates.length}, eligible: ${gateway.readyNodes}.`,
     ...gateway.candidates.map((candidate) => `    ${candidateLine(candidate, gateway)}`),
     ...(policies.length === 0 ? ["  Policies: none uses this gateway."] : ["  Policies:"]),
-    ...policies.map((policy) => `    ${policyLine(policy)}`),
+    ...policies.map((policy) => `    ${policyLine(policy, gateway.name)}`),
   ].join("\n");
 }
 
@@ -54,9 +55,13 @@ function candidateLine(
   return `${node} ${role}, eligible since ${eligibleSince}${preference}${tolerated.join("")}.`;
 }
 
-function policyLine({ name, conditions }: PolicyPlan): string {
+function policyLine({ name, gateways, conditions }: PolicyPlan, gateway: string): string {
   const ready = conditions.find(({ type }) => type === "Ready");
-  return `${name}: ${sentence(ready?.message ?? "its state is not known")}`;
+  const own = gateways.find((way) => way.name === gateway);
+  const share = gateways.length > 1 && own !== undefined
+    ? ` (${own.shards} of ${SHARDS} shards of nodes)`
+    : "";
+  return `${name}${share}: ${sentence(ready?.message ?? "its state is not known")}`;
 }
 
 function sentence(text: string): string {

@@ -61,10 +61,17 @@ export interface GatewayOutcome {
   readonly past: PastMove | undefined;
 }
 
-/** Decides one gateway from the snapshot and its candidates, which come best-ranked first. */
+/**
+ * Decides one gateway from the snapshot and its candidates, which come best-ranked first; `preferred`: in another order for the
+ * election.
+ */
 export function decideGateway(
   gateway: Gateway,
-  { candidates, facts }: { readonly candidates: readonly Candidate[]; readonly facts: Facts },
+  { candidates, preferred = candidates, facts }: {
+    readonly candidates: readonly Candidate[];
+    readonly preferred?: readonly Candidate[] | undefined;
+    readonly facts: Facts;
+  },
 ): GatewayOutcome {
   const { now } = facts.snapshot;
   const pin = pinOf(gateway, candidates);
@@ -72,7 +79,11 @@ export function decideGateway(
   const isLate = (node: string) => hasFallenSilent(gateway, node, facts);
   const election: Election = refusal?.refused
     ? { holder: undefined, decision: "None", message: refusal.message }
-    : namedByCause(elect(gateway, { candidates, isLate, now }), { gateway, candidates, facts });
+    : namedByCause(elect(gateway, { candidates: preferred, isLate, now }), {
+      gateway,
+      candidates,
+      facts,
+    });
   const begun = tenureOf(gateway, { election, clock: facts.snapshot.clock ?? now, facts });
   const move = moveOf(gateway, { election, tenure: begun, candidates, facts });
   const tenure = withFenced(begun, move);

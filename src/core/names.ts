@@ -38,6 +38,9 @@ export const POLICY_LABEL = `${PREFIX}policy`;
 /** Annotation on a CiliumEgressGatewayPolicy that is one of several of its policy: what follows the policy's name and a dot. */
 export const PART_ANNOTATION = `${PREFIX}part`;
 
+/** Annotation on it: the generation of its policy that it was last made for. */
+export const GENERATION_ANNOTATION = `${PREFIX}generation`;
+
 /** Label on CiliumEgressGatewayPolicies: the name of the gateway that the traffic is sent to. */
 export const GATEWAY_LABEL = `${PREFIX}gateway`;
 

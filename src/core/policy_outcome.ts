@@ -5,7 +5,7 @@ import { conditionsFrom } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
 import { fitPolicyStatus } from "./fit.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
-import { GATEWAY_LABEL, HOSTNAME_LABEL, PART_ANNOTATION } from "./names.ts";
+import { GATEWAY_LABEL, GENERATION_ANNOTATION, HOSTNAME_LABEL, PART_ANNOTATION } from "./names.ts";
 import { reachOf } from "./namespace_reach.ts";
 import { nodesOf, UNLABELLED } from "./node_set.ts";
 import { sortedByName } from "./order.ts";
@@ -17,7 +17,7 @@ import { serves, wayOf } from "./policy_way.ts";
 import type { Outcomes, Way } from "./policy_way.ts";
 import { freshReport } from "./reports.ts";
 import { isUnread as isUnreadLabel } from "./selectors.ts";
-import { isNeeded, nodesNow } from "./share_handover.ts";
+import { isNeeded, isSplit, nodesNow } from "./share_handover.ts";
 import type { Covering } from "./share_handover.ts";
 import type {
   Change,
@@ -73,9 +73,10 @@ export function decidePolicy(
   const covering: Covering = {
     parts,
     covered: new Map(
-      own.filter(({ deleting }) => !deleting).map(({ name, labels, spec }) => [name, {
+      own.filter(({ deleting }) => !deleting).map(({ name, labels, annotations, spec }) => [name, {
         gateway: wanted.get(name)?.gateway ?? labels[GATEWAY_LABEL] ?? "",
         nodes: nodesOf(spec),
+        isCurrent: annotations[GENERATION_ANNOTATION] === String(policy.generation),
       }]),
     ),
   };
@@ -113,7 +114,8 @@ function partChange(part: Part, context: Context): readonly PartChange[] {
   const nodes = nodesNow(part, { covering, serves: serves(way.outcome) });
   if (nodes.size === 0) return existing === undefined ? [] : [deletion(existing)];
   const rules = { selectors: part.rules, nodes };
-  return written(existing, { policy, part, rules, target: targetOf(way, facts) });
+  const target = targetOf(way, facts);
+  return written(existing, { policy, part, rules, target, isMarked: isSplit(covering) });
 }
 
 /** A part of ours that the policy no longer has: it goes once others name all the nodes that it does. */
@@ -126,7 +128,8 @@ function formerChange(existing: CiliumPolicy, context: Context): readonly PartCh
   const suffix = existing.annotations[PART_ANNOTATION] ?? "";
   const part = { name: existing.name, suffix, gateway };
   const way: Way = { gateway, outcome: outcomes.get(gateway), standsIn: false };
-  return written(existing, { policy, part, rules: undefined, target: targetOf(way, facts) });
+  const target = targetOf(way, facts);
+  return written(existing, { policy, part, rules: undefined, target, isMarked: false });
 }
 
 function written(existing: CiliumPolicy | undefined, wanted: Wanted): readonly PartChange[] {

@@ -3,16 +3,28 @@
  * CiliumEgressGatewayPolicy on its own, so it is done in two steps, the second of which rests on the first as it was observed:
  * the gateway that gains nodes names them, and then the one that had them leaves them out. Between the two both name them,
  * and the traffic leaves by either; the other way round it would leave by the pods' own nodes.
+ *
+ * A controller that is late may still carry out what followed from an older list. Its writes are against the versions that it
+ * saw, so what is wanted now is marked with the policy's generation before anything else is taken away: then it is of another
+ * version.
  */
 import { EVERY_NODE } from "./node_set.ts";
 import type { NodeSet } from "./node_set.ts";
 import type { Part } from "./policy_parts.ts";
 
+/** An object of ours that is there. */
+export interface Covered {
+  readonly gateway: string;
+  readonly nodes: NodeSet;
+  /** It is marked with the policy's generation. */
+  readonly isCurrent: boolean;
+}
+
 /** What is wanted of a policy, and what is there of it. */
 export interface Covering {
   readonly parts: readonly Part[];
   /** Name of an existing object -> its gateway and nodes. */
-  readonly covered: ReadonlyMap<string, { readonly gateway: string; readonly nodes: NodeSet }>;
+  readonly covered: ReadonlyMap<string, Covered>;
 }
 
 /**
@@ -35,12 +47,18 @@ export function nodesNow(
 
 /** Tells whether an object names nodes that nothing of what is wanted names yet. */
 export function isNeeded(name: string, covering: Covering): boolean {
-  const { nodes } = covering.covered.get(name) ?? { nodes: EVERY_NODE };
+  const nodes = covering.covered.get(name)?.nodes ?? EVERY_NODE;
   return [...nodes].some((node) => !isTakenOver(node, covering));
+}
+
+/** Tells whether the policy is more than one object, or was. */
+export function isSplit({ parts, covered }: Covering): boolean {
+  return parts.length > 1 || covered.size > 1;
 }
 
 /** All that is to name a node exists and does. */
 function isTakenOver(node: string, { parts, covered }: Covering): boolean {
   return parts.filter(({ nodes }) => nodes.has(node))
-    .every(({ name }) => covered.get(name)?.nodes.has(node) === true);
+    .map(({ name }) => covered.get(name))
+    .every((part) => part?.isCurrent === true && part.nodes.has(node));
 }

@@ -47,6 +47,12 @@ export interface WayOut {
   readonly others: readonly string[];
 }
 
+/** The way of a pod to all that one policy selects. */
+export interface PolicyWayOut extends WayOut {
+  readonly destinations: readonly string[];
+  readonly excluded: readonly string[];
+}
+
 export type WayOutSnapshot = Pick<
   Snapshot,
   "nodes" | "gateways" | "policies" | "ciliumPolicies"
@@ -90,14 +96,9 @@ export function wayOut(
     return own(`${destination} belongs to ${inside}: what stays in the cluster goes by no gateway`);
   }
   const labels = labelsForCilium(pod);
-  // Cilium obeys one that is being deleted until it is gone.
   const policies = sortedByName(snapshot.ciliumPolicies);
   const nodeLabels = labelsOfNode(pod, snapshot);
-  const selecting = policies.flatMap((policy) => {
-    const rules = rulesOf(policy.spec);
-    const rule = rules.findIndex((each) => each !== undefined && selectsPod(each, labels));
-    return rule < 0 || !selectsNode(rules, nodeLabels) ? [] : [{ policy, rule }];
-  });
+  const selecting = selectingOf(pod, snapshot);
   const entries = selecting.flatMap((each) => entriesOf(each, destination));
   const longest = Math.max(...entries.map(({ length }) => length));
   const deciding = decidingOf(entries.filter(({ length }) => length === longest));
@@ -125,6 +126,39 @@ export function wayOut(
   const way = by(first, snapshot);
   const share = shareOf(first.policy, { pod, nodeLabels });
   return { ...way, why: [...way.why.slice(0, 1), ...share, ...way.why.slice(1)], others };
+}
+
+/**
+ * The ways of a pod by all policies that select it, sorted by policy; none: all that it sends leaves by its own node. Which of two
+ * counts for a destination, `wayOut` tells.
+ */
+export function waysOut(pod: SourcePod, snapshot: WayOutSnapshot): readonly PolicyWayOut[] {
+  if (pod.hostNetwork) return [];
+  const nodeLabels = labelsOfNode(pod, snapshot);
+  return selectingOf(pod, snapshot).map(({ policy, rule }): PolicyWayOut => {
+    const destinations = networksOf(policy.spec, "destinationCIDRs");
+    const excluded = networksOf(policy.spec, "excludedCIDRs");
+    const network = destinations.join(", ");
+    const way = by({ policy, network, length: 0, excluded: false, rule }, snapshot);
+    const share = shareOf(policy, { pod, nodeLabels });
+    const why = [...way.why.slice(0, 1), ...share, ...way.why.slice(1)];
+    return { ...way, why, others: [], destinations, excluded };
+  }).sort((a, b) => byText(a.policy ?? "", b.policy ?? ""));
+}
+
+/** Policies that select the pod, each with the rule that does, sorted by name. */
+function selectingOf(
+  pod: SourcePod,
+  snapshot: WayOutSnapshot,
+): readonly { readonly policy: CiliumPolicy; readonly rule: number }[] {
+  const labels = labelsForCilium(pod);
+  const nodeLabels = labelsOfNode(pod, snapshot);
+  // Cilium obeys one that is being deleted until it is gone.
+  return sortedByName(snapshot.ciliumPolicies).flatMap((policy) => {
+    const rules = rulesOf(policy.spec);
+    const rule = rules.findIndex((each) => each !== undefined && selectsPod(each, labels));
+    return rule < 0 || !selectsNode(rules, nodeLabels) ? [] : [{ policy, rule }];
+  });
 }
 
 /** None where the node is not known, as Cilium takes it. */

@@ -18,6 +18,8 @@ for (
     "egress-gateway-primary-ip.yaml",
     "egress-gateway-virtual-ip.yaml",
     "egress-gateway-policy.yaml",
+    "spread-policy.yaml",
+    "zones.yaml",
     "demo/gateways.yaml",
     "demo/policies.yaml",
   ]

@@ -85,7 +85,10 @@ function taken(state: Snapshot, seen: readonly Snapshot[], step: Step): Snapshot
     case "edit": {
       const [before] = state.policies;
       const resourceVersion = `${before?.resourceVersion}0`;
-      return edit(state, { policies: { web: { spec: step.spec, resourceVersion } } });
+      const generation = (before?.generation ?? 0) + 1;
+      return edit(state, {
+        policies: { web: { spec: step.spec, generation, resourceVersion } },
+      });
     }
     case "cordon":
       return edit(state, { nodes: { [step.node]: { cordoned: step.cordoned } } });
@@ -139,5 +142,5 @@ property(
     assert.deepEqual(decide(state).changes, []);
     return steps.length;
   },
-  { runs: 60 },
+  { runs: 150 },
 );

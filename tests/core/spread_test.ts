@@ -31,7 +31,14 @@ function world(options: PolicyOptions = {}, parts: Partial<ClusterOptions> = {})
 }
 
 const withSpec = (state: Snapshot, options: PolicyOptions): Snapshot =>
-  edit(state, { policies: { web: { spec: policy("web", options).spec } } });
+  edit(state, {
+    policies: {
+      web: {
+        spec: policy("web", options).spec,
+        generation: (state.policies[0]?.generation ?? 0) + 1,
+      },
+    },
+  });
 
 /** Labels of every kind of node there is: of each shard, without one, and with what is none. */
 const KINDS = [

@@ -5,10 +5,14 @@ import { explainGateway } from "../../core/explain.ts";
 import { sortedByName } from "../../core/order.ts";
 import type { Snapshot } from "../../core/types.ts";
 import { ConfigError } from "../../kube/errors.ts";
+import { waysOut } from "../../core/way_out.ts";
 import { onSnapshot } from "../shared/command.ts";
+import { podName } from "../shared/names.ts";
 import { show, withOutput } from "../shared/output.ts";
 import type { OutputFlags } from "../shared/output.ts";
+import { readPod } from "../shared/pod_facts.ts";
 import { readSnapshot } from "../shared/source.ts";
+import { headline } from "../shared/way_out_words.ts";
 import type { SourceFlags } from "../shared/source.ts";
 import { complain } from "../shared/terminal.ts";
 
@@ -17,7 +21,15 @@ export function explainCommand(): Command {
     onSnapshot("explain", "say why this node holds a gateway, and why not that one"),
   )
     .argument("[gateway]", "name of the gateway; default: all")
-    .action(async (name: string | undefined, flags: SourceFlags & OutputFlags) => {
+    .option(
+      "--pod <pod>",
+      "NAMESPACE/POD: say by which gateways this pod's traffic leaves, and why",
+    )
+    .action(async (
+      name: string | undefined,
+      { pod, ...flags }: SourceFlags & OutputFlags & { readonly pod?: string },
+    ) => {
+      if (pod !== undefined) return await explainPod(pod, flags);
       const snapshot = await readSnapshot(flags);
       const plan = decide(snapshot);
       const chosen = plan.gateways.filter((gateway) => name === undefined || gateway.name === name);
@@ -31,6 +43,24 @@ export function explainCommand(): Command {
       for (const warning of plan.warnings) complain(`Warning: ${warning}`);
       if (snapshot.invalid.length > 0) process.exitCode = 1;
     });
+}
+
+async function explainPod(wanted: string, flags: SourceFlags & OutputFlags): Promise<void> {
+  const asked = podName(wanted, undefined);
+  const { pod, snapshot } = await readPod(flags, asked);
+  const ways = waysOut(pod, snapshot);
+  const node = pod.nodeName === undefined ? "no node yet" : `node ${pod.nodeName}`;
+  show(ways, flags.output, () =>
+    [
+      `${asked.namespace}/${asked.name} on ${node}:`,
+      ...ways.length > 0 ? [] : ["  No policy selects it: its traffic leaves by its own node."],
+      ...ways.flatMap((way) => [
+        `  To ${way.destinations.join(", ")}${
+          way.excluded.length === 0 ? "" : ` but ${way.excluded.join(", ")}`
+        }: ${headline(way)}.`,
+        ...way.why.map((sentence) => `    Why: ${sentence}.`),
+      ]),
+    ].map((line) => `${line}\n`).join(""));
 }
 
 function unknownGateway(wanted: string, { gateways, invalid }: Snapshot): Error {
