@@ -29,6 +29,12 @@ export interface AgentStatus {
   readonly probes: number;
   readonly renewals: number;
   readonly failedRenewals: number;
+  /** Requests to the API server; `status` 0: no answer. Absent where nobody counts them. */
+  readonly requests?: readonly {
+    readonly method: string;
+    readonly status: number;
+    readonly count: number;
+  }[];
 }
 
 /** The status of an agent that is about to start. */

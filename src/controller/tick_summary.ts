@@ -5,10 +5,10 @@ import type { TickResult } from "./tick.ts";
 /** What `POST /tick` needs of a tick. */
 export type TickOutcome = Pick<TickResult, "plan" | "results" | "problems" | "settled">;
 
-/** The answer of `POST /tick`: the plan without candidates and without the bodies of its changes. */
+/** The answer of `POST /tick`: the plan without candidates, conditions and the bodies of its changes. */
 export interface TickSummary {
   readonly dryRun: boolean;
-  readonly gateways: readonly Omit<GatewayPlan, "candidates">[];
+  readonly gateways: readonly Omit<GatewayPlan, "candidates" | "conditions">[];
   readonly policies: readonly PolicyPlan[];
   readonly changes: readonly ChangeSummary[];
   readonly warnings: readonly string[];
@@ -27,7 +27,7 @@ export function tickSummary(outcome: TickOutcome, dryRun: boolean): TickSummary 
   const planned = plan.changes.map((change) => ({ change, result: "planned" as const }));
   return {
     dryRun,
-    gateways: plan.gateways.map(({ candidates: _, ...gateway }) => gateway),
+    gateways: plan.gateways.map(({ candidates: _, conditions: __, ...gateway }) => gateway),
     policies: plan.policies,
     changes: (dryRun ? planned : results).map(({ change, result }) => ({
       action: change.action,

@@ -88,6 +88,7 @@ function gatewayPlan(
     candidates,
     ...(outcome.past === undefined ? {} : { move: outcome.past }),
     ...(outcome.pin === undefined ? {} : { pin: outcome.pin }),
+    conditions: status.conditions ?? [],
   };
 }
 

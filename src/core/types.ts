@@ -477,6 +477,7 @@ export interface GatewayPlan {
   /** One sentence: why this node. */
   readonly message: string;
   readonly candidates: readonly Candidate[];
+  readonly conditions: readonly Condition[];
   /** The move that this plan begins or finishes; finished where it has a duration. */
   readonly move?: PastMove;
   /** What becomes of the pin; absent: there is none. */

@@ -1,6 +1,9 @@
 /** The agent's health and metrics, for the kubelet's probes and for Prometheus. */
 import { type Context, Hono } from "hono";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { secureHeaders } from "hono/secure-headers";
 import type { AgentStatus } from "../agent/agent_status.ts";
+import { addressHost, loopbackHost } from "./own_site.ts";
 
 /** A heartbeat that is older than this is stale for a controller with default settings. */
 const FRESH_MILLISECONDS = 4_000;
@@ -13,7 +16,8 @@ const FRESH_MILLISECONDS = 4_000;
  * - `/readyz`: the API server is reached, the heartbeat is fresh, the duties are fulfilled; for people and alerts
  */
 export function createAgentApp(status: () => AgentStatus): Hono {
-  const app = new Hono();
+  const app = createApp();
+  app.use(loopbackHost());
   const answer = (c: Context, problem: string | null) =>
     c.json({ ready: problem === null, problem }, problem === null ? 200 : 503);
   app.get("/healthz", (c) => c.text("ok\n"));
@@ -22,8 +26,41 @@ export function createAgentApp(status: () => AgentStatus): Hono {
     "/readyz",
     (c) => answer(c, startProblem(status()) ?? staleProblem(status()) ?? dutyProblem(status())),
   );
-  app.get("/metrics", (c) => c.text(metricsOf(status())));
+  app.get("/metrics", (c) => answerMetrics(c, status()));
   return app;
+}
+
+/**
+ * What an agent answers beyond the loopback address: `/metrics` and `/healthz`, to read, and nothing of what it does on the
+ * node.
+ */
+export function createScrapeApp(status: () => AgentStatus): Hono {
+  const app = createApp();
+  app.use(addressHost());
+  app.get("/healthz", (c) => c.text("ok\n"));
+  app.get("/metrics", (c) => answerMetrics(c, status()));
+  return app;
+}
+
+function createApp(): Hono {
+  const app = new Hono();
+  app.use(methodNotAllowed({
+    app,
+    onMethodNotAllowed: (c, allowed) => {
+      c.header("Allow", allowed.join(", "));
+      return c.json({ error: `${c.req.method} is not allowed on ${c.req.path}` }, 405);
+    },
+  }));
+  app.use(secureHeaders());
+  app.notFound((c) => c.json({ error: `No such path: ${c.req.path}` }, 404));
+  return app;
+}
+
+async function answerMetrics(c: Context, status: AgentStatus): Promise<Response> {
+  const { agentMetrics } = await import("./agent_metrics.ts");
+  c.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  c.header("Cache-Control", "no-store");
+  return c.body(await agentMetrics(status));
 }
 
 function startProblem({ dutiesKnown, renewals }: AgentStatus): string | null {
@@ -37,41 +74,4 @@ function staleProblem({ renewedAgoMilliseconds: ago = Infinity }: AgentStatus): 
 
 function dutyProblem({ failures: [failure] }: AgentStatus): string | null {
   return failure === undefined ? null : `A duty is not fulfilled: ${failure}`;
-}
-
-function metricsOf(
-  { bound, speaking, announcements, probes, renewals, failedRenewals }: AgentStatus,
-): string {
-  const metrics = [
-    [
-      "sallyport_agent_bound_addresses",
-      "gauge",
-      "Virtual IPs that are bound on this node",
-      bound.length,
-    ],
-    [
-      "sallyport_agent_speaking_addresses",
-      "gauge",
-      "Virtual IPs that this node speaks for",
-      speaking.length,
-    ],
-    [
-      "sallyport_agent_announcements_total",
-      "counter",
-      "Gratuitous ARP announcements",
-      announcements,
-    ],
-    ["sallyport_agent_probes_total", "counter", "Looks for other owners of a virtual IP", probes],
-    [
-      "sallyport_agent_renewals_total",
-      "counter",
-      "Heartbeats that the API server answered",
-      renewals,
-    ],
-    ["sallyport_agent_failed_renewals_total", "counter", "Heartbeats that failed", failedRenewals],
-  ] as const;
-  return metrics.map(([name, type, help, value]) =>
-    `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`
-  )
-    .join("");
 }

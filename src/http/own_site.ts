@@ -1,4 +1,5 @@
 /** Who may talk to a server on the loopback address: this machine's programs, and no page that a browser has from elsewhere. */
+import { isIP } from "node:net";
 import type { MiddlewareHandler } from "hono";
 import { isLoopback } from "./listen_address.ts";
 
@@ -13,6 +14,21 @@ export function loopbackHost(): MiddlewareHandler {
     return c.json({
       error: `This server answers for the loopback address only, not for '${hostname}'`,
     }, 403);
+  };
+}
+
+/**
+ * Refuses a request whose Host header is a name. Prometheus scrapes an address; a page whose name was made to resolve to one (DNS
+ * rebinding) says its name.
+ */
+export function addressHost(): MiddlewareHandler {
+  return async function requireAddressHost(c, next) {
+    const { hostname } = new URL(c.req.url);
+    if (isIP(hostname.replace(/^\[(.*)\]$/, "$1")) !== 0) return await next();
+    return c.json(
+      { error: `This server answers for its address only, not for '${hostname}'` },
+      403,
+    );
   };
 }
 

@@ -9,7 +9,7 @@ import { RESOLV_CONF } from "../agent/linux/needed.ts";
 import { SERVICE_ACCOUNT_DIRECTORY } from "../kube/auth/in_cluster.ts";
 import type { Cluster } from "../kube/connection.ts";
 import { LOG_SETTINGS, SETTINGS } from "./settings.ts";
-import type { SettingName, Settings } from "./settings.ts";
+import type { ListenAddress, SettingName, Settings } from "./settings.ts";
 
 /** How a cluster is found, beside the settings; see `loadCluster`. */
 const CLUSTER_VARIABLES = ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
@@ -52,7 +52,8 @@ function absolute(path: string | undefined): readonly string[] {
 
 /** The API server or the way to it, whatever else is asked or told, and where the program listens. */
 function addresses(settings: Partial<Settings>, { cluster }: Reach): readonly string[] {
-  const { hostname, port, eventsPort, agentPort, pushgateway, ciliumHealthz } = settings;
+  const { hostname, port, eventsPort, agentPort, agentMetrics, pushgateway, ciliumHealthz } =
+    settings;
   const urls = [
     cluster.proxyUrl ?? cluster.server,
     pushgateway,
@@ -63,9 +64,14 @@ function addresses(settings: Partial<Settings>, { cluster }: Reach): readonly st
     ...urls.flatMap((url) => url === undefined ? [] : [addressOf(new URL(url))]),
     ...(hostname === undefined || listening === undefined
       ? []
-      : [`${isIPv6(hostname) ? `[${hostname}]` : hostname}:${listening}`]),
+      : [listenAt({ hostname, port: listening })]),
+    ...(agentMetrics === undefined ? [] : [listenAt(agentMetrics)]),
     ...(agentPort === undefined ? [] : [`127.0.0.1:${agentPort}`]),
   ];
+}
+
+function listenAt({ hostname, port }: ListenAddress): string {
+  return `${isIPv6(hostname) ? `[${hostname}]` : hostname}:${port}`;
 }
 
 function addressOf({ hostname, port, protocol }: URL): string {

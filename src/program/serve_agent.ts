@@ -1,25 +1,31 @@
 /** The agent as a program on a Linux node: its loop, its tools, its health endpoint, its log. */
+import type { Hono } from "hono";
+import { asError } from "../core/message.ts";
 import { serve } from "../http/server.ts";
+import type { RunningServer } from "../http/server.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Logger } from "./log.ts";
 import { NOT_STARTED } from "../agent/agent_status.ts";
+import type { AgentStatus } from "../agent/agent_status.ts";
 import type { Agent } from "../agent/agent.ts";
-import { createAgentApp } from "../http/agent_app.ts";
+import { createAgentApp, createScrapeApp } from "../http/agent_app.ts";
 import type { Pace } from "../agent/core/pace.ts";
 import { linuxHands } from "../agent/linux/linux_hands.ts";
 import { PeerPings } from "../agent/linux/pings.ts";
 import { startAgent } from "../agent/run_agent.ts";
 import { DEFAULT_PACE } from "../agent/core/pace.ts";
 import { ConfigError } from "../kube/errors.ts";
+import { RequestCounts } from "./request_counts.ts";
 import { withClient } from "./connect.ts";
 import type { Program } from "./run_program.ts";
 import { CLUSTER_SETTINGS } from "./settings.ts";
-import type { Settings } from "./settings.ts";
+import type { ListenAddress, Settings } from "./settings.ts";
 
 const SETTINGS = [
   ...CLUSTER_SETTINGS,
   "nodeName",
   "agentPort",
+  "agentMetrics",
   "stateDirectory",
   "ciliumHealthz",
   "announcements",
@@ -32,15 +38,30 @@ const SETTINGS = [
 export const agentProgram: Program<typeof SETTINGS[number]> = {
   settings: SETTINGS,
   async run(settings, { logger, signal }) {
-    const { nodeName, stateDirectory, ciliumHealthz, agentPort: port } = settings;
+    const { nodeName, stateDirectory, ciliumHealthz, agentPort: port, agentMetrics: scrapedAt } =
+      settings;
     if (nodeName === undefined) {
       throw new ConfigError(
         "Cannot tell which node this is: give --node, or set SALLYPORT_NODE_NAME by the downward API (spec.nodeName)",
       );
     }
     const pace = agentPace(settings);
-    const options = { nodeName, stateDirectory, ciliumHealthz, port, pace, logger, signal };
-    await withClient(settings, (client) => runAgentProgram(client, options));
+    const requests = new RequestCounts();
+    const options = {
+      nodeName,
+      stateDirectory,
+      ciliumHealthz,
+      port,
+      scrapedAt,
+      requests,
+      pace,
+      logger,
+      signal,
+    };
+    await withClient(
+      { ...settings, onRequest: (request) => requests.add(request) },
+      (client) => runAgentProgram(client, options),
+    );
     return true;
   },
 };
@@ -71,6 +92,9 @@ export interface AgentProgramOptions {
   readonly pace: Pace;
   /** Where the kubelet's probes are answered, on the loopback address. */
   readonly port: number;
+  /** Where Prometheus may ask for metrics, an address of the node; undefined: on the loopback address alone. */
+  readonly scrapedAt?: ListenAddress | undefined;
+  readonly requests?: RequestCounts;
   readonly logger: Logger;
   /** SIGTERM: hand over, then return. */
   readonly signal: AbortSignal;
@@ -84,13 +108,22 @@ export async function runAgentProgram(
   client: KubeClient,
   options: AgentProgramOptions,
 ): Promise<void> {
-  const { ciliumHealthz, port, logger, ...rest } = options;
+  const { ciliumHealthz, port, scrapedAt, requests, logger, ...rest } = options;
   const warn = (error: Error): void => logger.warn("{message}", { message: error.message });
   const closing = new AbortController();
   const running: { agent?: Agent } = {};
-  const app = createAgentApp(() => running.agent?.status() ?? NOT_STARTED);
+  const status = (): AgentStatus => ({
+    ...running.agent?.status() ?? NOT_STARTED,
+    ...(requests === undefined ? {} : { requests: requests.all }),
+  });
+  const app = createAgentApp(status);
   // Before anything is done to the node: a port that is taken must not end an agent that already serves.
   const server = await serve({ app, hostname: "127.0.0.1", port, signal: closing.signal });
+  const scraped = scrapedAt && await startScraping(createScrapeApp(status), {
+    ...scrapedAt,
+    signal: closing.signal,
+    onFailure: warn,
+  });
   const { agent, ended } = startAgent(client, {
     ...rest,
     hands: linuxHands({
@@ -108,7 +141,23 @@ export async function runAgentProgram(
   await ended;
   clearInterval(collecting);
   closing.abort();
-  await server.closed;
+  await Promise.all([server.closed, scraped?.closed]);
+}
+
+/** An agent that nobody can scrape serves all the same: what is wrong is told, and that is all. */
+async function startScraping(
+  app: Hono,
+  options: ListenAddress & {
+    readonly signal: AbortSignal;
+    readonly onFailure: (error: Error) => void;
+  },
+): Promise<RunningServer | undefined> {
+  try {
+    return await serve({ app, ...options });
+  } catch (error) {
+    options.onFailure(asError(error));
+    return undefined;
+  }
 }
 
 /** Where V8 was started with --expose-gc, as in the image; some 10 ms. */

@@ -2,6 +2,7 @@
  * Every setting of every program, once: the functions and the command line read the same ones, by variables and by flags,
  * with the same words for what is wrong. What has two homes drifts apart, and drift here cuts a network.
  */
+import { isIP } from "node:net";
 import * as v from "valibot";
 import { CILIUM_PODS } from "../cluster/cilium_pods.ts";
 import type { CiliumPods } from "../cluster/cilium_pods.ts";
@@ -45,6 +46,24 @@ const labelSelector = readBy((selector) => {
 });
 
 const interval = readBy(parseInterval);
+
+/** Where a server listens. */
+export interface ListenAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+function parseListenAddress(text: string): ListenAddress | undefined {
+  if (text === "off") return undefined;
+  const [, v6, v4, port] = /^(?:\[([\da-f:.]+)\]|([\d.]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const hostname = v6 ?? v4 ?? "";
+  if (isIP(hostname) === 0 || Number(port) > 65_535) {
+    throw new RangeError(
+      "write an address of this node and a port, such as 192.0.2.7:9882, or off",
+    );
+  }
+  return { hostname, port: Number(port) };
+}
 
 /** The table. A name here is what code calls a setting; the rest is what people call it. */
 export const SETTINGS = {
@@ -197,6 +216,14 @@ export const SETTINGS = {
     description: "loopback port of its health endpoint",
     fallback: "9881",
     schema: port,
+  }),
+  agentMetrics: defaulted({
+    variable: "SALLYPORT_AGENT_METRICS",
+    flag: "--metrics <address>",
+    description:
+      "address and port where it may be scraped, such as 192.0.2.7:9882; off: loopback only",
+    fallback: "off",
+    schema: readBy(parseListenAddress),
   }),
   stateDirectory: defaulted({
     variable: "SALLYPORT_STATE_DIRECTORY",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { AgentStatus } from "../../src/agent/agent_status.ts";
-import { createAgentApp } from "../../src/http/agent_app.ts";
+import { createAgentApp, createScrapeApp } from "../../src/http/agent_app.ts";
 
 const HEALTHY: AgentStatus = {
   renewedAgoMilliseconds: 900,
@@ -54,8 +54,48 @@ Deno.test("an agent says which duty it cannot fulfil", async () => {
   });
 });
 
-Deno.test("an agent's metrics count what it has bound", async () => {
-  const text = await (await createAgentApp(() => HEALTHY).request("/metrics")).text();
-  assert.match(text, /^sallyport_agent_bound_addresses 1$/m);
-  assert.match(text, /^sallyport_agent_renewals_total 60$/m);
+Deno.test("an agent's metrics tell of each address, and of its heartbeats", async () => {
+  const status = {
+    ...HEALTHY,
+    bound: ["172.18.18.242", "172.18.18.243"],
+    speaking: ["172.18.18.243"],
+    requests: [{ method: "PATCH", status: 200, count: 60 }],
+  };
+  const text = await (await createAgentApp(() => status).request(METRICS)).text();
+  for (
+    const line of [
+      `sallyport_agent_vip_bound{ip="172.18.18.242"} 1`,
+      `sallyport_agent_vip_speaking{ip="172.18.18.242"} 0`,
+      `sallyport_agent_vip_speaking{ip="172.18.18.243"} 1`,
+      "sallyport_agent_heartbeat_age_seconds 0.9",
+      `sallyport_agent_heartbeats_total{result="success"} 60`,
+      `sallyport_agent_heartbeats_total{result="error"} 1`,
+      `sallyport_agent_api_requests_total{method="PATCH",status="200"} 60`,
+    ]
+  ) assert.ok(text.split("\n").includes(line), line);
+  const never = { ...HEALTHY, renewedAgoMilliseconds: undefined };
+  const before = await (await createAgentApp(() => never).request(METRICS)).text();
+  assert.doesNotMatch(before, /^sallyport_agent_heartbeat_age_seconds /m);
+});
+
+const METRICS = "http://127.0.0.1:9881/metrics";
+
+Deno.test("on the loopback address an agent answers no page that has its name resolve there", async () => {
+  const app = createAgentApp(() => HEALTHY);
+  for (const path of ["/metrics", "/readyz", "/healthz"]) {
+    assert.equal((await app.request(`http://127.0.0.1:9881${path}`)).status, 200, path);
+    assert.equal((await app.request(`http://evil.example:9881${path}`)).status, 403, path);
+  }
+});
+
+Deno.test("beyond it an agent answers for its metrics and its health, to read, by address", async () => {
+  const app = createScrapeApp(() => HEALTHY);
+  const status = async (url: string, method = "GET") => (await app.request(url, { method })).status;
+  assert.equal(await status("http://192.0.2.7:9882/metrics"), 200);
+  assert.equal(await status("http://[2001:db8::7]:9882/metrics"), 200);
+  assert.equal(await status("http://192.0.2.7:9882/healthz"), 200);
+  assert.equal(await status("http://evil.example:9882/metrics"), 403);
+  assert.equal(await status("http://192.0.2.7:9882/readyz"), 404);
+  assert.equal(await status("http://192.0.2.7:9882/"), 404);
+  assert.equal(await status("http://192.0.2.7:9882/metrics", "POST"), 405);
 });

@@ -50,6 +50,11 @@ const ROWS: Readonly<
   eventsPort: { text: "81", value: 81, wrong: ["http", /write a port from 0 to 65535/] },
   nodeName: { text: "n", value: "n" },
   agentPort: { text: "82", value: 82, wrong: ["-1", /write a port from 0 to 65535/] },
+  agentMetrics: {
+    text: "192.0.2.7:9882",
+    value: { hostname: "192.0.2.7", port: 9882 },
+    wrong: ["node-a:9882", /write an address of this node and a port/],
+  },
   stateDirectory: { text: "/s", value: "/s" },
   announcements: { text: "7", value: 7, wrong: ["0", /write at least 1/] },
   announceEvery: { text: "2s", value: 2_000, wrong: ["1", /such as 55s/] },

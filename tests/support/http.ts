@@ -32,6 +32,7 @@ export function gatewayPlan(name: string, fields: Partial<GatewayPlan> = {}): Ga
         reasons: [{ type: "NodeNotReady", message: "Kubelet stopped posting node status" }],
       },
     ],
+    conditions: [],
     ...fields,
   };
 }
