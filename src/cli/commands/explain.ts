@@ -37,7 +37,9 @@ export function explainCommand(): Command {
       show(
         chosen,
         flags.output,
-        () => `${chosen.map((gateway) => explainGateway(gateway, plan)).join("\n\n")}\n`,
+        {
+          table: () => `${chosen.map((gateway) => explainGateway(gateway, plan)).join("\n\n")}\n`,
+        },
       );
       // Objects that cannot be read are among the warnings.
       for (const warning of plan.warnings) complain(`Warning: ${warning}`);

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import { decide } from "../../core/decide.ts";
 import { onSnapshot } from "../shared/command.ts";
-import { planTable, show, withOutput } from "../shared/output.ts";
+import { show, withOutput } from "../shared/output.ts";
 import type { OutputFlags } from "../shared/output.ts";
+import { planTable } from "../shared/tables.ts";
 import { readSnapshot, reportInvalid } from "../shared/source.ts";
 import type { SourceFlags } from "../shared/source.ts";
 
@@ -11,7 +12,7 @@ export function planCommand(): Command {
     .action(async (flags: SourceFlags & OutputFlags) => {
       const snapshot = await readSnapshot(flags);
       const plan = decide(snapshot);
-      show(plan, flags.output, () => planTable(plan));
+      show(plan, flags.output, { table: () => planTable(plan, snapshot) });
       reportInvalid(snapshot);
     });
 }

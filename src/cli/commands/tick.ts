@@ -3,8 +3,9 @@ import { runTickJob, tickJob } from "../../program/run_tick_job.ts";
 import { LOG_SETTINGS } from "../../program/settings.ts";
 import { command, runWith } from "../shared/command.ts";
 import type { Flags } from "../shared/command.ts";
-import { planTable, show, withOutput } from "../shared/output.ts";
+import { show, withOutput } from "../shared/output.ts";
 import type { OutputFlags } from "../shared/output.ts";
+import { planTable } from "../shared/tables.ts";
 import { markLines } from "../shared/terminal.ts";
 
 export function tickCommand(): Command {
@@ -20,7 +21,7 @@ export function tickCommand(): Command {
         if (settings.dryRun) markLines(" (dry run)");
         return runTickJob(settings, {
           ...running,
-          onTick: ({ plan }) => show(plan, flags.output, () => planTable(plan)),
+          onTick: ({ plan }) => show(plan, flags.output, { table: () => planTable(plan) }),
         });
       },
     })

@@ -37,7 +37,7 @@ export function whichCommand(): Command {
       show(
         { pod: `${asked.namespace}/${asked.name}`, destination: asked.destination, ...way },
         flags.output,
-        () => inSentences(asked, way),
+        { table: () => inSentences(asked, way) },
       );
       process.exitCode = way.verdict === "Gateway" || way.verdict === "OwnNode" ? 0 : 1;
     });

@@ -1,6 +1,7 @@
 /** The one way to standard output and standard error: nothing that a cluster says reaches a terminal as a command to it. */
 import process from "node:process";
 import { printable } from "../../core/printable.ts";
+import { isColourful, paint } from "./paint.ts";
 
 /** Stands at the end of every line, as `(dry run)`. */
 let mark = "";
@@ -14,9 +15,13 @@ function marked(text: string): string {
   return mark === "" ? text : text.replaceAll(/[^\n]+/g, (line) => line + mark);
 }
 
+function painted(text: string, stream: { readonly isTTY?: boolean }): string {
+  return isColourful(stream, process.env) ? paint(text) : text;
+}
+
 /** Writes a result. */
 export function print(text: string): void {
-  process.stdout.write(marked(printable(text)));
+  process.stdout.write(painted(marked(printable(text)), process.stdout));
 }
 
 /** Writes JSON or YAML, which stays what it is. */
@@ -31,7 +36,7 @@ export function say(text: string): void {
 
 /** Writes a line for the person beside the result. */
 export function complain(text: string): void {
-  process.stderr.write(`${marked(printable(text))}\n`);
+  process.stderr.write(painted(`${marked(printable(text))}\n`, process.stderr));
 }
 
 /** Whoever reads the result may have seen enough, as `head` has; what is under way is finished all the same. */
