@@ -63,6 +63,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "src/kube",
     "src/cluster",
     "src/cluster/decoders",
+    "src/cluster/schema",
     "src/program",
     "src/cli/shared",
   ],
@@ -77,7 +78,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "src/cli/commands",
   ],
   "functions": ["src/kube", "src/kube/auth", "src/controller", "src/http", "src/program"],
-  "src/build": ["src/cluster/schema"],
+  "src/build": ["src/cluster/schema", "src/program"],
   "scripts": ["src/build"],
 };
 

@@ -5,6 +5,7 @@ import { CiliumNotFoundError } from "../cluster/cilium_pods.ts";
 import { messageOf } from "../core/message.ts";
 import { VERSION } from "../core/version.ts";
 import { ConfigError } from "../kube/errors.ts";
+import { checkCommand } from "./commands/check.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { drainCommand } from "./commands/drain.ts";
 import { explainCommand } from "./commands/explain.ts";
@@ -25,6 +26,7 @@ const COMMANDS = [
   statusCommand,
   explainCommand,
   whichCommand,
+  checkCommand,
   planCommand,
   moveCommand,
   releaseCommand,

@@ -7,6 +7,7 @@ export const PATHS = {
   Node: "/api/v1/nodes",
   Pod: "/api/v1/pods",
   Namespace: "/api/v1/namespaces",
+  CustomResourceDefinition: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
   Lease: `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`,
   EgressGateway: `/apis/${API_VERSION}/egressgateways`,
   EgressGatewayPolicy: `/apis/${API_VERSION}/egressgatewaypolicies`,

@@ -30,7 +30,44 @@ export interface DemoCluster extends AsyncDisposable {
 }
 
 const NAME = "sallyport-demo";
-const EXAMPLES = new URL("../../k8s/examples/demo/", import.meta.url);
+const MANIFESTS = [
+  "crds/egressgateways.yaml",
+  "crds/egressgatewaypolicies.yaml",
+  "examples/demo/gateways.yaml",
+  "examples/demo/policies.yaml",
+].map((file) => new URL(`../../k8s/${file}`, import.meta.url));
+
+/** What a person would look at besides: Cilium's settings, and a pod that a policy selects. */
+const AROUND: readonly JsonObject[] = [
+  {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: "ciliumegressgatewaypolicies.cilium.io" },
+    spec: { group: "cilium.io", versions: [] },
+  },
+  {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "cilium-config", namespace: "kube-system" },
+    data: {
+      "enable-egress-gateway": "true",
+      "enable-bpf-masquerade": "true",
+      "kube-proxy-replacement": "true",
+    },
+  },
+  {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name: "payments", labels: { "kubernetes.io/metadata.name": "payments" } },
+  },
+  {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "api-0", namespace: "payments", labels: { app: "api" } },
+    spec: { nodeName: "worker-1", containers: [{ name: "api", image: "api:1" }] },
+    status: { podIP: "10.244.5.7", podIPs: [{ ip: "10.244.5.7" }] },
+  },
+];
 
 /** Four nodes for egress in two zones, and one that only runs pods. */
 const NODES: readonly NodeDescription[] = [
@@ -77,7 +114,8 @@ export async function startDemoCluster({ onEvent }: DemoClusterOptions): Promise
     credentials: () => Promise.resolve({ headers: {}, tls: {} }),
     // A watch and a renewal of each agent, and the controller beside them.
   }, { connections: 64 });
-  for (const file of ["gateways.yaml", "policies.yaml"]) await createObjects(store, file);
+  for (const url of MANIFESTS) await createObjects(store, url);
+  for (const object of AROUND) createObject(store, object);
   const segment = new Segment((ip, { from, to }) => {
     const failed = nodes.find(({ name }) => name === from)?.failedForMilliseconds;
     const after = failed === undefined
@@ -114,17 +152,19 @@ export async function startDemoCluster({ onEvent }: DemoClusterOptions): Promise
   };
 }
 
-async function createObjects(store: MemoryStore, file: string): Promise<void> {
-  const text = await readFile(new URL(file, EXAMPLES), "utf8");
-  for (const document of parseAllDocuments(text)) {
-    const object = asObject(document.toJS());
-    const name = String(asObject(object["metadata"])["name"]);
-    store.create(kindNamed(String(object["kind"])), { namespace: "", name }, {
-      object,
-      manager: "kubectl",
-      operation: "Update",
-    });
-  }
+async function createObjects(store: MemoryStore, url: URL): Promise<void> {
+  const text = await readFile(url, "utf8");
+  for (const document of parseAllDocuments(text)) createObject(store, asObject(document.toJS()));
+}
+
+function createObject(store: MemoryStore, object: JsonObject): void {
+  const { name, namespace = "" } = asObject(object["metadata"]);
+  const reference = { namespace: String(namespace), name: String(name) };
+  store.create(kindNamed(String(object["kind"])), reference, {
+    object,
+    manager: "kubectl",
+    operation: "Update",
+  });
 }
 
 function kubeconfigOf(server: string): JsonObject {

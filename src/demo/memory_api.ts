@@ -248,6 +248,9 @@ function fieldTerm(term: string): (stored: Stored) => boolean {
   const [field, value] = term.split(/==?/);
   if (field === "metadata.name") return ({ name }) => name === value;
   if (field === "metadata.namespace") return ({ namespace }) => namespace === value;
+  if (field === "status.podIP") {
+    return ({ object }) => asObject(object["status"])["podIP"] === value;
+  }
   throw new StatusError(
     { code: 400, reason: "BadRequest" },
     `field label not supported: ${field}`,

@@ -23,6 +23,16 @@ export const KINDS: readonly Kind[] = [
   { ...core, kind: "Node", plural: "nodes", namespaced: false },
   { ...core, kind: "Pod", plural: "pods" },
   { ...core, kind: "Event", plural: "events", status: false },
+  { ...core, kind: "Namespace", plural: "namespaces", namespaced: false },
+  { ...core, kind: "ConfigMap", plural: "configmaps", status: false },
+  {
+    group: "apiextensions.k8s.io",
+    version: "v1",
+    kind: "CustomResourceDefinition",
+    plural: "customresourcedefinitions",
+    namespaced: false,
+    status: true,
+  },
   {
     group: "coordination.k8s.io",
     version: "v1",

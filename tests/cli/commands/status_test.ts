@@ -51,7 +51,7 @@ Deno.test("status --watch prints what changes, and ends when it is told to", asy
   const changed = Promise.withResolvers<void>();
   const read = (async () => {
     for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
-      if (said === "") on("move", "reports", "egress-2").then(() => on("tick"));
+      if (said === "") void on("move", "reports", "egress-2").then(() => on("tick"));
       said += part;
       if (/^reports +True +egress-2/m.test(said)) changed.resolve();
     }
