@@ -9,6 +9,7 @@ import { checkCommand } from "./commands/check.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { drainCommand } from "./commands/drain.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { historyCommand } from "./commands/history.ts";
 import { moveCommand } from "./commands/move.ts";
 import { planCommand } from "./commands/plan.ts";
 import { agentCommand, knativeCommand, serveCommand } from "./commands/programs.ts";
@@ -25,6 +26,7 @@ import { complain, outliveReaders, print } from "./shared/terminal.ts";
 const COMMANDS = [
   statusCommand,
   explainCommand,
+  historyCommand,
   whichCommand,
   checkCommand,
   planCommand,
