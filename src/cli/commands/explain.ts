@@ -52,7 +52,7 @@ async function explainPod(wanted: string, flags: SourceFlags & OutputFlags): Pro
   const { pod, snapshot } = await readPod(flags, asked);
   const ways = waysOut(pod, snapshot);
   const node = pod.nodeName === undefined ? "no node yet" : `node ${pod.nodeName}`;
-  show(ways, flags.output, () =>
+  const inSentences = (): string =>
     [
       `${asked.namespace}/${asked.name} on ${node}:`,
       ...ways.length > 0 ? [] : ["  No policy selects it: its traffic leaves by its own node."],
@@ -62,7 +62,8 @@ async function explainPod(wanted: string, flags: SourceFlags & OutputFlags): Pro
         }: ${headline(way)}.`,
         ...way.why.map((sentence) => `    Why: ${sentence}.`),
       ]),
-    ].map((line) => `${line}\n`).join(""));
+    ].map((line) => `${line}\n`).join("");
+  show(ways, flags.output, { table: inSentences });
 }
 
 function unknownGateway(wanted: string, { gateways, invalid }: Snapshot): Error {
