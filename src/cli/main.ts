@@ -6,12 +6,14 @@ import { messageOf } from "../core/message.ts";
 import { VERSION } from "../core/version.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { checkCommand } from "./commands/check.ts";
+import { adoptCommand } from "./commands/adopt.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { drainCommand } from "./commands/drain.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { historyCommand } from "./commands/history.ts";
 import { moveCommand } from "./commands/move.ts";
 import { planCommand } from "./commands/plan.ts";
+import { giveBackCommand } from "./commands/give_back.ts";
 import { agentCommand, knativeCommand, serveCommand } from "./commands/programs.ts";
 import { releaseCommand } from "./commands/release.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -34,6 +36,8 @@ const COMMANDS = [
   releaseCommand,
   drainCommand,
   undrainCommand,
+  adoptCommand,
+  giveBackCommand,
   tickCommand,
   serveCommand,
   knativeCommand,

@@ -1,4 +1,5 @@
 /** The writes that a tick's outcomes need, and their order. */
+import { removal } from "./adoption.ts";
 import { conditionsFrom } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
 import { fitConditions, MOST_CONDITIONS } from "./fit.ts";
@@ -10,7 +11,7 @@ import type { PolicyOutcome } from "./policy_outcome.ts";
 import { statusPatch } from "./status_change.ts";
 import type { Fence } from "./takeover.ts";
 import { isCredible } from "./terms.ts";
-import type { Change, GatewayStatus, JsonObject, Milliseconds } from "./types.ts";
+import type { Change, CiliumPolicy, GatewayStatus, JsonObject, Milliseconds } from "./types.ts";
 
 /** The order of the writes of one gateway. Policies are one burst: Cilium agents take one policy event a second. */
 const STAGE = { elect: 0, fence: 1, policies: 2, activate: 3, policyStatus: 4 } as const;
@@ -149,23 +150,32 @@ function policyChanges(
   ];
 }
 
-/** Cilium policies of ours whose policy is gone; the garbage collector does this too, where it runs. */
-function orphanChanges({ snapshot, madeFor }: Facts): readonly Change[] {
+/** Cilium policies whose policy is gone; of what was made by us the garbage collector does this too, where it runs. */
+function orphanChanges(facts: Facts): readonly Change[] {
+  return orphansOf(facts).flatMap(({ policy, made }): Change[] => {
+    const change = removal(made);
+    return change === undefined ? [] : [{
+      ...change,
+      kind: "CiliumEgressGatewayPolicy",
+      name: made.name,
+      group: `policy/${policy}`,
+      stage: STAGE.policies,
+    }];
+  });
+}
+
+/** Cilium policies that Sallyport keeps for policies that are gone. */
+export function orphansOf(
+  { snapshot, madeFor }: Facts,
+): readonly { readonly policy: string; readonly made: CiliumPolicy }[] {
   const known = new Set([
     ...snapshot.policies.map(({ name }) => name),
     ...snapshot.invalid.filter(({ kind }) => kind === "EgressGatewayPolicy").map(({ name }) =>
       name
     ),
   ]);
-  return [...madeFor].filter(([policy]) => !known.has(policy)).flatMap(([policy, made]) =>
-    made.filter(({ deleting }) => !deleting).map(({ name, uid, resourceVersion }): Change => ({
-      action: "delete",
-      kind: "CiliumEgressGatewayPolicy",
-      name,
-      body: { preconditions: { uid, resourceVersion } },
-      group: `policy/${policy}`,
-      stage: STAGE.policies,
-    }))
+  return [...madeFor].filter(([policy]) => !known.has(policy)).flatMap(([policy, all]) =>
+    all.filter(({ deleting }) => !deleting).map((made) => ({ policy, made }))
   );
 }
 

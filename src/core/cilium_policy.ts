@@ -1,13 +1,17 @@
 /** The translation of one part of a policy to a CiliumEgressGatewayPolicy; `policy_parts.ts` tells which parts there are. */
+import { formerAnnotation, isAdopted, isOwner } from "./adoption.ts";
 import { limitRules } from "./allowed_namespaces.ts";
 import type { Route } from "./gateway_outcome.ts";
 import {
   API_VERSION,
   BOUND_AT_ANNOTATION,
   CILIUM_API_VERSION,
+  FORMER_ANNOTATION,
   GATEWAY_LABEL,
   GENERATION_ANNOTATION,
   HOSTNAME_LABEL,
+  MANAGED_BY_LABEL,
+  MANAGER,
   NO_NODE_LABEL,
   PART_ANNOTATION,
   POLICY_LABEL,
@@ -16,9 +20,17 @@ import {
 import { equal, mergePatch } from "./merge_patch.ts";
 import { requirementFor } from "./node_set.ts";
 import type { NodeSet } from "./node_set.ts";
-import { policyOf } from "./policy_parts.ts";
 import type { Part } from "./policy_parts.ts";
-import type { CiliumPolicy, Gateway, Json, JsonObject, Node, Policy, PolicyRule } from "./types.ts";
+import type {
+  CiliumPolicy,
+  Gateway,
+  Json,
+  JsonObject,
+  Labels,
+  Node,
+  Policy,
+  PolicyRule,
+} from "./types.ts";
 
 /** What Cilium is to be told; `gateway` undefined: no such gateway, so that Cilium drops. */
 export interface Target {
@@ -41,11 +53,6 @@ export interface Wanted {
   readonly target: Target;
   /** It is to say for which generation of the policy it was made. */
   readonly isMarked: boolean;
-}
-
-/** Tells whether a CiliumEgressGatewayPolicy is of our making. */
-export function isOurs(policy: CiliumPolicy): boolean {
-  return policyOf(policy) !== undefined;
 }
 
 /** The whole object to create. */
@@ -71,10 +78,11 @@ export function ciliumPolicyPatch(existing: CiliumPolicy, wanted: Wanted): JsonO
   const egressGateway = (target.route?.waiting || target.unread) && observed !== undefined
     ? observed
     : egressGatewayFor(target);
-  const { labels, annotations, ownerReferences } = existing;
+  const { annotations, ownerReferences } = existing;
   const meta = metadataFor(wanted, existing);
+  const labels = isAdopted(existing) ? withoutManager(existing.labels) : existing.labels;
   const metadata = {
-    ...mergePatch({ labels, annotations }, {
+    ...mergePatch({ labels: existing.labels, annotations }, {
       labels: { ...labels, ...meta.labels },
       annotations: { ...annotations, ...meta.annotations },
     }),
@@ -110,24 +118,32 @@ function metadataFor(
     uid: policy.uid,
     controller: true,
   };
-  const others =
-    existing?.ownerReferences.filter((reference) => reference["kind"] !== owner.kind) ?? [];
+  const others = existing?.ownerReferences.filter((reference) => !isOwner(reference)) ?? [];
+  const adopted = existing !== undefined && isAdopted(existing);
   return {
     labels: {
-      "app.kubernetes.io/managed-by": "sallyport",
+      ...(adopted ? {} : { [MANAGED_BY_LABEL]: MANAGER }),
       [POLICY_LABEL]: policy.name,
       [GATEWAY_LABEL]: gateway?.name ?? part.gateway,
     },
     annotations: {
       ...(part.suffix === "" ? {} : { [PART_ANNOTATION]: part.suffix }),
       ...(isMarked ? { [GENERATION_ANNOTATION]: String(policy.generation) } : {}),
+      ...(adopted && existing.annotations[FORMER_ANNOTATION] === undefined
+        ? { [FORMER_ANNOTATION]: formerAnnotation(existing) }
+        : {}),
       ...(route === undefined || keep ? {} : {
         [TERM_ANNOTATION]: String(route.term),
         ...(route.boundAt === undefined ? {} : { [BOUND_AT_ANNOTATION]: route.boundAt }),
       }),
     },
-    ownerReferences: [...others, owner],
+    ownerReferences: adopted ? others : [...others, owner],
   };
+}
+
+function withoutManager(labels: Labels): Labels {
+  const { [MANAGED_BY_LABEL]: manager, ...others } = labels;
+  return manager === MANAGER ? others : labels;
 }
 
 /**

@@ -4,10 +4,11 @@
  * Pure: no clock, no I/O, no memory. The same snapshot in any order gives the same plan, and a snapshot to which the
  * plan was applied gives a plan without changes (as long as no move is under way).
  */
+import { formerOf, isAdopted } from "./adoption.ts";
 import { balancedCandidates, isBalanced } from "./balance.ts";
 import type { Contender } from "./balance.ts";
 import { candidatesOf } from "./candidates.ts";
-import { changesOf } from "./changes.ts";
+import { changesOf, orphansOf } from "./changes.ts";
 import { eventsOf } from "./events.ts";
 import { gatherFacts } from "./facts.ts";
 import type { Facts } from "./facts.ts";
@@ -46,7 +47,7 @@ export function decide(snapshot: Snapshot): Plan {
     })),
     changes: changesOf({ gateways: outcomes, policies }, facts),
     events: outcomes.flatMap(eventsOf),
-    warnings: [...warningsOf(snapshot, policies)].sort(byText),
+    warnings: [...warningsOf(facts, policies)].sort(byText),
     heartbeatsIgnored: snapshot.gateways.some((gateway) =>
       trustInHeartbeats(gateway, facts) === "Doubted"
     ),
@@ -92,9 +93,16 @@ function gatewayPlan(
   };
 }
 
-function* warningsOf(snapshot: Snapshot, policies: readonly PolicyOutcome[]): Iterable<string> {
+function* warningsOf(facts: Facts, policies: readonly PolicyOutcome[]): Iterable<string> {
+  const { snapshot } = facts;
   for (const { kind, name, message } of snapshot.invalid as readonly InvalidObject[]) {
     yield `${kind} '${name}' is left out: ${message}`;
+  }
+  for (const { made } of orphansOf(facts)) {
+    const former = formerOf(made);
+    if (!isAdopted(made) || "spec" in former) continue;
+    yield `CiliumEgressGatewayPolicy '${made.name}' was adopted and is not given back, since ${former.lost}; ` +
+      `sallyport give-back --keep-spec ${made.name} leaves it as it is`;
   }
   for (const { policy, status } of policies) {
     const conflict = status.conditions?.find(({ type }) => type === "Conflicted");

@@ -32,7 +32,7 @@ export const SHARD_LABEL = `${PREFIX}shard`;
 /** Start of the node label on the holder only; the gateway's name follows. */
 export const ACTIVE_FOR_LABEL = `${PREFIX}active-for-`;
 
-/** Label on CiliumEgressGatewayPolicies that says they are ours; its value is the policy's name. */
+/** Label on CiliumEgressGatewayPolicies that Sallyport keeps, made by us or adopted; its value is the policy's name. */
 export const POLICY_LABEL = `${PREFIX}policy`;
 
 /** Annotation on a CiliumEgressGatewayPolicy that is one of several of its policy: what follows the policy's name and a dot. */
@@ -43,6 +43,13 @@ export const GENERATION_ANNOTATION = `${PREFIX}generation`;
 
 /** Label on CiliumEgressGatewayPolicies: the name of the gateway that the traffic is sent to. */
 export const GATEWAY_LABEL = `${PREFIX}gateway`;
+
+/** Label on what Sallyport made, and on nothing that it adopted. */
+export const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
+export const MANAGER = "sallyport";
+
+/** Annotation on adopted CiliumEgressGatewayPolicies: JSON, the spec that they had before. */
+export const FORMER_ANNOTATION = `${PREFIX}former`;
 
 /** Annotation on a gateway: the node that must hold it while it is eligible. */
 export const PIN_ANNOTATION = `${PREFIX}pin`;

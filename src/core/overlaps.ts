@@ -6,7 +6,7 @@ import { limitRules, nodeRequirementsOf, requirementsOf } from "./allowed_namesp
 import type { Requirements } from "./allowed_namespaces.ts";
 import { addressesOf, intersects } from "./cidrs.ts";
 import type { AddressSet } from "./cidrs.ts";
-import { isOurs } from "./cilium_policy.ts";
+import { isOurs } from "./adoption.ts";
 import { networksOf, rulesByNode, rulesOf } from "./cilium_spec.ts";
 import { canonicalKey, domainsOf, implies, isContradictory } from "./label_domains.ts";
 import type { Domains } from "./label_domains.ts";

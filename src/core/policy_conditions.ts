@@ -2,7 +2,6 @@
 import { addressesOf } from "./cidrs.ts";
 import type { Finding } from "./conditions.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
-import { POLICY_LABEL } from "./names.ts";
 import type { Reach } from "./namespace_reach.ts";
 import { holderOf } from "./policy_way.ts";
 import type { Policy, PolicyWay } from "./types.ts";
@@ -198,8 +197,8 @@ function conflicted(policy: Policy, { clash, overlaps }: Verdict): Finding {
 
 function clashOf({ name: policy }: Policy, name: string): Pick<Finding, "reason" | "message"> {
   const advice = name === policy
-    ? "rename this policy or delete that object, or let Sallyport take it over in place: " +
-      `kubectl label ciliumegressgatewaypolicy ${name} ${POLICY_LABEL}=${policy}`
+    ? "rename this policy or delete that object, or let Sallyport keep it in place until you want it back: " +
+      `sallyport adopt ${name}`
     : "rename this policy or delete that object";
   return {
     reason: "NameClash",

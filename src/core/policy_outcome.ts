@@ -1,4 +1,5 @@
 /** What becomes of one policy in this tick. */
+import { removal } from "./adoption.ts";
 import { ciliumPolicyFor, ciliumPolicyPatch } from "./cilium_policy.ts";
 import type { Target, Wanted } from "./cilium_policy.ts";
 import { conditionsFrom } from "./conditions.ts";
@@ -112,7 +113,7 @@ function partChange(part: Part, context: Context): readonly PartChange[] {
   if (way === undefined || unreadOf(part, context) !== undefined) return [];
   if (existing !== undefined && (existing.deleting || !isOf(policy, existing))) return [];
   const nodes = nodesNow(part, { covering, serves: serves(way.outcome) });
-  if (nodes.size === 0) return existing === undefined ? [] : [deletion(existing)];
+  if (nodes.size === 0) return existing === undefined ? [] : removed(existing);
   const rules = { selectors: part.rules, nodes };
   const target = targetOf(way, facts);
   return written(existing, { policy, part, rules, target, isMarked: isSplit(covering) });
@@ -122,7 +123,7 @@ function partChange(part: Part, context: Context): readonly PartChange[] {
 function formerChange(existing: CiliumPolicy, context: Context): readonly PartChange[] {
   const { policy, facts, outcomes, covering } = context;
   if (existing.deleting) return [];
-  if (!isNeeded(existing.name, covering)) return [deletion(existing)];
+  if (!isNeeded(existing.name, covering)) return removed(existing);
   const gateway = existing.labels[GATEWAY_LABEL] ?? "";
   if (isUnread("EgressGateway", gateway, facts)) return [];
   const suffix = existing.annotations[PART_ANNOTATION] ?? "";
@@ -140,9 +141,10 @@ function written(existing: CiliumPolicy | undefined, wanted: Wanted): readonly P
   return body === undefined ? [] : [{ ...to, action: "patch", body }];
 }
 
-function deletion({ name, uid, resourceVersion }: CiliumPolicy): PartChange {
-  const body = { preconditions: { uid, resourceVersion } };
-  return { name, gateway: undefined, action: "delete", body };
+/** It is deleted, or given back where it was adopted. */
+function removed(existing: CiliumPolicy): readonly PartChange[] {
+  const change = removal(existing);
+  return change === undefined ? [] : [{ name: existing.name, gateway: undefined, ...change }];
 }
 
 function targetOf({ outcome }: Way, facts: Facts): Target {
