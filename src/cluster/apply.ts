@@ -202,7 +202,7 @@ function resourceVersionOf(body: unknown): string | undefined {
 const EVENT_MILLISECONDS = 2_000;
 
 /**
- * Events tell what was done: only for gateways whose changes were all written, and also by a program that was told to stop
+ * Events tell what was done: only of groups whose changes were all written, and also by a program that was told to stop
  * meanwhile, since no later tick tells it. A lost event is not a failed tick.
  */
 async function recordEvents(
@@ -216,7 +216,7 @@ async function recordEvents(
   const failed = new Set(
     results.filter(({ result }) => result !== "written").map(({ change }) => change.group),
   );
-  await inLanes(plan.events.filter(({ gateway }) => !failed.has(gateway)), async (event) => {
+  await inLanes(plan.events.filter(({ group }) => !failed.has(group)), async (event) => {
     await client.request({
       method: "POST",
       path: PATHS.Event,
@@ -228,15 +228,15 @@ async function recordEvents(
 
 /** Events about cluster-scoped objects live in namespace `default`, as kubectl describe expects. */
 function eventObject(
-  { gateway, uid, type, reason, message }: PlannedEvent,
+  { kind, name, uid, type, reason, message }: PlannedEvent,
   instance: string,
 ): object {
   const time = new Date().toISOString();
   return {
     apiVersion: "v1",
     kind: "Event",
-    metadata: { generateName: `${gateway}.`, namespace: "default" },
-    involvedObject: { apiVersion: API_VERSION, kind: "EgressGateway", name: gateway, uid },
+    metadata: { generateName: `${name}.`, namespace: "default" },
+    involvedObject: { apiVersion: API_VERSION, kind, name, uid },
     type,
     reason,
     message: message.slice(0, 1_024),

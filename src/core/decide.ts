@@ -38,6 +38,7 @@ export function decide(snapshot: Snapshot): Plan {
       overlaps: overlaps.get(policy.name) ?? [],
     })
   );
+  const changes = changesOf({ gateways: outcomes, policies }, facts);
   return {
     gateways: outcomes.map(gatewayPlan),
     policies: policies.map(({ policy, ways, status }) => ({
@@ -45,8 +46,8 @@ export function decide(snapshot: Snapshot): Plan {
       gateways: ways,
       conditions: status.conditions ?? [],
     })),
-    changes: changesOf({ gateways: outcomes, policies }, facts),
-    events: outcomes.flatMap(eventsOf),
+    changes,
+    events: eventsOf({ gateways: outcomes, policies, changes }),
     warnings: [...warningsOf(facts, policies)].sort(byText),
     heartbeatsIgnored: snapshot.gateways.some((gateway) =>
       trustInHeartbeats(gateway, facts) === "Doubted"

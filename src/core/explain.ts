@@ -13,6 +13,7 @@ export function explainGateway(gateway: GatewayPlan, plan: Plan): string {
     ...(gateway.standbyNodeNames.length === 0
       ? ["  Next: no other node could take over."]
       : [`  Next: ${gateway.standbyNodeNames[0]} would take over.`]),
+    ...(gateway.pin === undefined ? [] : [`  Pin: ${pinLine(gateway)}`]),
     `  Candidates: ${gateway.candidates.length}, eligible: ${gateway.readyNodes}.`,
     ...gateway.candidates.map((candidate) => `    ${candidateLine(candidate, gateway)}`),
     ...(policies.length === 0 ? ["  Policies: none uses this gateway."] : ["  Policies:"]),
@@ -30,6 +31,21 @@ function headline(
   return previousNodeName === null
     ? `${activeNodeName} becomes active (${since}).`
     : `moves from ${previousNodeName} to ${activeNodeName} (${since}).`;
+}
+
+function pinLine({ name, pin, activeNodeName }: GatewayPlan): string {
+  if (pin === undefined) return "";
+  const undo = `sallyport release ${name} undoes it.`;
+  switch (pin.state) {
+    case "Obeyed":
+      return `${sentence(pin.message)} ${undo}`;
+    case "NotEligible":
+      return pin.node === activeNodeName
+        ? `${sentence(pin.message)} ${undo}`
+        : `${sentence(pin.message)} It moves to ${pin.node} as soon as that is eligible; ${undo}`;
+    case "NoCandidate":
+      return `${sentence(pin.message)} ${undo}`;
+  }
 }
 
 function candidateLine(

@@ -521,19 +521,39 @@ export interface Change {
   readonly stage: number;
 }
 
-/** A Kubernetes Event to be recorded once the change it tells of is written. */
+/** What Events are counted by. */
+export type EventReason =
+  // Moves of a gateway; only FailedOver is a warning.
+  | "Elected"
+  | "FailedOver"
+  | "FailedBack"
+  | "Moved"
+  | "Renewed"
+  | "VirtualIPBound"
+  // Its troubles, and their end.
+  | "AddressConflict"
+  | "NoEligibleNode"
+  | "PinNotObeyed"
+  | "Recovered"
+  // A policy's.
+  | "Active"
+  | "ActiveNodeNotEligible"
+  | "EverythingExcluded"
+  | "GatewayNotFound"
+  | "NameClash"
+  | "NamespaceNotAllowed"
+  | "NoActiveNode"
+  | "SameTraffic";
+
+/** A Kubernetes Event to be recorded once the changes that it tells of are written. */
 export interface PlannedEvent {
-  readonly gateway: string;
+  readonly kind: "EgressGateway" | "EgressGatewayPolicy";
+  readonly name: string;
   readonly uid: string;
+  /** Of the changes. */
+  readonly group: string;
   readonly type: "Normal" | "Warning";
-  readonly reason:
-    | "Elected"
-    | "FailedOver"
-    | "FailedBack"
-    | "Moved"
-    | "VirtualIPBound"
-    | "AddressConflict"
-    | "NoEligibleNode";
+  readonly reason: EventReason;
   readonly message: string;
 }
 
