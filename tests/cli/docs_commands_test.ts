@@ -12,7 +12,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What words in capitals and examples' names stand for on the demo's cluster. */
 const STAND_FOR: readonly (readonly [RegExp, string])[] = [
-  [/\bNAMESPACE\/POD\b|\bmy-ns\/[\w-]+/g, "payments/api-0"],
+  [/\b(NAMESPACE\/)?POD\b|\b[a-z][\w-]*\/[a-z][\w-]*-\d\b/g, "payments/api-0"],
   [/\bDESTINATION\b/g, "203.0.113.7"],
   [/\bGATEWAY\b|\bmy-egressgw\b/g, "payments"],
   [/\bNODE\b|\bworker-1\b/g, "egress-2"],
