@@ -1,6 +1,6 @@
 /** Who may talk to a server on the loopback address: this machine's programs, and no page that a browser has from elsewhere. */
-import { isIP } from "node:net";
 import type { MiddlewareHandler } from "hono";
+import { isIP } from "../core/ip_family.ts";
 import { isLoopback } from "./listen_address.ts";
 
 /**

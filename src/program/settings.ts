@@ -2,10 +2,10 @@
  * Every setting of every program, once: the functions and the command line read the same ones, by variables and by flags,
  * with the same words for what is wrong. What has two homes drifts apart, and drift here cuts a network.
  */
-import { isIP } from "node:net";
 import * as v from "valibot";
 import { CILIUM_PODS } from "../cluster/cilium_pods.ts";
 import type { CiliumPods } from "../cluster/cilium_pods.ts";
+import { isIP } from "../core/ip_family.ts";
 import { messageOf } from "../core/message.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { parseLabelSelector } from "../kube/label_selector.ts";

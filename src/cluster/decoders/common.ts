@@ -1,6 +1,7 @@
 /** Schemas that several decoders share. */
 import ipaddr from "ipaddr.js";
 import * as v from "valibot";
+import { isIP as familyOf } from "../../core/ip_family.ts";
 import { CONTROLLER_MANAGER } from "../../core/names.ts";
 import { parseTime } from "../../core/time.ts";
 import type { Condition, JsonObject, Labels, LabelSelector } from "../../core/types.ts";
@@ -131,8 +132,7 @@ export const ipv4 = v.pipe(
 
 /** Tells whether a text is an IP address, of either family, and nothing more: no zone, no short form. */
 export function isIP(text: string): boolean {
-  return ipaddr.IPv4.isValidFourPartDecimal(text) ||
-    (ipaddr.IPv6.isValid(text) && !text.includes("%"));
+  return familyOf(text) !== 0;
 }
 
 export const ipv4CIDR = v.pipe(
