@@ -55,8 +55,10 @@ export interface ListenAddress {
 
 function parseListenAddress(text: string): ListenAddress | undefined {
   if (text === "off") return undefined;
-  const [, v6, v4, port] = /^(?:\[([\da-f:.]+)\]|([\d.]+)):(\d{1,5})$/i.exec(text) ?? [];
-  const hostname = v6 ?? v4 ?? "";
+  const [, bracketed, bare, port] = /^(?:\[([\da-f:.]+)\]|([\da-f:.]+)):(\d{1,5})$/i.exec(text) ??
+    [];
+  // A manifest writes the node's address as it is, without brackets.
+  const hostname = bracketed ?? bare ?? "";
   if (isIP(hostname) === 0 || Number(port) > 65_535) {
     throw new RangeError(
       "write an address of this node and a port, such as 192.0.2.7:9882, or off",
