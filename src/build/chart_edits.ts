@@ -14,6 +14,11 @@ const NETWORK_POLICIES = ["controller", "tick"].map((name) =>
 const IN_POD = "spec.template.spec";
 const IN_JOB_POD = `spec.jobTemplate.${IN_POD}`;
 
+/** Further elements of a list, or entries of a map, from the dot. */
+const more: Edit["lines"] = ({ column }) => [
+  `${" ".repeat(column)}{{- toYaml . | nindent ${column} }}`,
+];
+
 export const EDITS: readonly Edit[] = [
   ...pod({ object: DEPLOYMENT, pod: IN_POD, container: "controller", values: "controller" }),
   ...pod({ object: CRON_JOB, pod: IN_JOB_POD, container: "tick", values: "controller" }),
@@ -28,6 +33,36 @@ export const EDITS: readonly Edit[] = [
     object: DEPLOYMENT,
     path: `${IN_POD}.containers.controller.env.SALLYPORT_EVERY.value`,
     lines: text(".Values.server.every"),
+  },
+  ...[
+    { object: DEPLOYMENT, container: "controller", values: "controller", strategy: "strategy" },
+    { object: DAEMON_SET, container: "agent", values: "agent", strategy: "updateStrategy" },
+  ].flatMap(({ object, container, values, strategy }): readonly Edit[] => [
+    { object, path: `spec.${strategy}`, lines: yaml(`.Values.${values}.updateStrategy`) },
+    {
+      object,
+      path: "spec.template.metadata.annotations.-",
+      how: "add",
+      lines: optional(`.Values.${values}.podAnnotations`, more),
+    },
+    {
+      object,
+      path: `${IN_POD}.containers.${container}.env.-`,
+      how: "add",
+      lines: optional(`.Values.${values}.env`, more),
+    },
+  ]),
+  {
+    object: DEPLOYMENT,
+    path: `${IN_POD}.nodeSelector`,
+    how: "add",
+    lines: optional(".Values.controller.nodeSelector", yaml(".")),
+  },
+  {
+    object: CRON_JOB,
+    path: `${IN_JOB_POD}.nodeSelector`,
+    how: "add",
+    lines: optional(".Values.controller.nodeSelector", yaml(".")),
   },
   { object: CRON_JOB, path: "spec.schedule", lines: text(".Values.tick.schedule") },
   // [tick.js, --for, 55s, --every, 5s]
@@ -118,6 +153,18 @@ function pod({ object, pod, container, values }: {
       object,
       path: `${pod}.priorityClassName`,
       lines: optional(`${from}.priorityClass`, text(".")),
+    },
+    {
+      object,
+      path: `${at}.imagePullPolicy`,
+      how: "add",
+      lines: optional(`${from}.image.pullPolicy`, text(".")),
+    },
+    {
+      object,
+      path: `${pod}.tolerations.-`,
+      how: "add",
+      lines: optional(`${from}.tolerations`, more),
     },
     {
       object,

@@ -222,6 +222,58 @@ const ROWS: readonly Row[] = [
     values: ["apiServerPorts[0]=16443"],
     changes: { [PORTS("sallyport-tick")]: [{ port: 16443, protocol: "TCP" }] },
   },
+  {
+    values: [
+      "controller.image.pullPolicy=Always",
+      "controller.env[0].name=SALLYPORT_LOG_LEVEL,controller.env[0].value=debug",
+      "controller.podAnnotations.team=net",
+      "controller.nodeSelector.pool=infra",
+      "controller.tolerations[0].key=infra",
+      "controller.updateStrategy.rollingUpdate.maxUnavailable=2",
+      "controller.updateStrategy.rollingUpdate.maxSurge=1",
+    ],
+    changes: {
+      [`${SERVER_POD}.containers.0.imagePullPolicy`]: "Always",
+      [`${SERVER_POD}.containers.0.env.4`]: { name: "SALLYPORT_LOG_LEVEL", value: "debug" },
+      [`${SERVER} spec.template.metadata.annotations.team`]: "net",
+      [`${SERVER_POD}.nodeSelector`]: { pool: "infra" },
+      [`${SERVER_POD}.tolerations.3`]: { key: "infra" },
+      [`${SERVER} spec.strategy.rollingUpdate.maxUnavailable`]: 2,
+      [`${SERVER} spec.strategy.rollingUpdate.maxSurge`]: 1,
+    },
+  },
+  {
+    values: [
+      "agent.image.pullPolicy=Always",
+      "agent.env[0].name=SALLYPORT_LOG_LEVEL,agent.env[0].value=debug",
+      "agent.podAnnotations.team=net",
+      "agent.tolerations[0].key=infra",
+      "agent.updateStrategy.type=OnDelete",
+      "agent.updateStrategy.rollingUpdate.maxUnavailable=2",
+      "agent.updateStrategy.rollingUpdate.maxSurge=1",
+    ],
+    changes: {
+      [`${AGENT_POD}.containers.0.imagePullPolicy`]: "Always",
+      [`${AGENT_POD}.containers.0.env.2`]: { name: "SALLYPORT_LOG_LEVEL", value: "debug" },
+      "DaemonSet/sallyport-system/sallyport-agent spec.template.metadata.annotations.team": "net",
+      [`${AGENT_POD}.tolerations.1`]: { key: "infra" },
+      "DaemonSet/sallyport-system/sallyport-agent spec.updateStrategy.type": "OnDelete",
+      "DaemonSet/sallyport-system/sallyport-agent spec.updateStrategy.rollingUpdate.maxUnavailable":
+        2,
+      "DaemonSet/sallyport-system/sallyport-agent spec.updateStrategy.rollingUpdate.maxSurge": 1,
+    },
+  },
+  {
+    ...CRON_JOB,
+    values: [
+      "controller.env[0].name=SALLYPORT_LOG_LEVEL,controller.env[0].value=debug",
+      "controller.nodeSelector.pool=infra",
+    ],
+    changes: {
+      [`${TICK_POD}.containers.0.env`]: [{ name: "SALLYPORT_LOG_LEVEL", value: "debug" }],
+      [`${TICK_POD}.nodeSelector`]: { pool: "infra" },
+    },
+  },
   { values: ["namespace.create=false"], changes: { "Namespace/sallyport-system": ABSENT } },
 ];
 
@@ -329,6 +381,8 @@ const REFUSED: readonly (readonly [value: string, where: string])[] = [
   ["cilium.namespace=sallyport-system", "/cilium/namespace"],
   ["apiServerPorts[0]=https", "/apiServerPorts/0"],
   ["tokenSecret=", "/tokenSecret"],
+  ["agent.image.pullPolicy=always", "/agent/image/pullPolicy"],
+  ["controller.env[0].nam=A", "/controller/env/0"],
 ];
 
 for (const [value, where] of REFUSED) {

@@ -17,4 +17,7 @@
 - name: SALLYPORT_PUSHGATEWAY
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.controller.env }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
