@@ -16,6 +16,7 @@ import { startAgent } from "../agent/run_agent.ts";
 import { DEFAULT_PACE } from "../agent/core/pace.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { RequestCounts } from "./request_counts.ts";
+import { createAgentLog } from "./agent_log.ts";
 import { withClient } from "./connect.ts";
 import type { Program } from "./run_program.ts";
 import { CLUSTER_SETTINGS } from "./settings.ts";
@@ -109,7 +110,7 @@ export async function runAgentProgram(
   options: AgentProgramOptions,
 ): Promise<void> {
   const { ciliumHealthz, port, scrapedAt, requests, logger, ...rest } = options;
-  const warn = (error: Error): void => logger.warn("{message}", { message: error.message });
+  const { warn, event: tell } = createAgentLog(logger);
   const closing = new AbortController();
   const running: { agent?: Agent } = {};
   const status = (): AgentStatus => ({
@@ -133,8 +134,7 @@ export async function runAgentProgram(
     }),
     ciliumHealthz: ciliumHealthz === "off" ? undefined : ciliumHealthz,
     createPings: (onChange) => new PeerPings([], { onChange, onFailure: warn }),
-    onEvent: ({ event, ip = "", message = "" }) =>
-      logger.info("{event} {ip} {message}", { event, ip, message }),
+    onEvent: tell,
   });
   running.agent = agent;
   const collecting = setInterval(collectGarbage, COLLECT_MILLISECONDS);
