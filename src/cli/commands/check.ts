@@ -37,16 +37,12 @@ export function checkCommand(): Command {
 
 function needed(): readonly Needed[] {
   return [
-    ...readDefinitions().map(({ kind, group, schema }) => ({
-      name: `${plural(kind)}.${group}`,
+    ...readDefinitions().map(({ plural, group, schema }) => ({
+      name: `${plural}.${group}`,
       fields: fieldsOf(schema),
     })),
     { name: "ciliumegressgatewaypolicies.cilium.io", fields: [] },
   ];
-}
-
-function plural(kind: string): string {
-  return kind.toLowerCase().replace(/y$/, "ie") + "s";
 }
 
 function lineOf({ level, about, message }: Finding): string {

@@ -19,6 +19,7 @@ const KEYWORDS = new Set([
 
 export interface Definition {
   readonly kind: string;
+  readonly plural: string;
   readonly group: string;
   /** The version that is stored. */
   readonly version: string;
@@ -34,7 +35,7 @@ const definition = v.pipe(
   v.object({
     spec: v.object({
       group: v.string(),
-      names: v.object({ kind: v.string() }),
+      names: v.object({ kind: v.string(), plural: v.string() }),
       versions: v.array(v.object({
         name: v.string(),
         storage: v.boolean(),
@@ -45,6 +46,7 @@ const definition = v.pipe(
   v.transform(({ spec: { group, names, versions } }): Definition[] =>
     versions.filter(({ storage }) => storage).map(({ name, schema }) => ({
       kind: names.kind,
+      plural: names.plural,
       group,
       version: name,
       schema: schema.openAPIV3Schema,
