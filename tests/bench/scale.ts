@@ -2,7 +2,7 @@
  * What a large cluster costs: ticks, the resident controller, agents and `decide` on a real API server with up to 5,000
  * nodes and 500 gateways, made from a fixed seed. Prints tables and keeps them in docs/benchmarks.md.
  *
- * `npm run bench:scale [-- --nodes=100,1000,5000 --gateways=10,100,500 --runs=N --only=ticks --print]`
+ * `npm run bench:scale [-- --sizes=100x10,5000x500 --only=ticks,resident --steps=idle --runs=N --seconds=600 --print]`
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -18,7 +18,7 @@ import { AGENT_HEAD, agentRows } from "./scale_agents.ts";
 import { DECIDE_HEAD, decideRows } from "./scale_decide.ts";
 import { ScaleCluster } from "./scale_cluster.ts";
 import { NEWS_HEAD, residentRows, REST_HEAD } from "./scale_resident.ts";
-import { TICK_HEAD, tickRows } from "./scale_ticks.ts";
+import { STEPS, TICK_HEAD, tickRows } from "./scale_ticks.ts";
 
 const PARTS = ["ticks", "go", "resident", "agents", "decide"] as const;
 
@@ -27,15 +27,24 @@ const FROM_NEWS = "The resident controller: from the news until it is written";
 const { values } = parseArgs({
   args: Deno.args,
   options: {
-    nodes: { type: "string", default: "100,1000,5000" },
-    gateways: { type: "string", default: "10,100,500" },
+    // Nodes x gateways, the number of nodes never less than before.
+    sizes: {
+      type: "string",
+      default: [100, 1_000, 5_000].flatMap((nodes) =>
+        [10, 100, 500].map((gateways) => `${nodes}x${gateways}`)
+      ).join(),
+    },
+    steps: { type: "string", default: STEPS.join() },
     runs: { type: "string", default: "5" },
     seconds: { type: "string", default: "600" },
     only: { type: "string", default: PARTS.join() },
     print: { type: "boolean", default: false },
   },
 });
-const numbers = (text: string) => text.split(",").map(Number);
+const sizes = values.sizes.split(",").map((size) => {
+  const [nodes = NaN, gateways = NaN] = size.split("x").map(Number);
+  return { nodes, gateways };
+});
 const runs = Number(values.runs);
 const seconds = Number(values.seconds);
 const parts = values.only.split(",");
@@ -61,30 +70,26 @@ try {
   const ticks: (readonly string[])[] = [];
   const rest: (readonly string[])[] = [];
   const news: (readonly string[])[] = [];
-  for (const nodes of numbers(values.nodes)) {
-    say(`Filling the cluster with ${nodes} nodes`);
+  for (const { nodes, gateways } of sizes) {
+    say(`${nodes} nodes, ${gateways} gateways`);
     await cluster.grow(nodes);
-    for (const gateways of numbers(values.gateways)) {
-      const size = { nodes, gateways, pod, scratch, runs };
-      if (parts.includes("ticks")) ticks.push(...await tickRows(cluster, size));
-      if (parts.includes("go")) {
-        if (!parts.includes("ticks")) await cluster.reset(gateways);
-        await cluster.settle();
-        go.push(...await informerRows(cluster, { nodes, gateways, runs: Math.min(3, runs) }));
-      }
-      if (parts.includes("resident")) {
-        await cluster.reset(gateways);
-        const rows = await residentRows(cluster, { ...size, agents: 0, seconds });
-        rest.push(rows.rest);
-        news.push(...rows.news);
-      }
+    const steps = STEPS.filter((step) => values.steps.split(",").includes(step));
+    const size = { nodes, gateways, pod, scratch, runs, steps };
+    if (parts.includes("ticks")) ticks.push(...await tickRows(cluster, size));
+    if (parts.includes("go")) {
+      if (!parts.includes("ticks")) await cluster.reset(gateways);
+      await cluster.settle();
+      go.push(...await informerRows(cluster, { nodes, gateways, runs: Math.min(3, runs) }));
+    }
+    if (parts.includes("resident")) {
+      await cluster.reset(gateways);
+      const rows = await residentRows(cluster, { ...size, agents: 0, seconds });
+      rest.push(rows.rest);
+      news.push(...rows.news);
     }
   }
   if (parts.includes("agents")) {
-    const size = {
-      nodes: Math.max(...numbers(values.nodes)),
-      gateways: Math.max(...numbers(values.gateways)),
-    };
+    const size = sizes.at(-1) ?? { nodes: NaN, gateways: NaN };
     const measured = await agentRows(cluster, { ...size, pod, scratch, runs, seconds });
     agents.push(...measured.rows);
     renewing.push(measured.resident.rest);

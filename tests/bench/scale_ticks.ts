@@ -45,6 +45,7 @@ export interface TickRowsOptions {
   readonly scratch: string;
   /** Of idle ticks; of the others, which take long to prepare, three. */
   readonly runs: number;
+  readonly steps: readonly Step[];
 }
 
 const TARGETS: Readonly<Record<string, string>> = {
@@ -55,7 +56,7 @@ const TARGETS: Readonly<Record<string, string>> = {
 /** The rows of one size: each step RUNS times as a process, and once more within this one, whose requests are counted. */
 export async function tickRows(
   cluster: ScaleCluster,
-  { nodes, gateways, pod, scratch, runs }: TickRowsOptions,
+  { nodes, gateways, pod, scratch, runs, steps }: TickRowsOptions,
 ): Promise<Table["rows"]> {
   const command = [...pod.prefix, ...DENO.measured, `${scratch}/dist/tick.js`];
   const image = await imageFlags("tick");
@@ -64,8 +65,9 @@ export async function tickRows(
   const times = (step: Step) => step === "idle" ? runs : Math.min(runs, 3);
   await cluster.reset(gateways);
   // Fills the code cache, and makes all there is to make.
+  await cluster.settle();
   await runToExit(command, { env });
-  for (const step of STEPS) {
+  for (const step of steps) {
     for (let run = 0; run < times(step); run++) {
       await prepare(cluster, { step, gateways });
       const { apiServer } = cluster.plane.pids();
@@ -76,7 +78,7 @@ export async function tickRows(
     }
   }
   const rows: string[][] = [];
-  for (const step of STEPS) {
+  for (const step of steps) {
     await prepare(cluster, { step, gateways });
     const work = await countWork(cluster.client);
     const taken = samples.filter((sample) => sample.step === step);
