@@ -6,6 +6,7 @@ import type {
   Gateway,
   GatewayPlan,
   Phase,
+  Pin,
   Plan,
   PolicyPlan,
   PolicyWay,
@@ -40,6 +41,8 @@ export interface GatewayView {
   readonly candidates: readonly Candidate[];
   readonly policyNames: readonly string[];
   readonly lastFailover?: Failover;
+  /** What becomes of the pin; absent: there is none. */
+  readonly pin?: Pin;
 }
 
 export interface PolicyView {
@@ -86,6 +89,7 @@ function gatewayView(
       gateways.some(({ name, servedBy }) => name === planned.name || servedBy === planned.name)
     ).map((policy) => policy.name).sort(),
     ...(lastFailover === undefined ? {} : { lastFailover }),
+    ...(planned.pin === undefined ? {} : { pin: planned.pin }),
   };
 }
 

@@ -1,7 +1,7 @@
 /** `status [NAME]`: what gateways and policies say of themselves, once or as it changes. */
 import { Option } from "commander";
 import type { Command } from "commander";
-import { API_GROUP } from "../../core/names.ts";
+import { API_GROUP, PIN_ANNOTATION } from "../../core/names.ts";
 import { sortedByName } from "../../core/order.ts";
 import { messageOf } from "../../core/message.ts";
 import { sleep } from "../../kube/deadline.ts";
@@ -63,7 +63,11 @@ function print(read: OwnStatuses, { output }: StatusFlags): void {
   const { gateways, policies, controllers } = read;
   const value = {
     ...(controllers === undefined ? {} : { controllers }),
-    gateways: gateways.map(({ name, status }) => ({ name, ...status })),
+    gateways: gateways.map(({ name, status, annotations: { [PIN_ANNOTATION]: pin } }) => ({
+      name,
+      ...(pin === undefined ? {} : { pin }),
+      ...status,
+    })),
     policies: policies.map(({ name, spec, status }) => ({
       name,
       gateways: spec.gateways.map(({ name }) => ({ name })),

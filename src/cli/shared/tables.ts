@@ -1,4 +1,5 @@
 /** Results as tables, as kubectl prints them. */
+import { PIN_ANNOTATION } from "../../core/names.ts";
 import { printableLine } from "../../core/printable.ts";
 import { fieldChanges } from "../../core/field_changes.ts";
 import type { FieldChange } from "../../core/field_changes.ts";
@@ -72,6 +73,13 @@ function reason({ status }: Pick<Gateway, "status"> | Pick<Policy, "status">): s
   return status.conditions?.find(({ type }) => type === "Ready")?.message ?? NONE;
 }
 
+/** With the pin, where there is one: it is a promise to move as soon as that node may hold the gateway. */
+function holderOf({ status, annotations }: Gateway): string {
+  const pin = annotations[PIN_ANNOTATION];
+  const holder = status.activeNodeName ?? NONE;
+  return pin === undefined ? holder : `${holder} (pin: ${pin})`;
+}
+
 export const GATEWAY_COLUMNS = [
   "GATEWAY",
   "READY",
@@ -92,7 +100,7 @@ export function gatewayRow(gateway: Gateway, wide = false): readonly string[] {
   return [
     name,
     ready(gateway),
-    status.activeNodeName ?? NONE,
+    holderOf(gateway),
     status.standbyNodeNames?.join(",") || NONE,
     status.phase ?? NONE,
     String(status.term ?? 0),
