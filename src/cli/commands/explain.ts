@@ -2,6 +2,7 @@ import process from "node:process";
 import type { Command } from "commander";
 import { decide } from "../../core/decide.ts";
 import { explainGateway } from "../../core/explain.ts";
+import { explainNode, waysOfNode } from "../../core/explain_node.ts";
 import { sortedByName } from "../../core/order.ts";
 import type { Snapshot } from "../../core/types.ts";
 import { ConfigError } from "../../kube/errors.ts";
@@ -25,11 +26,16 @@ export function explainCommand(): Command {
       "--pod <pod>",
       "NAMESPACE/POD: say by which gateways this pod's traffic leaves, and why",
     )
+    .option("--node <node>", "say which gateway the pods of this node have, by each policy")
     .action(async (
       name: string | undefined,
-      { pod, ...flags }: SourceFlags & OutputFlags & { readonly pod?: string },
+      { pod, node, ...flags }: SourceFlags & OutputFlags & {
+        readonly pod?: string;
+        readonly node?: string;
+      },
     ) => {
       if (pod !== undefined) return await explainPod(pod, flags);
+      if (node !== undefined) return await explainNodeNamed(node, flags);
       const snapshot = await readSnapshot(flags);
       const plan = decide(snapshot);
       const chosen = plan.gateways.filter((gateway) => name === undefined || gateway.name === name);
@@ -64,6 +70,20 @@ async function explainPod(wanted: string, flags: SourceFlags & OutputFlags): Pro
       ]),
     ].map((line) => `${line}\n`).join("");
   show(ways, flags.output, { table: inSentences });
+}
+
+async function explainNodeNamed(
+  wanted: string,
+  flags: SourceFlags & OutputFlags,
+): Promise<void> {
+  const snapshot = await readSnapshot(flags, { everyNode: true });
+  const node = snapshot.nodes.find(({ name }) => name === wanted);
+  if (node === undefined) {
+    const known = sortedByName(snapshot.nodes).map(({ name }) => name).join(", ") || "none";
+    throw new ConfigError(`Cannot find Node '${wanted}': there are ${known}`);
+  }
+  const context = { snapshot, plan: decide(snapshot) };
+  show(waysOfNode(node, context), flags.output, () => `${explainNode(node, context)}\n`);
 }
 
 function unknownGateway(wanted: string, { gateways, invalid }: Snapshot): Error {

@@ -27,16 +27,21 @@ export interface SourceFlags {
 /**
  * Reads a snapshot that something can be decided from.
  *
+ * @param options.everyNode also nodes that no gateway is about
  * @throws CiliumNotFoundError where there is not one pod of Cilium
  */
-export function readSnapshot(flags: SourceFlags): Promise<Snapshot> {
+export function readSnapshot(
+  flags: SourceFlags,
+  { everyNode = false }: { readonly everyNode?: boolean } = {},
+): Promise<Snapshot> {
+  const everyNodeUpTo = everyNode ? { everyNodeUpTo: Infinity } : {};
   return read<Snapshot>(flags, {
     files: (files, settings) =>
       snapshotFromFiles(files, { now: flags.now, cilium: ciliumPods(settings), onNote: note }),
     cluster: (settings) =>
       withClient(
         { ...settings, unnamed: "CurrentContext" },
-        (client) => observe(client, { cilium: ciliumPods(settings) }),
+        (client) => observe(client, { cilium: ciliumPods(settings), ...everyNodeUpTo }),
       ),
   });
 }

@@ -40,11 +40,12 @@ function world(app: string, shard?: string): readonly object[] {
 }
 
 async function explained(objects: readonly object[], ...args: readonly string[]) {
+  const asked = args.includes("--node") ? [] : ["--pod", "shop/web-0"];
   const cwd = await Deno.makeTempDir({ prefix: "sallyport-explain-" });
   try {
     const text = objects.map((object) => stringify(object)).join("---\n");
     await Deno.writeTextFile(join(cwd, "cluster.yaml"), text);
-    return await sallyport(["explain", "--pod", "shop/web-0", ...args, "--from", "cluster.yaml"], {
+    return await sallyport(["explain", ...asked, ...args, "--from", "cluster.yaml"], {
       cwd,
     });
   } finally {
@@ -74,4 +75,20 @@ Deno.test("a pod on a node without a shard has the first gateway, and one that n
   const other = await explained(world("other"));
   assert.match(other.stdout, /No policy selects it: its traffic leaves by its own node/);
   assert.deepEqual(JSON.parse((await explained(world("other"), "-o", "json")).stdout), []);
+});
+
+Deno.test("a node is told which gateway its pods have, by each policy", async () => {
+  const { stdout } = await explained(world("web", "7"), "--node", "a");
+  assert.match(
+    stdout,
+    /^a: shard 7\.\n {2}web: gateway (one|two) \(shard 7 is among its \d+ of 256\), by node a\.\n$/,
+  );
+  const without = await explained(world("web"), "--node", "a");
+  assert.match(
+    without.stdout,
+    /^a: no shard yet\.\n {2}web: gateway one \(the first of the list, as the node has no shard yet\)/,
+  );
+  const { code, stderr } = await explained(world("web"), "--node", "z");
+  assert.equal(code, 2);
+  assert.match(stderr, /^Cannot find Node 'z': there are a\n$/);
 });
