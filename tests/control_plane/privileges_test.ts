@@ -897,6 +897,15 @@ test("the controller never touches what others made, and reads no more than it n
       body: { ...FOREIGN, metadata: { name: "new" } },
       answer: notOurs,
     },
+    ...([["web.egress-a", 201], ["webby", notOurs], ["a.web", notOurs]] as const).map((
+      [name, answer],
+    ): Attempt => ({
+      what: `create ${name} for policy web`,
+      method: "POST",
+      path: CEGPS,
+      body: { ...FOREIGN, metadata: { name, labels: { [POLICY_LABEL]: "web" } } },
+      answer,
+    })),
     {
       what: "change a gateway's spec",
       method: "PATCH",
