@@ -52,7 +52,7 @@ const tables: string[] = [];
   tables.push(harmTable([["one of three holders dies", died], ["one gateway is moved", moved]]));
   tables.push(await bandwidthTable(lab));
 }
-await publish("spread", tables.join("\n"));
+await publish("spread", tables.join("\n\n"));
 
 async function repeat(
   times: number,
