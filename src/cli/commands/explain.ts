@@ -83,7 +83,7 @@ async function explainNodeNamed(
     throw new ConfigError(`Cannot find Node '${wanted}': there are ${known}`);
   }
   const context = { snapshot, plan: decide(snapshot) };
-  show(waysOfNode(node, context), flags.output, () => `${explainNode(node, context)}\n`);
+  show(waysOfNode(node, context), flags.output, { table: () => `${explainNode(node, context)}\n` });
 }
 
 function unknownGateway(wanted: string, { gateways, invalid }: Snapshot): Error {
