@@ -193,6 +193,18 @@ const GATEWAY_STATUS = {
     startTime: "2026-11-23T10:00:00Z",
     durationMilliseconds: 12,
   },
+  history: [{
+    term: 3,
+    time: "2026-11-23T10:00:00Z",
+    from: "b",
+    to: "a",
+    reason: "FailedOver",
+    message: "b: HeartbeatStale",
+    planned: false,
+    outageSince: "2026-11-23T09:59:57.500Z",
+    durationMilliseconds: 41,
+    outageMilliseconds: 2_541,
+  }],
   conditions: [CONDITION],
 };
 
@@ -205,9 +217,10 @@ test("a status keeps every field, and columns show it", async ({ api }) => {
     Ready: "True",
     Mode: "VirtualIPAddress",
     Active: "a",
+    Phase: "Active",
     "Ready-Nodes": 2,
     "Egress IP": "172.18.18.242",
-    Phase: "Active",
+    From: "b",
     Term: 3,
     Reason: "Serving",
   });
