@@ -347,7 +347,8 @@ Deno.test("status prints what the objects say, as a table, YAML or JSON", async 
   };
   const wanted = {
     gateways: [{ name: "web", activeNodeName: "a", term: 4, phase: "Active" }],
-    policies: [{ name: "shop", gateways: [{ name: "web" }] }],
+    // No controller has seen it yet, as the CRD's default says.
+    policies: [{ name: "shop", gateways: [{ name: "web" }], observedGeneration: -1 }],
   };
   assert.deepEqual(JSON.parse(await status("-o", "json")), wanted);
   assert.deepEqual(parse(await status("-o", "yaml")), wanted);
