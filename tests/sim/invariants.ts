@@ -183,8 +183,9 @@ export class Invariants {
     if (now?.uid !== gateway.uid || now.status.egressIP !== vip) return;
     for (const policy of this.policiesOf(gateway.name)) {
       const way = `${nodeOf(policy)} with ${egressIPOf(policy)}`;
-      // In a gateway that nobody holds any more, a word too much reaches nobody.
-      if (way !== `${machine.name} with ${vip}` && nodeOf(policy) !== undefined) {
+      // In a gateway that nobody holds any more, or that had no VIP in between, a word too much reaches nobody.
+      const isUsed = nodeOf(policy) !== undefined && egressIPOf(policy) !== undefined;
+      if (way !== `${machine.name} with ${vip}` && isUsed) {
         const { term } = gateway.status;
         this.complain(`${machine.name} speaks for ${vip} in term ${term}, policies name ${way}`);
       }
