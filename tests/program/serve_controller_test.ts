@@ -82,7 +82,7 @@ test("a trigger moves a cordoned holder's gateway, for good", async ({ cluster, 
   assert.equal(response.status, 200);
   const { gateways }: TickSummary = await response.json();
   const payments = gateways.find(({ name }) => name === "payments");
-  assert.deepEqual([payments?.decision, payments?.previousNodeName], ["FailOver", holder]);
+  assert.deepEqual([payments?.decision, payments?.previousNodeName], ["Move", holder]);
   await eventually("the move is carried to its end", async () => {
     const { activeNodeName, phase } = await status();
     return activeNodeName !== holder && activeNodeName === payments?.activeNodeName &&
