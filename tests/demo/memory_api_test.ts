@@ -278,7 +278,12 @@ test("a watch ends when its time is over, and at once when its client goes", asy
 
 test("discovery names every kind, for kubectl", async ({ client }) => {
   const groups = (await get(client, "/apis")).groups.map(({ name }: Any) => name);
-  assert.deepEqual(groups, ["coordination.k8s.io", "network.deckhouse.io", "cilium.io"]);
+  assert.deepEqual(groups, [
+    "apiextensions.k8s.io",
+    "coordination.k8s.io",
+    "network.deckhouse.io",
+    "cilium.io",
+  ]);
   const { resources } = await get(client, "/apis/network.deckhouse.io/v1alpha1");
   assert.deepEqual(
     resources.map(({ name, shortNames }: Any) => [name, shortNames]),

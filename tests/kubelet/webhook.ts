@@ -44,7 +44,7 @@ export async function webhook(world: World): Promise<void> {
   const moves = gateways.map(({ name, decision, previousNodeName, activeNodeName }) =>
     `${decision} ${name} from ${previousNodeName} to ${activeNodeName}`
   );
-  assert.deepEqual(moves, [`FailOver primary from ${holder} to ${other}`]);
+  assert.deepEqual(moves, [`Move primary from ${holder} to ${other}`]);
   const written = changes.filter(({ result }) => result === "written");
   assert.deepEqual(
     ["EgressGateway/primary", "CiliumEgressGatewayPolicy/web"].filter((one) =>

@@ -14,7 +14,7 @@ Deno.test("status prints one gateway with its policies, wide, by names, or by a 
   await on("tick");
   assert.match(
     await on("status", "payments"),
-    /^GATEWAY .*\npayments +True .*\n\nPOLICY .*\npayments-api .*\nsettlement .*\n$/,
+    /^GATEWAY .*\npayments +True .*\n\nPOLICY .*\ncrawlers .*\ncrawlers .*\npayments-api .*\nsettlement .*\n$/,
   );
   assert.match(
     await on("status", "settlement", "-o", "wide"),
@@ -23,6 +23,7 @@ Deno.test("status prints one gateway with its policies, wide, by names, or by a 
   assert.equal(
     await on("status", "reports", "-o", "name"),
     "egressgateway.network.deckhouse.io/reports\n" +
+      "egressgatewaypolicy.network.deckhouse.io/crawlers\n" +
       "egressgatewaypolicy.network.deckhouse.io/nightly-reports\n",
   );
   assert.equal(
@@ -30,7 +31,7 @@ Deno.test("status prints one gateway with its policies, wide, by names, or by a 
     "egress-1 egress-4",
   );
   const unknown = await sallyport(["status", "nosuch", "--kubeconfig", cluster.kubeconfig]);
-  assert.match(unknown.stderr, /^Cannot show 'nosuch' .*gateways payments, reports and policies n/);
+  assert.match(unknown.stderr, /^Cannot show 'nosuch' .*gateways payments, reports and policies crawlers, n/);
   assert.equal(unknown.code, 2);
 });
 
