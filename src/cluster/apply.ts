@@ -1,9 +1,11 @@
 /** The last third of a tick: writes a plan. */
+import { isObject } from "../core/json.ts";
 import { CONTROLLER_MANAGER } from "../core/names.ts";
-import type { Change, Json, JsonObject, Plan, PlannedEvent } from "../core/types.ts";
+import type { Change, JsonObject, Plan, PlannedEvent } from "../core/types.ts";
 import { API_VERSION } from "../core/names.ts";
 import { ApiError } from "../kube/errors.ts";
 import type { KubeClient, KubeRequest } from "../kube/client.ts";
+import { inLanes } from "./lanes.ts";
 import { pathOf, PATHS } from "./resources.ts";
 
 /**
@@ -23,9 +25,6 @@ export interface ApplyOptions {
   readonly instance?: string;
   readonly signal?: AbortSignal;
 }
-
-/** Groups, or Events, that are written at once. */
-const LANES = 12;
 
 /**
  * Writes the changes of a plan: groups side by side, stages of a group one after the other, the changes of a stage at
@@ -64,22 +63,6 @@ async function applyGroups(
 ): Promise<readonly ChangeResult[]> {
   const groups = Map.groupBy(changes, (change) => change.group);
   return (await inLanes([...groups.values()], (group) => applyGroup(group, context))).flat();
-}
-
-/**
- * Works on so many items at once. A request's time runs from when it is made, and there are 16 connections: of a thousand
- * that are made at once the last ones would be given up before they are sent.
- */
-async function inLanes<T, R>(
-  items: readonly T[],
-  work: (item: T) => Promise<R>,
-): Promise<readonly R[]> {
-  const results: R[] = [];
-  const next = items.entries();
-  await Promise.all(Array.from({ length: LANES }, async () => {
-    for (const [index, item] of next) results[index] = await work(item);
-  }));
-  return results;
 }
 
 async function applyGroup(
@@ -187,10 +170,6 @@ function lengthened(move: JsonObject, passed: number): JsonObject {
     return typeof value === "number" ? [[key, Math.round(value + passed)] as const] : [];
   });
   return { ...move, ...Object.fromEntries(numbers) };
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function resourceVersionOf(body: unknown): string | undefined {

@@ -7,6 +7,7 @@
  * unchanged, the server's clock to the millisecond, the last result for the status page) only makes it faster, cheaper
  * or better to look at: every write is decided from listings.
  */
+import { TIMINGS } from "../core/timings.ts";
 import type { TickRequest } from "./ticker.ts";
 import { Ticker } from "./ticker.ts";
 import { hasMissedRenewal, untilMissed } from "../core/heartbeat.ts";
@@ -38,9 +39,6 @@ export interface ControllerOptions {
   /** Ends the loop and breaks off what is under way. */
   readonly signal: AbortSignal;
 }
-
-/** A holder that has been silent for longer is one whose heartbeat does not count. */
-const WORRY_MILLISECONDS = 60_000;
 
 /**
  * However quiet it is, the cluster is listed this often: a watch may have missed something. A watch that hears nothing for
@@ -202,7 +200,7 @@ function restAfter(
   const held = snapshot.leases.filter(({ name }) => holders.has(name));
   const worrying = held.some((lease) =>
     hasMissedRenewal(lease, snapshot.now) &&
-    snapshot.now - (lease.renewedAt ?? -Infinity) < WORRY_MILLISECONDS
+    snapshot.now - (lease.renewedAt ?? -Infinity) < TIMINGS.worryMilliseconds
   );
   if (worrying) return hurryMilliseconds;
   // Standbys that miss a holder's pings are believed once it misses a renewal as well, so look again right then.

@@ -10,6 +10,7 @@
  * An adopted object has no owner of ours, since Kubernetes' garbage collection would delete it with that owner. Whoever takes
  * the label away by hand takes it out of our hands, as it then is; `sallyport give-back` restores what it was.
  */
+import { isObject } from "./json.ts";
 import { equal, mergePatch } from "./merge_patch.ts";
 import {
   API_GROUP,
@@ -161,8 +162,4 @@ function parse(text: string): Json | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
 /** Findings about a cluster: is all there that Sallyport needs, and does it work. One small function per matter. */
 import type { Controllers } from "./controllers.ts";
+import { listed } from "./listed.ts";
 import { PIN_ANNOTATION } from "./names.ts";
 import { byText } from "./order.ts";
 import type { Condition, Gateway, Plan, Policy, Snapshot } from "./types.ts";
@@ -37,9 +38,6 @@ export interface RunningVersion {
   readonly version: string;
   readonly pods: readonly string[];
 }
-
-/** Names that a sentence lists. */
-const LISTED = 5;
 
 /** All findings, in the order in which a person should read them. */
 export function findings(facts: CheckFacts): readonly Finding[] {
@@ -324,9 +322,4 @@ function policyFindings({ name, status }: Policy): readonly Finding[] {
       }]
       : [],
   ];
-}
-
-function listed(items: readonly string[]): string {
-  const more = items.length - LISTED;
-  return items.slice(0, LISTED).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

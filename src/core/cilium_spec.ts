@@ -1,4 +1,5 @@
 /** What can be understood of a CiliumEgressGatewayPolicy's spec, which others may have written too. */
+import { isObject, listOf } from "./json.ts";
 import type { CiliumPolicy, Json, LabelRequirement, PolicyRule } from "./types.ts";
 
 type Spec = CiliumPolicy["spec"];
@@ -31,7 +32,7 @@ export function networksOf(
 }
 
 function ruleOf(rule: Json): PolicyRule | undefined {
-  if (!isRecord(rule)) return undefined;
+  if (!isObject(rule)) return undefined;
   const { podSelector, namespaceSelector, nodeSelector, ...others } = rule;
   if (Object.keys(others).length > 0) return undefined;
   const selectors = [podSelector, namespaceSelector, nodeSelector].map(selectorOf);
@@ -46,9 +47,9 @@ function ruleOf(rule: Json): PolicyRule | undefined {
 
 function selectorOf(selector: Json | undefined): PolicyRule["podSelector"] | undefined {
   if (selector === undefined) return {};
-  if (!isRecord(selector)) return undefined;
+  if (!isObject(selector)) return undefined;
   const { matchLabels = {}, matchExpressions = [], ...others } = selector;
-  if (!isRecord(matchLabels) || Object.keys(others).length > 0) return undefined;
+  if (!isObject(matchLabels) || Object.keys(others).length > 0) return undefined;
   const labels = Object.entries(matchLabels);
   const expressions = listOf(matchExpressions).map(expressionOf);
   if (labels.some(([, value]) => typeof value !== "string")) return undefined;
@@ -62,20 +63,12 @@ function selectorOf(selector: Json | undefined): PolicyRule["podSelector"] | und
 const OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"] as const;
 
 function expressionOf(expression: Json): LabelRequirement | undefined {
-  if (!isRecord(expression)) return undefined;
+  if (!isObject(expression)) return undefined;
   const { key, operator, values } = expression;
   const known = OPERATORS.find((each) => each === operator);
   return typeof key !== "string" || known === undefined
     ? undefined
     : { key, operator: known, values: textsOf(values) };
-}
-
-export function isRecord(value: Json | undefined): value is { readonly [key: string]: Json } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function listOf(value: Json | undefined): readonly Json[] {
-  return Array.isArray(value) ? value : [];
 }
 
 function textsOf(value: Json | undefined): readonly string[] {

@@ -1,5 +1,5 @@
 /** What a write changes, field by field, in words that a person can compare with `kubectl get -o yaml`. */
-import { isRecord } from "./cilium_spec.ts";
+import { isObject } from "./json.ts";
 import { applyMergePatch } from "./merge_patch.ts";
 import { byText } from "./order.ts";
 import type { Change, Json, JsonObject, Snapshot } from "./types.ts";
@@ -70,7 +70,7 @@ function json(value: unknown): JsonObject {
 }
 
 function asObject(value: Json): JsonObject {
-  return isRecord(value) ? value : {};
+  return isObject(value) ? value : {};
 }
 
 /** The parts of the object that a body is about: `metadata.labels`, `status`. */

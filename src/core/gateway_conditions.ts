@@ -4,6 +4,7 @@ import type { Finding } from "./conditions.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
 import { trustInHeartbeats } from "./heartbeat.ts";
+import { listed } from "./listed.ts";
 import { pinOf } from "./pin.ts";
 import type { Refusal } from "./refusals.ts";
 import type { Handover } from "./takeover.ts";
@@ -96,14 +97,12 @@ function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
   if (excluded.length === 0) {
     return { type, status: "False", reason: "AllEligible", message: "All candidates are eligible" };
   }
-  const named = excluded.slice(0, 5).map(({ node, reasons }) => `${node} (${reasons[0]?.type})`)
-    .join(", ");
-  const more = excluded.length > 5 ? ` and ${excluded.length - 5} more` : "";
+  const named = listed(excluded.map(({ node, reasons }) => `${node} (${reasons[0]?.type})`));
   return {
     type,
     status: "True",
     reason: "CandidatesExcluded",
-    message: `Not eligible: ${named}${more}`,
+    message: `Not eligible: ${named}`,
   };
 }
 

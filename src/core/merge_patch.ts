@@ -1,3 +1,4 @@
+import { isObject } from "./json.ts";
 import type { Json, JsonObject } from "./types.ts";
 
 /**
@@ -43,8 +44,4 @@ export function equal(a: Json | undefined, b: Json | undefined): boolean {
   }
   if (!isObject(a) || !isObject(b)) return false;
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((key) => equal(a[key], b[key]));
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -5,6 +5,7 @@
 import { type Requirements, requirementsOf, waysToBeAllowed } from "./allowed_namespaces.ts";
 import { contradicts, domainsOf, implies } from "./label_domains.ts";
 import type { Domains } from "./label_domains.ts";
+import { listed } from "./listed.ts";
 import { POD_NAMESPACE_LABEL } from "./names.ts";
 import { byText } from "./order.ts";
 import type { AllowedNamespaces, PolicyRule } from "./types.ts";
@@ -17,9 +18,6 @@ export interface Reach {
   /** What the policy asks for and does not get, as `namespace c (selectors[1])`; empty where the selectors name nothing. */
   readonly refused: string;
 }
-
-/** How many names or labels a sentence lists. */
-const LISTED = 5;
 
 /** Undefined: the gateway serves all namespaces. */
 export function reachOf(
@@ -74,9 +72,4 @@ function servedBy({ names, selector }: AllowedNamespaces): string {
 
 function counted(names: readonly string[]): string {
   return `${names.length === 1 ? "namespace" : "namespaces"} ${listed(names)}`;
-}
-
-function listed(items: readonly string[]): string {
-  const more = items.length - LISTED;
-  return items.slice(0, LISTED).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

@@ -1,7 +1,8 @@
 /** Sets of nodes as a CiliumEgressGatewayPolicy names them: by the label that says a node's shard. */
+import { isObject, listOf } from "./json.ts";
 import { SHARD_LABEL } from "./names.ts";
 import { SHARDS } from "./shares.ts";
-import type { JsonObject, LabelRequirement, Labels } from "./types.ts";
+import type { Json, JsonObject, LabelRequirement, Labels } from "./types.ts";
 
 /** Values of the label, and `UNLABELLED`. */
 export type NodeSet = ReadonlySet<string>;
@@ -41,23 +42,20 @@ export function requirementFor(nodes: NodeSet): LabelRequirement | undefined {
 
 /** The nodes of a CiliumEgressGatewayPolicy of ours, whose rules all have the same; none where that cannot be told. */
 export function nodesOf(spec: JsonObject): NodeSet {
-  const rules = spec["selectors"];
-  if (!Array.isArray(rules) || rules.length === 0) return new Set();
+  const rules = listOf(spec["selectors"]);
+  if (rules.length === 0) return new Set();
   const sets = rules.map((rule) => nodesOfRule(rule));
   return new Set(ALL.filter((value) => sets.every((nodes) => nodes.has(value))));
 }
 
-function nodesOfRule(rule: unknown): NodeSet {
-  const { nodeSelector } = (rule ?? {}) as { nodeSelector?: { matchExpressions?: unknown } };
-  const expressions = nodeSelector?.matchExpressions;
-  if (!Array.isArray(expressions)) return EVERY_NODE;
+function nodesOfRule(rule: Json): NodeSet {
+  const selector = isObject(rule) ? rule["nodeSelector"] : undefined;
+  const expressions = isObject(selector) ? listOf(selector["matchExpressions"]) : [];
   // Ours is the last.
-  const ours = (expressions as readonly Partial<LabelRequirement>[])
-    .findLast((expression) => expression?.key === SHARD_LABEL);
+  const ours = expressions.filter(isObject).findLast(({ key }) => key === SHARD_LABEL);
   if (ours === undefined) return EVERY_NODE;
-  const values: unknown = ours.values;
-  const named = new Set<unknown>(Array.isArray(values) ? values : []);
-  switch (ours.operator) {
+  const named = new Set(listOf(ours["values"]));
+  switch (ours["operator"]) {
     case "In":
       return new Set(ALL.filter((value) => value !== UNLABELLED && named.has(value)));
     case "NotIn":

@@ -10,6 +10,7 @@ import { isOurs } from "./adoption.ts";
 import { networksOf, rulesByNode, rulesOf } from "./cilium_spec.ts";
 import { canonicalKey, domainsOf, implies, isContradictory } from "./label_domains.ts";
 import type { Domains } from "./label_domains.ts";
+import { once } from "./once.ts";
 import { byText } from "./order.ts";
 import type { CiliumPolicy, Policy, PolicyRule, Snapshot } from "./types.ts";
 
@@ -94,11 +95,6 @@ function* candidatePairs(claims: readonly Claim[]): Iterable<readonly [Claim, Cl
       }
     }
   }
-}
-
-function once<T>(work: () => T): () => T {
-  let done: { readonly result: T } | undefined;
-  return () => (done ??= { result: work() }).result;
 }
 
 function gatewaysIn({ gateways }: Policy["spec"]): string {

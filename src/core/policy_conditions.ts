@@ -2,12 +2,10 @@
 import { addressesOf } from "./cidrs.ts";
 import type { Finding } from "./conditions.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
+import { listed } from "./listed.ts";
 import type { Reach } from "./namespace_reach.ts";
 import { holderOf } from "./policy_way.ts";
 import type { Policy, PolicyWay } from "./types.ts";
-
-/** How many other policies or gateways a sentence names. */
-const LISTED = 5;
 
 /** What was found about the share of one gateway. */
 export interface WayVerdict {
@@ -245,9 +243,4 @@ function servingName({ way, outcome }: WayVerdict): string {
 
 function selectsNothing({ spec }: Policy): boolean {
   return addressesOf(spec.destinationCIDRs, { excluded: spec.excludedCIDRs }).length === 0;
-}
-
-function listed(items: readonly string[]): string {
-  const more = items.length - LISTED;
-  return items.slice(0, LISTED).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

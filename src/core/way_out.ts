@@ -9,7 +9,8 @@
  */
 import ipaddr from "ipaddr.js";
 import { nodeRequirementsOf, requirementsOf } from "./allowed_namespaces.ts";
-import { isRecord, networksOf, rulesOf } from "./cilium_spec.ts";
+import { networksOf, rulesOf } from "./cilium_spec.ts";
+import { isObject, listOf } from "./json.ts";
 import {
   GATEWAY_LABEL,
   NAMESPACE_LABELS_PREFIX,
@@ -328,10 +329,10 @@ function by(
 
 function selectedNodes({ spec }: CiliumPolicy, { nodes }: WayOutSnapshot): readonly string[] {
   const list = spec["egressGateways"];
-  const gateways = [spec["egressGateway"], ...(Array.isArray(list) ? list : [])].filter(isRecord);
+  const gateways = [spec["egressGateway"], ...listOf(list)].filter(isObject);
   const names = gateways.flatMap(({ nodeSelector }) => {
-    const labels = isRecord(nodeSelector) ? nodeSelector["matchLabels"] : undefined;
-    const wanted = isRecord(labels) ? Object.entries(labels) : [];
+    const labels = isObject(nodeSelector) ? nodeSelector["matchLabels"] : undefined;
+    const wanted = isObject(labels) ? Object.entries(labels) : [];
     const selector = Object.fromEntries(wanted.map(([key, value]) => [key, String(value)]));
     // Cilium takes the first that matches.
     return sortedByName(nodes).filter((node) => matchesLabels(node.labels, selector)).slice(0, 1);
@@ -341,7 +342,7 @@ function selectedNodes({ spec }: CiliumPolicy, { nodes }: WayOutSnapshot): reado
 
 function egressIPOf({ spec }: CiliumPolicy): string | undefined {
   const gateway = spec["egressGateway"];
-  const ip = isRecord(gateway) ? gateway["egressIP"] : undefined;
+  const ip = isObject(gateway) ? gateway["egressIP"] : undefined;
   return typeof ip === "string" && ip !== "" ? ip : undefined;
 }
 

@@ -1,3 +1,4 @@
+import { once } from "../core/once.ts";
 import type { Plan, Snapshot } from "../core/types.ts";
 import { statusPage } from "./status_page.ts";
 import { statusView } from "./status_view.ts";
@@ -33,9 +34,4 @@ function rendered({ plan, snapshot }: Ticked): RenderedStatus {
     page: once(async () => String(await statusPage(view()))),
     json: once(() => JSON.stringify(view())),
   };
-}
-
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
 }

@@ -1,4 +1,5 @@
 /** A large cluster on a real API server: nodes with Cilium, gateways and policies, all from a fixed seed. */
+import { inLanes } from "../../src/cluster/lanes.ts";
 import { ACTIVE_FOR_LABEL, MEMBER_LABEL, NAMESPACE } from "../../src/core/names.ts";
 import { PATHS, podsIn } from "../../src/cluster/resources.ts";
 import { tick } from "../../src/controller/tick.ts";
@@ -24,7 +25,7 @@ import {
 } from "./scale_objects.ts";
 
 /** Requests under way at once while the cluster is filled. */
-const LANES = 32;
+const BUSY = { lanes: 32 };
 
 export class ScaleCluster {
   readonly plane: ControlPlane;
@@ -50,7 +51,7 @@ export class ScaleCluster {
       await this.#create(PATHS.Node, { ...object, status });
       await this.#createPod("kube-system", largeCiliumPod(index));
       if (pool !== undefined) await this.#createPod(NAMESPACE, agentPod(index));
-    });
+    }, BUSY);
   }
 
   /** So many gateways and their policies, as if they had just been applied. */
@@ -78,10 +79,14 @@ export class ScaleCluster {
         metadata: { labels: Object.fromEntries(ours.map((label) => [label, null])) },
         spec: { unschedulable: null },
       });
-    });
+    }, BUSY);
     const objects = gatewaysAndPolicies(gateways, { virtual });
-    await inLanes(objects.gateways, (object) => this.#create(PATHS.EgressGateway, object));
-    await inLanes(objects.policies, (object) => this.#create(PATHS.EgressGatewayPolicy, object));
+    await inLanes(objects.gateways, (object) => this.#create(PATHS.EgressGateway, object), BUSY);
+    await inLanes(
+      objects.policies,
+      (object) => this.#create(PATHS.EgressGatewayPolicy, object),
+      BUSY,
+    );
   }
 
   /** Ticks until nothing is left to write. */
@@ -147,11 +152,4 @@ export class ScaleCluster {
       timeoutMilliseconds: 60_000,
     });
   }
-}
-
-async function inLanes<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const next = items.values();
-  await Promise.all(Array.from({ length: LANES }, async () => {
-    for (const item of next) await work(item);
-  }));
 }

@@ -1,7 +1,7 @@
 /** One-shot ticks on a large cluster: the bundled `functions/tick.ts`, from its process's start to its exit. */
 import type { KubeClient, Traffic } from "../../src/kube/client.ts";
 import { createClient } from "../../src/kube/http.ts";
-import { runTicks } from "../../src/controller/run_ticks.ts";
+import { oneShot, type Work, workOf } from "../support/one_shot.ts";
 import { cpuMilliseconds } from "./idle_cost.ts";
 import { type Cost, DENO, imageFlags, runToExit, spread } from "./measure.ts";
 import type { PodLike } from "./pod_like.ts";
@@ -29,12 +29,6 @@ interface Sample extends Cost {
   readonly step: Step;
   /** CPU time of the API server meanwhile. */
   readonly serverMilliseconds: number;
-}
-
-interface Work {
-  readonly requests: number;
-  readonly bytes: number;
-  readonly writes: number;
 }
 
 export interface TickRowsOptions {
@@ -131,18 +125,7 @@ async function check(cluster: ScaleCluster, { step, gateways }: Situation): Prom
 async function countWork(like: KubeClient): Promise<Work> {
   const seen: Traffic[] = [];
   const client = createClient(like.cluster, { onRequest: (one) => seen.push(one) });
-  await runTicks(client, {
-    forMilliseconds: 0,
-    everyMilliseconds: 0,
-    onTick: () => {},
-    onError: (error) => {
-      throw error;
-    },
-  });
+  await oneShot(client);
   await client.close();
-  return {
-    requests: seen.length,
-    bytes: seen.reduce((sum, { responseBytes }) => sum + responseBytes, 0),
-    writes: seen.filter(({ method }) => method !== "GET").length,
-  };
+  return workOf(seen);
 }

@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { loadCluster } from "../../src/kube/auth/load_cluster.ts";
 import type { KubeClient, Traffic } from "../../src/kube/client.ts";
 import { createClient } from "../../src/kube/http.ts";
-import { runTicks } from "../../src/controller/run_ticks.ts";
+import { oneShot, type Work, workOf } from "../support/one_shot.ts";
 import { NAMESPACE } from "../../src/core/names.ts";
 import { startControlPlane } from "../support/control_plane.ts";
 import { bundle } from "../../src/build/bundle.ts";
@@ -43,12 +43,6 @@ type Step = typeof STEPS[number];
 
 /** Issue 3: a cold tick at 3 nodes; issue 6: to exit at three nodes. An idle tick writes nothing. */
 const TARGETS = { cold: "< 0.5 s, < 100 MB", idle: "< 0.35 s, < 80 MB", failover: "1 process" };
-
-interface Work {
-  readonly requests: number;
-  readonly bytes: number;
-  readonly writes: number;
-}
 
 const scratch = await Deno.makeTempDir({ prefix: "sallyport-bench-" });
 try {
@@ -155,19 +149,8 @@ async function countWork(cluster: TickCluster, mode: Mode): Promise<Record<Step,
   await inTurn(cluster, mode, {
     async run(step) {
       seen.length = 0;
-      await runTicks(client, {
-        forMilliseconds: 0,
-        everyMilliseconds: 0,
-        onTick: () => {},
-        onError: (error) => {
-          throw error;
-        },
-      });
-      work[step] = {
-        requests: seen.length,
-        bytes: seen.reduce((sum, { responseBytes }) => sum + responseBytes, 0),
-        writes: seen.filter(({ method }) => method !== "GET").length,
-      };
+      await oneShot(client);
+      work[step] = workOf(seen);
     },
   });
   await client.close();

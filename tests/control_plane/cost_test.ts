@@ -3,7 +3,7 @@
  * cluster costs, or writes at rest, fails here; how long things take is measured by `npm run bench:scale`.
  */
 import assert from "node:assert/strict";
-import { runTicks } from "../../src/controller/run_ticks.ts";
+import { oneShot, workOf, writesOf } from "../support/one_shot.ts";
 import { Controller } from "../../src/controller/controller.ts";
 import { NAMESPACE } from "../../src/core/names.ts";
 import type { KubeClient, Traffic } from "../../src/kube/client.ts";
@@ -58,23 +58,6 @@ async function world(plane: ControlPlane): Promise<World> {
   return { cluster: filled, client, seen, [Symbol.asyncDispose]: () => client.close() };
 }
 
-const writesOf = (seen: readonly Traffic[]) => seen.filter(({ method }) => method !== "GET");
-const bytesOf = (seen: readonly Traffic[]) =>
-  seen.reduce((sum, { responseBytes }) => sum + responseBytes, 0);
-
-async function oneShot({ client }: World): Promise<void> {
-  assert.ok(
-    await runTicks(client, {
-      forMilliseconds: 0,
-      everyMilliseconds: 0,
-      onTick: () => {},
-      onError: (error) => {
-        throw error;
-      },
-    }),
-  );
-}
-
 /** What a move writes: of the gateway, of each of its policies and to Cilium, of both nodes' labels, and its Event. */
 function writesOfMove(seen: readonly Traffic[]): Readonly<Record<string, number>> {
   const kinds = writesOf(seen).map(({ path }) =>
@@ -96,19 +79,22 @@ const MOVE = {
 
 test("an idle tick as a process reads its candidates once and writes nothing", async (plane) => {
   await using it = await world(plane);
-  await oneShot(it);
+  assert.ok(await oneShot(it.client));
   assert.equal(writesOf(it.seen).length, 0);
   assert.equal(it.seen.length, READS);
-  assert.ok(bytesOf(it.seen) < MOST_BYTES, `${bytesOf(it.seen)} bytes, at most ${MOST_BYTES}`);
+  assert.ok(
+    workOf(it.seen).bytes < MOST_BYTES,
+    `${workOf(it.seen).bytes} bytes, at most ${MOST_BYTES}`,
+  );
 });
 
 test("a failover by a tick as a process costs the reads of an idle one, and its writes", async (plane) => {
   await using it = await world(plane);
   await it.cluster.cordonHolder("one");
-  await oneShot(it);
+  assert.ok(await oneShot(it.client));
   assert.deepEqual(writesOfMove(it.seen), MOVE);
   assert.equal(it.seen.length - writesOf(it.seen).length, READS);
-  assert.ok(bytesOf(it.seen) < MOST_BYTES * 1.2, `${bytesOf(it.seen)} bytes`);
+  assert.ok(workOf(it.seen).bytes < MOST_BYTES * 1.2, `${workOf(it.seen).bytes} bytes`);
   await it.cluster.uncordon("one");
 });
 
@@ -134,7 +120,7 @@ test("a resident controller at rest sends its sign of life alone, and a failover
     const signs = Math.ceil((performance.now() - begun) / 2_000) + 1;
     assert.equal(writesOf(it.seen).length, 0);
     assert.ok(it.seen.length <= signs, `${it.seen.length} requests, at most ${signs}`);
-    assert.ok(bytesOf(it.seen) <= signs * 1_000, `${bytesOf(it.seen)} bytes`);
+    assert.ok(workOf(it.seen).bytes <= signs * 1_000, `${workOf(it.seen).bytes} bytes`);
 
     const before = (await it.cluster.holders()).get(gatewayName(0));
     it.seen.length = 0;

@@ -31,6 +31,7 @@ import { clientOf, putNode, putPod } from "../support/cluster.ts";
 import { type ControlPlane, controlPlaneTests } from "../support/control_plane.ts";
 import { grant, grantsOf } from "../support/grants.ts";
 import { kustomize, render } from "../../src/build/kustomize.ts";
+import { policyManifest } from "../support/manifests.ts";
 import { memoryHands } from "../support/memory_hands.ts";
 import { missing, testWith } from "../support/needs.ts";
 import type { KubeObject } from "../../src/build/kube_object.ts";
@@ -91,19 +92,6 @@ function gateway(name: string, sourceIP: object): KubeObject {
     kind: "EgressGateway",
     metadata: { name },
     spec: { nodeSelector: EGRESS, sourceIP },
-  };
-}
-
-function policy(name: string, egressGatewayName: string): KubeObject {
-  return {
-    apiVersion: "network.deckhouse.io/v1alpha1",
-    kind: "EgressGatewayPolicy",
-    metadata: { name },
-    spec: {
-      egressGatewayName,
-      destinationCIDRs: ["0.0.0.0/0"],
-      selectors: [{ podSelector: { matchLabels: { app: name } } }],
-    },
   };
 }
 
@@ -238,8 +226,8 @@ test(
         mode: "VirtualIPAddress",
         virtualIPAddress: { ip: "10.7.0.100", interfaces: ["eth1"] },
       }),
-      policy("through-primary", "primary"),
-      policy("through-virtual", "virtual"),
+      policyManifest("through-primary", "primary"),
+      policyManifest("through-virtual", "virtual"),
     ]);
 
     const statusOf = async (name: string) =>
@@ -353,7 +341,7 @@ test("a hand-written policy is left alone until somebody labels it, then it is t
       mode: "PrimaryIPFromEgressGatewayNodeInterface",
       primaryIPFromEgressGatewayNodeInterface: { interfaceName: "eth1" },
     }),
-    policy("by-hand", "adopting"),
+    policyManifest("by-hand", "adopting"),
   ]);
   const path = `${CEGPS}/by-hand`;
   assert.deepEqual((await tick(client)).problems, []);

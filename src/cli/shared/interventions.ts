@@ -76,10 +76,7 @@ export async function emptyNode(
   node: string,
   manner: Manner = {},
 ): Promise<readonly string[]> {
-  const [{ gateways }, nodes] = await Promise.all([readStatuses(client), readNodes(client)]);
-  const { cordoned } = named(nodes, { name: node, kind: "Node" });
-  await cordon(client, { node, cordoned: true }, manner);
-  const pinned = pinnedTo(node, gateways);
+  const { cordoned, pinned } = await cordon(client, { node, cordoned: true }, manner);
   for (const gateway of pinned) await annotate(client, { gateway, pin: null }, manner);
   return [
     cordoned ? `${node} was cordoned already.` : `Cordoned ${node}.`,
@@ -95,10 +92,7 @@ export async function uncordonNode(
   node: string,
   manner: Manner = {},
 ): Promise<readonly string[]> {
-  const [{ gateways }, nodes] = await Promise.all([readStatuses(client), readNodes(client)]);
-  const { cordoned } = named(nodes, { name: node, kind: "Node" });
-  await cordon(client, { node, cordoned: null }, manner);
-  const pinned = pinnedTo(node, gateways);
+  const { cordoned, pinned } = await cordon(client, { node, cordoned: null }, manner);
   return [
     cordoned ? `Uncordoned ${node}; it may hold gateways again.` : `${node} was not cordoned.`,
     ...pinned.map((gateway) =>
@@ -128,14 +122,18 @@ async function annotate(
   });
 }
 
+/** Cordons a node or not; returns whether it was before, and the gateways that are pinned to it. */
 async function cordon(
   client: KubeClient,
   { node, cordoned }: { readonly node: string; readonly cordoned: true | null },
   manner: Manner,
-): Promise<void> {
+): Promise<{ readonly cordoned: boolean; readonly pinned: readonly string[] }> {
+  const [{ gateways }, nodes] = await Promise.all([readStatuses(client), readNodes(client)]);
+  const before = named(nodes, { name: node, kind: "Node" });
   await mergePatch(client, `${PATHS.Node}/${encodeURIComponent(node)}`, {
     body: { spec: { unschedulable: cordoned } },
     fieldManager: FIELD_MANAGER,
     ...manner,
   });
+  return { cordoned: before.cordoned, pinned: pinnedTo(node, gateways) };
 }
