@@ -31,7 +31,10 @@ Deno.test("status prints one gateway with its policies, wide, by names, or by a 
     "egress-1 egress-4",
   );
   const unknown = await sallyport(["status", "nosuch", "--kubeconfig", cluster.kubeconfig]);
-  assert.match(unknown.stderr, /^Cannot show 'nosuch' .*gateways payments, reports and policies crawlers, n/);
+  assert.match(
+    unknown.stderr,
+    /^Cannot show 'nosuch' .*gateways payments, reports and policies crawlers, n/,
+  );
   assert.equal(unknown.code, 2);
 });
 
