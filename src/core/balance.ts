@@ -4,8 +4,8 @@
  * A node's share: each gateway counts for an equal part on each of the eligible nodes that it likes best. Gateways of every
  * strategy count; those of strategy Balanced give way. An assignment within all shares exists, since the parts themselves are one
  * (a flow with whole capacities has a whole solution); what is looked for here is one that moves few: who is well where it is
- * stays, but for what a node holds beyond its share, and that only where `failback` allows it. The others go, in the order of
- * their names, to the first node in the order of their hashes that has room.
+ * stays, but for what a node holds beyond its share, and that only where `failback` allows it. The others go, those first that have
+ * fewest nodes to choose from and then in the order of their names, to the first node in the order of their hashes that has room.
  */
 import { pinOf } from "./pin.ts";
 import { byText } from "./order.ts";
@@ -44,7 +44,9 @@ export function balancedCandidates(
       if (node !== undefined && seats.hasRoom(node)) seats.take(each, node);
     }
   }
-  const homeless = movable.filter(({ gateway }) => seats.of(gateway) === undefined);
+  // Who has fewer nodes to choose from chooses first, or another would have to give way in the next tick.
+  const homeless = movable.filter(({ gateway }) => seats.of(gateway) === undefined)
+    .sort((a, b) => favourites(a).length - favourites(b).length);
   // Those without a healthy holder come first.
   for (const isHeld of [false, true]) {
     for (const each of homeless.filter((one) => isHeld === (holderOf(one) !== undefined))) {

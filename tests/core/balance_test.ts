@@ -130,6 +130,24 @@ Deno.test("preferred nodes come before balance, and a pin before both", () => {
   assert.deepEqual([...holders(ticked(state, 2)).values()], ["c", "c", "b"]);
 });
 
+Deno.test("who has one node to choose from is seated before who has several, so that nothing moves a tick later", () => {
+  const names = list("gw-", 12);
+  const choosy = {
+    strategy: "Balanced",
+    preferredNodes: [{ weight: 1, nodeSelector: { best: "" } }],
+  } as const;
+  const start = cluster({
+    nodes: { a: { node: { labels: { best: "" } } }, b: {} },
+    gateways: names.map((name, index) =>
+      gateway(name, index < 6 ? { strategy: "Balanced" } : choosy)
+    ),
+  });
+  const first = ticked(start);
+  assert.deepEqual(names.slice(6).map((name) => holders(first).get(name)), new Array(6).fill("a"));
+  assert.deepEqual(loads(first), [3, 9]);
+  assert.equal(moves(first, ticked(first, 60)), 0);
+});
+
 Deno.test("no healthy gateway moves before minReadySeconds, and then no more than must", () => {
   const before = ticked(world(9, 2), 2);
   const three = {
