@@ -52,6 +52,14 @@ test("what the API server refuses is refused with the same sentences, and what i
   assert.ok(counts.accepted >= 300 && counts.refused >= 1_000, "Both verdicts are tried");
 });
 
+/** Where `generateName` is wrong, the server says so again of the name that it made from it: five random characters more. */
+function isOfMadeName(sentence: string, { metadata }: { readonly metadata?: unknown }): boolean {
+  const { name, generateName: start } = (metadata ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof start !== "string" || start === "" || (name ?? "") !== "") return false;
+  const prefix = `metadata.name: Invalid value: ${JSON.stringify(start).slice(0, -1)}`;
+  return sentence.startsWith(prefix) && /^[a-z0-9]{5}"/.test(sentence.slice(prefix.length));
+}
+
 /** Undefined where both agree. */
 async function compare(
   api: RawApi,
@@ -66,9 +74,10 @@ async function compare(
   });
   const { issues, stored } = admit(kind, object);
   const said = answers(response);
-  const [wanted, found] = [said.sentences, said.ours(issues)].map((sentences) =>
-    [...new Set(sentences)].sort()
-  );
+  const [wanted, found] = [
+    said.sentences.filter((one) => !isOfMadeName(one, object)),
+    said.ours(issues),
+  ].map((sentences) => [...new Set(sentences)].sort());
   counts[said.accepted ? "accepted" : "refused"]++;
   if (JSON.stringify(wanted) !== JSON.stringify(found)) {
     return `${kind} with ${what}: the API server says ${JSON.stringify(wanted)}, we say ${
