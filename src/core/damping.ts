@@ -29,11 +29,15 @@ export function restsUntil(gateway: Gateway, now: Milliseconds): Milliseconds | 
   return end > now ? end : undefined;
 }
 
-/** Tells whether a candidate was not eligible when the last move began, so that a move to it is a return. */
+/**
+ * Tells whether a move to a candidate is a return: the last move left it, and it was not eligible since that began. A pin to
+ * another node whose agent was just replaced is none.
+ */
 export function hasComeBack(
-  { eligibleSince }: Candidate,
+  { node, eligibleSince }: Candidate,
   { status: { lastFailover } }: Gateway,
 ): boolean {
-  const [since, began] = [parseTime(eligibleSince), parseTime(lastFailover?.startTime)];
+  if (lastFailover?.from !== node) return false;
+  const [since, began] = [parseTime(eligibleSince), parseTime(lastFailover.startTime)];
   return since !== undefined && began !== undefined && since >= began;
 }

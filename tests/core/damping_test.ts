@@ -12,9 +12,9 @@ const FAILBACK = { failback: { minReadySeconds: 0 } } as const;
 
 const statusOf = ({ gateways }: Snapshot): GatewayStatus => gateways[0]?.status ?? {};
 
-function held(options: GatewayOptions = FAILBACK): Snapshot {
+function held(options: GatewayOptions = FAILBACK, others: readonly string[] = []): Snapshot {
   const start = cluster({
-    nodes: { a: {}, b: {} },
+    nodes: Object.fromEntries(["a", "b", ...others].map((name) => [name, {}])),
     gateways: [gateway("gw", options)],
     policies: [policy("web")],
   });
@@ -92,6 +92,19 @@ Deno.test("a person's pin to a node that was never away is obeyed at once, howev
     gateways: { gw: { annotations: gateway("gw", { pin: "b" }).annotations } },
   });
   assert.equal(gatewayPlan(decide(pinned)).activeNodeName, "b");
+});
+
+Deno.test("a pin to a node that just came, and did not hold the gateway before, is obeyed at once", () => {
+  let state = held(FAILBACK, ["c"]);
+  for (let times = 0; times < 3; times++) state = next(next(state, false), true, 100);
+  assert.equal(statusOf(state).activeNodeName, "a");
+  assert.ok((statusOf(state).lastFailover?.returns ?? 0) > 0);
+  const away = edit(state, { nodes: { c: { ready: "False" } } });
+  const back = edit(applyPlan(away, decide(away)), {
+    nodes: { c: { ready: "True" } },
+    gateways: { gw: { annotations: gateway("gw", { pin: "c" }).annotations } },
+  });
+  assert.equal(gatewayPlan(decide(back)).activeNodeName, "c");
 });
 
 Deno.test("returns are forgotten once a gateway has stayed where it is", () => {
