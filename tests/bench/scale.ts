@@ -20,7 +20,10 @@ import { ScaleCluster } from "./scale_cluster.ts";
 import { NEWS_HEAD, residentRows, REST_HEAD } from "./scale_resident.ts";
 import { STEPS, TICK_HEAD, tickRows } from "./scale_ticks.ts";
 
-const PARTS = ["ticks", "go", "resident", "agents", "decide"] as const;
+const PARTS = ["ticks", "spread", "go", "resident", "agents", "decide"] as const;
+
+/** As many as a policy may name. */
+const SPREAD = 16;
 
 const FROM_NEWS = "The resident controller: from the news until it is written";
 
@@ -68,6 +71,7 @@ try {
   const renewing: (readonly string[])[] = [];
   const renewed: (readonly string[])[] = [];
   const ticks: (readonly string[])[] = [];
+  const spread: (readonly string[])[] = [];
   const rest: (readonly string[])[] = [];
   const news: (readonly string[])[] = [];
   for (const { nodes, gateways } of sizes) {
@@ -88,6 +92,14 @@ try {
       news.push(...rows.news);
     }
   }
+  if (parts.includes("spread")) {
+    const { nodes = NaN } = sizes.at(-1) ?? {};
+    const size = { nodes, gateways: SPREAD, pod, scratch, runs };
+    const steps = ["first", "idle", "one failover"] as const;
+    for (const isSpread of [false, true]) {
+      spread.push(...await tickRows(cluster, { ...size, steps, spread: isSpread }));
+    }
+  }
   if (parts.includes("agents")) {
     const size = sizes.at(-1) ?? { nodes: NaN, gateways: NaN };
     const measured = await agentRows(cluster, { ...size, pod, scratch, runs, seconds });
@@ -100,6 +112,11 @@ try {
   // A section for each part, so that a part can be measured anew by itself.
   const sections: Readonly<Record<typeof PARTS[number], readonly Table[]>> = {
     ticks: [{ title: "One tick as a process", head: TICK_HEAD, rows: ticks }],
+    spread: [{
+      title: `One tick with ${SPREAD} gateways, 1 to 3 policies for each or one over all`,
+      head: TICK_HEAD,
+      rows: spread,
+    }],
     go: [{ title: "The same reads by client-go", head: GO_HEAD, rows: go }],
     resident: [
       { title: "The resident controller at rest", head: REST_HEAD, rows: rest },

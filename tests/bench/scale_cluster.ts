@@ -1,6 +1,6 @@
 /** A large cluster on a real API server: nodes with Cilium, gateways and policies, all from a fixed seed. */
 import { inLanes } from "../../src/cluster/lanes.ts";
-import { ACTIVE_FOR_LABEL, MEMBER_LABEL, NAMESPACE } from "../../src/core/names.ts";
+import { ACTIVE_FOR_LABEL, MEMBER_LABEL, NAMESPACE, SHARD_LABEL } from "../../src/core/names.ts";
 import { PATHS, podsIn } from "../../src/cluster/resources.ts";
 import { tick } from "../../src/controller/tick.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
@@ -32,6 +32,7 @@ export class ScaleCluster {
   readonly client: KubeClient;
   #size = 0;
   #gateways = 0;
+  #hasShards = false;
 
   /** @param client with as many connections as there are lanes, so that filling takes no longer than it must */
   constructor(plane: ControlPlane, client: KubeClient) {
@@ -55,7 +56,7 @@ export class ScaleCluster {
   }
 
   /** So many gateways and their policies, as if they had just been applied. */
-  async reset(gateways: number, { virtual = false } = {}): Promise<void> {
+  async reset(gateways: number, { virtual = false, spread = false } = {}): Promise<void> {
     this.#gateways = gateways;
     for (
       const path of ["EgressGatewayPolicy", "CiliumEgressGatewayPolicy", "EgressGateway"] as const
@@ -80,7 +81,9 @@ export class ScaleCluster {
         spec: { unschedulable: null },
       });
     }, BUSY);
-    const objects = gatewaysAndPolicies(gateways, { virtual });
+    if (this.#hasShards) await this.#takeShards();
+    this.#hasShards = spread;
+    const objects = gatewaysAndPolicies(gateways, { virtual, spread });
     await inLanes(objects.gateways, (object) => this.#create(PATHS.EgressGateway, object), BUSY);
     await inLanes(
       objects.policies,
@@ -134,6 +137,19 @@ export class ScaleCluster {
     const name = (await this.holders()).get(gatewayName(what === "one" ? 0 : 1)) ?? "";
     await this.plane.api.patch(`${PATHS.Node}/${name}`, { spec: { unschedulable: true } });
     return performance.now();
+  }
+
+  /** As if no policy had ever been spread over several gateways. */
+  async #takeShards(): Promise<void> {
+    await inLanes(Array.from({ length: this.#size }, (_, index) => index), async (index) => {
+      await this.client.request({
+        method: "PATCH",
+        path: `${PATHS.Node}/${nodeName(index)}`,
+        body: { metadata: { labels: { [SHARD_LABEL]: null } } },
+        contentType: "application/merge-patch+json",
+        timeoutMilliseconds: 60_000,
+      });
+    }, BUSY);
   }
 
   async #create(path: string, body: unknown): Promise<void> {

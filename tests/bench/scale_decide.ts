@@ -60,7 +60,7 @@ export function decideRows(): { readonly rows: Table["rows"]; readonly fit: stri
 function settled(
   { nodes, gateways }: { readonly nodes: number; readonly gateways: number },
 ): Snapshot {
-  const objects = gatewaysAndPolicies(gateways, { virtual: false });
+  const objects = gatewaysAndPolicies(gateways, { virtual: false, spread: false });
   const indices = Array.from({ length: nodes }, (_, index) => index);
   const identified = (object: Readonly<Record<string, unknown>>, index: number) => ({
     ...object,

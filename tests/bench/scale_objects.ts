@@ -33,19 +33,26 @@ export const gatewayName = (index: number): string => `egress-${String(index).pa
 
 export const virtualIP = (index: number): string => `198.18.${index >> 8}.${index & 255}`;
 
+export interface Kind {
+  /** With a virtual IP each; else in primary-IP mode. */
+  readonly virtual: boolean;
+  /** One policy over all of them, at most 16; else 1 to 3 policies for each. */
+  readonly spread: boolean;
+}
+
 /**
- * So many gateways, each with 3 to 5 candidates and 1 to 3 policies. The first has a pool of its own, the next 50 share
- * one, the others are spread over the rest.
+ * So many gateways, each with 3 to 5 candidates. The first has a pool of its own, the next 50 share one, the others are
+ * spread over the rest.
  */
 export function gatewaysAndPolicies(
   count: number,
-  { virtual }: { readonly virtual: boolean },
+  { virtual, spread }: Kind,
 ): { readonly gateways: readonly KubeObject[]; readonly policies: readonly KubeObject[] } {
   const random = randomFrom(SEED);
   const indices = Array.from({ length: count }, (_, index) => index);
   return {
     gateways: indices.map((index) => gatewayObject(index, { virtual })),
-    policies: indices.flatMap((index) =>
+    policies: spread ? [spreadPolicy(indices)] : indices.flatMap((index) =>
       Array.from(
         { length: 1 + Math.floor(random() * 3) },
         (_, number) => policyObject(index, { number, random }),
@@ -54,7 +61,7 @@ export function gatewaysAndPolicies(
   };
 }
 
-function gatewayObject(index: number, { virtual }: { readonly virtual: boolean }): KubeObject {
+function gatewayObject(index: number, { virtual }: Pick<Kind, "virtual">): KubeObject {
   return {
     apiVersion: API_VERSION,
     kind: "EgressGateway",
@@ -95,6 +102,19 @@ function policyObject(
           matchLabels: { app: `app-${number}`, "io.kubernetes.pod.namespace": `team-${index}` },
         },
       }],
+    },
+  };
+}
+
+function spreadPolicy(indices: readonly number[]): KubeObject {
+  return {
+    apiVersion: API_VERSION,
+    kind: "EgressGatewayPolicy",
+    metadata: { name: "spread" },
+    spec: {
+      egressGatewayNames: indices.map(gatewayName),
+      destinationCIDRs: ["0.0.0.0/0"],
+      selectors: [{ podSelector: { matchLabels: { app: "crawler" } } }],
     },
   };
 }

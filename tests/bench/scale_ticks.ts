@@ -40,6 +40,8 @@ export interface TickRowsOptions {
   /** Of idle ticks; of the others, which take long to prepare, three. */
   readonly runs: number;
   readonly steps: readonly Step[];
+  /** One policy over all gateways. */
+  readonly spread?: boolean;
 }
 
 const TARGETS: Readonly<Record<string, string>> = {
@@ -50,35 +52,35 @@ const TARGETS: Readonly<Record<string, string>> = {
 /** The rows of one size: each step RUNS times as a process, and once more within this one, whose requests are counted. */
 export async function tickRows(
   cluster: ScaleCluster,
-  { nodes, gateways, pod, scratch, runs, steps }: TickRowsOptions,
+  { nodes, gateways, pod, scratch, runs, steps, spread: isSpread = false }: TickRowsOptions,
 ): Promise<Table["rows"]> {
   const command = [...pod.prefix, ...DENO.measured, `${scratch}/dist/tick.js`];
   const image = await imageFlags("tick");
   const env = { ...pod.env, ...image.env, DENO_DIR: `${scratch}/deno` };
   const samples: Sample[] = [];
   const times = (step: Step) => step === "idle" ? runs : Math.min(runs, 3);
-  await cluster.reset(gateways);
+  await cluster.reset(gateways, { spread: isSpread });
   // Fills the code cache, and makes all there is to make.
   await cluster.settle();
   await runToExit(command, { env });
   for (const step of steps) {
     for (let run = 0; run < times(step); run++) {
-      await prepare(cluster, { step, gateways });
+      await prepare(cluster, { step, gateways, isSpread });
       const { apiServer } = cluster.plane.pids();
       const before = cpuMilliseconds(apiServer);
       const cost = await runToExit(command, { env });
       samples.push({ step, ...cost, serverMilliseconds: cpuMilliseconds(apiServer) - before });
-      await check(cluster, { step, gateways });
+      await check(cluster, { step, gateways, isSpread });
     }
   }
   const rows: string[][] = [];
   for (const step of steps) {
-    await prepare(cluster, { step, gateways });
+    await prepare(cluster, { step, gateways, isSpread });
     const work = await countWork(cluster.client);
     const taken = samples.filter((sample) => sample.step === step);
     rows.push([
       String(nodes),
-      String(gateways),
+      isSpread ? `${gateways}, one policy` : String(gateways),
       step,
       ...costCells(taken),
       String(work.requests),
@@ -95,12 +97,16 @@ export async function tickRows(
 interface Situation {
   readonly step: Step;
   readonly gateways: number;
+  readonly isSpread: boolean;
 }
 
 const moved = new WeakMap<ScaleCluster, ReadonlyMap<string, string>>();
 
-async function prepare(cluster: ScaleCluster, { step, gateways }: Situation): Promise<void> {
-  if (step === "first") return await cluster.reset(gateways);
+async function prepare(
+  cluster: ScaleCluster,
+  { step, gateways, isSpread }: Situation,
+): Promise<void> {
+  if (step === "first") return await cluster.reset(gateways, { spread: isSpread });
   const what = step === "one failover" ? "one" : "many";
   await cluster.uncordon(what);
   await cluster.settle();
