@@ -1,9 +1,9 @@
 /**
  * What a resident process sees of the cluster between ticks, by watches: enough to tell whether there is anything to do.
  *
- * Nothing is written from it. Watches lag behind each other, so what was made from a gateway may be newer here than the
- * gateway itself; a plan that has changes is made again from listings before it is carried out. So a cache that is behind
- * can make a tick late or superfluous, and not wrong.
+ * Nothing is written from it alone. Watches lag behind each other, so what was made from a gateway may be newer here than
+ * the gateway itself; a plan that has changes is made again from listings, or from what the API server has confirmed, before
+ * it is carried out. So a cache that is behind can make a tick late or superfluous, and not wrong.
  */
 import { AGENT_APP, NAMESPACE } from "../core/names.ts";
 import type { InvalidObject, Lease, Snapshot } from "../core/types.ts";

@@ -5,7 +5,7 @@
  *
  * It keeps nothing that a tick needs. What it remembers (the cluster as its watches tell it, how long Leases were seen
  * unchanged, the server's clock to the millisecond, the last result for the status page) only makes it faster, cheaper
- * or better to look at: every write is decided from listings.
+ * or better to look at: every write is decided from listings, or from copies that the API server has just confirmed.
  */
 import { TIMINGS } from "../core/timings.ts";
 import type { TickRequest } from "./ticker.ts";
@@ -20,8 +20,8 @@ import type { Known, ObserveOptions } from "../cluster/observe.ts";
 import { PREFIX } from "../core/names.ts";
 import { PATHS } from "../cluster/resources.ts";
 import { ServerClock } from "../cluster/server_clock.ts";
-import { quietTick, tick } from "./tick.ts";
-import type { TickResult } from "./tick.ts";
+import { look, tick, urgentTick } from "./tick.ts";
+import type { Look, TickResult } from "./tick.ts";
 
 export interface ControllerOptions {
   readonly cilium?: ObserveOptions["cilium"];
@@ -49,6 +49,9 @@ const RELIST_MILLISECONDS = 300_000;
 /** While nothing is to be done, the API server is asked for a sign of life this often. */
 const PROOF_MILLISECONDS = 2_000;
 
+/** Once a move was begun without listings, it may go on so for so long. */
+const WITHOUT_LISTING_MILLISECONDS = 3_000;
+
 /** A label that nothing has. */
 const NO_OBJECT = `${PREFIX}none`;
 
@@ -66,6 +69,8 @@ export class Controller {
   #cache: ClusterCache | undefined;
   #listedAt = -Infinity;
   #answeredAt = -Infinity;
+  /** When something was first written without listings, since the last whole tick. */
+  #urgentSince: number | undefined;
   #last: TickResult | undefined;
   #hint: () => void = () => {};
   /** Between its own ticks; one that ends meanwhile was triggered. */
@@ -115,18 +120,39 @@ export class Controller {
     });
   }
 
-  /** The outcome of a tick that finds nothing to do; undefined where it takes listings to tell. */
+  /** The outcome of a tick without listings; undefined where it takes them. */
   async #look(): Promise<TickResult | undefined> {
     const doubtful = performance.now() - this.#listedAt >= RELIST_MILLISECONDS;
     if (this.#cache === undefined || doubtful || !await this.#isAnswered()) return undefined;
     const local = performance.now();
+    if (local - (this.#urgentSince ?? local) >= WITHOUT_LISTING_MILLISECONDS) return undefined;
     const snapshot = this.#cache.snapshot({ serverTime: this.#clock.at(local), local });
-    const result = snapshot === undefined ? undefined : quietTick(snapshot);
+    if (snapshot === undefined) return undefined;
+    const result = await this.#writeUrgent(look(snapshot));
     if (result === undefined) return undefined;
     this.ticker.noteQuiet();
     this.#last = result;
     this.#options.onTick?.(result);
     return result;
+  }
+
+  /** Writes what traffic waits for; undefined where that, or what else there is to do, takes a whole tick. */
+  async #writeUrgent({ urgent, ...seen }: Look): Promise<TickResult | undefined> {
+    if (urgent === undefined) {
+      const isMoving = this.#urgentSince !== undefined && !seen.settled;
+      // What is still to be written can wait until the move is done.
+      if (isMoving) return { ...seen, plan: { ...seen.plan, changes: [], events: [] } };
+      return seen.settled && seen.plan.changes.length === 0 ? seen : undefined;
+    }
+    this.#urgentSince ??= performance.now();
+    const result = await urgentTick(this.#client, { ...seen, urgent }, {
+      ...this.#options,
+      witness: this.#witness,
+      clock: this.#clock,
+    }).catch(() => undefined);
+    // Who was faster than the watches is known once all is listed.
+    const isWritten = result?.results.every(({ result }) => result === "written");
+    return isWritten ? result : undefined;
   }
 
   /** Whether the API server answers: a watch that is silent may be one that nobody serves any more. */
@@ -165,6 +191,7 @@ export class Controller {
         ...(cilium === undefined ? {} : { cilium }),
       });
       [this.#listedAt, this.#answeredAt] = [begun, begun];
+      this.#urgentSince = undefined;
       if (!dryRun) {
         this.#last = result;
         onTick?.(result);

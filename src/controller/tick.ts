@@ -15,6 +15,8 @@ import type { KubeClient } from "../kube/client.ts";
 import { sleep } from "../kube/deadline.ts";
 import { observe } from "../cluster/observe.ts";
 import type { ObserveOptions } from "../cluster/observe.ts";
+import { isWithin, refreshed, urgentPart } from "./urgent_part.ts";
+import type { RefreshOptions, Urgent } from "./urgent_part.ts";
 
 export interface TickOptions extends ObserveOptions {
   /** Stops before anything is written. */
@@ -71,16 +73,51 @@ function restsOnClock({ gateways }: Plan, { leases, gateways: before, now }: Sna
   );
 }
 
-/**
- * The same for a snapshot that nothing may be written from; undefined where something is to be written, or a move is under
- * way.
- */
-export function quietTick(snapshot: Snapshot): TickResult | undefined {
+/** What a snapshot that nothing may be written from tells. */
+export interface Look extends TickResult {
+  /** What traffic waits for; undefined: nothing, or so much that it takes a whole tick. */
+  readonly urgent: Urgent | undefined;
+}
+
+/** Decides from what watches told, without a request and without a write. */
+export function look(snapshot: Snapshot): Look {
   const begun = performance.now();
   const plan = decide(snapshot);
-  if (plan.changes.length > 0) return undefined;
   const outcome = outcomeOf({ snapshot, plan, results: [] }, performance.now() - begun);
-  return outcome.settled ? outcome : undefined;
+  return { ...outcome, urgent: urgentPart(plan, snapshot) };
+}
+
+/**
+ * Writes what traffic waits for (`urgent_part.ts`); undefined where that takes a whole tick after all.
+ *
+ * @throws what `list` throws, and the signal's reason
+ */
+export async function urgentTick(
+  client: KubeClient,
+  { snapshot: known, urgent }: Look & { readonly urgent: Urgent },
+  options: RefreshOptions & Pick<TickOptions, "instance">,
+): Promise<TickResult | undefined> {
+  const observedAt = performance.now();
+  const { instance, signal } = options;
+  const snapshot = await refreshed(client, known, { ...options, urgent });
+  if (snapshot === undefined) return undefined;
+  const whole = decide(snapshot);
+  const now = urgentPart(whole, snapshot);
+  if (now === undefined || !isWithin(now, urgent) || restsOnClock(whole, snapshot)) {
+    return undefined;
+  }
+  const groups = new Set(now.changes.map(({ group }) => group));
+  const plan = {
+    ...whole,
+    changes: now.changes,
+    events: whole.events.filter(({ group }) => groups.has(group)),
+  };
+  const results = await apply(plan, client, {
+    observedAt,
+    ...(signal ? { signal } : {}),
+    ...(instance === undefined ? {} : { instance }),
+  });
+  return outcomeOf({ snapshot, plan, results }, performance.now() - observedAt);
 }
 
 function outcomeOf(

@@ -39,5 +39,6 @@ export function hasComeBack(
 ): boolean {
   if (lastFailover?.from !== node) return false;
   const [since, began] = [parseTime(eligibleSince), parseTime(lastFailover.startTime)];
-  return since !== undefined && began !== undefined && since >= began;
+  // The one is told in whole seconds, the other to the millisecond.
+  return since !== undefined && began !== undefined && since > began - 1_000;
 }

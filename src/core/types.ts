@@ -434,6 +434,7 @@ export interface InvalidObject {
     | "EgressGatewayPolicy"
     | "CiliumEgressGatewayPolicy";
   readonly name: string;
+  readonly uid?: string;
   /** Names the field, the value found and what to write instead. */
   readonly message: string;
   readonly resourceVersion?: string;

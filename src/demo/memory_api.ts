@@ -222,7 +222,7 @@ function nameFor({ metadata }: JsonObject): string {
   throw new StatusError({ code: 422, reason: "Invalid" }, "name or generateName is required");
 }
 
-/** Understands label selectors, and `metadata.name=x` for fields. */
+/** Understands label selectors, and the fields that are asked for. */
 function selector(
   labels: string | undefined,
   fields: string | undefined,
@@ -250,6 +250,9 @@ function fieldTerm(term: string): (stored: Stored) => boolean {
   if (field === "metadata.namespace") return ({ namespace }) => namespace === value;
   if (field === "status.podIP") {
     return ({ object }) => asObject(object["status"])["podIP"] === value;
+  }
+  if (field === "spec.nodeName") {
+    return ({ object }) => asObject(object["spec"])["nodeName"] === value;
   }
   throw new StatusError(
     { code: 400, reason: "BadRequest" },

@@ -28,7 +28,7 @@ export function versionOf(item: unknown): string | undefined {
 export async function isUnchanged(
   client: KubeClient,
   path: string,
-  { versions, ...options }: Pick<ListOptions, "signal"> & {
+  { versions, ...options }: Pick<ListOptions, "fieldSelector" | "signal"> & {
     readonly versions: readonly (string | undefined)[];
   },
 ): Promise<boolean> {

@@ -68,6 +68,21 @@ for (
   });
 }
 
+Deno.test("a pinned node that goes and comes several times a second moves its gateway ever less often", () => {
+  let state = held({ ...FAILBACK, pin: "a" });
+  const begin = state.now;
+  let moves = 0;
+  for (let look = 0; look < 40; look++) {
+    const clock = begin + look * 125;
+    const before = statusOf(state).activeNodeName;
+    const at = { ...state, now: Math.floor(clock / 1_000) * 1_000, clock };
+    const seen = edit(at, { nodes: { a: { ready: look % 2 === 0 ? "True" : "False" } } });
+    state = applyPlan(seen, decide(seen));
+    if (statusOf(state).activeNodeName !== before) moves++;
+  }
+  assert.ok(moves >= 2 && moves <= 4, `${moves} moves`);
+});
+
 Deno.test("a first return is not put off, and a second one says until when it is", () => {
   const returned = next(next(held(), false), true);
   assert.equal(statusOf(returned).activeNodeName, "a");

@@ -51,6 +51,7 @@ export function invalidObject(
   return compact({
     kind,
     name: metadata.name,
+    uid: metadata.uid,
     message,
     resourceVersion: metadata.resourceVersion,
     generation: metadata.generation,
