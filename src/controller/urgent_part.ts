@@ -42,9 +42,11 @@ export interface RefreshOptions {
 /** What of a plan traffic waits for; undefined: nothing, or so much that a listing costs less. */
 export function urgentPart(plan: Plan, { gateways, policies }: Snapshot): Urgent | undefined {
   const groups = Map.groupBy(plan.changes, ({ group }) => group);
-  const moving = gateways.filter(({ name }) => {
+  const moving = gateways.filter(({ name, status }) => {
     const changes = groups.get(name) ?? [];
-    return changes.length > 0 && changes.every(({ action }) => action !== "delete");
+    // A first holder is no takeover, and its virtual IP is looked for on every node.
+    return status.activeNodeName !== undefined && changes.length > 0 &&
+      changes.every(({ action }) => action !== "delete");
   });
   const names = new Set(moving.map(({ name }) => name));
   const nodes = new Set(
