@@ -45,6 +45,8 @@ export function nodesOf(spec: JsonObject): NodeSet {
   const rules = listOf(spec["selectors"]);
   if (rules.length === 0) return new Set();
   const sets = rules.map((rule) => nodesOfRule(rule));
+  // As in most: then it is this very set, which is quick to tell.
+  if (sets.every((nodes) => nodes === EVERY_NODE)) return EVERY_NODE;
   return new Set(ALL.filter((value) => sets.every((nodes) => nodes.has(value))));
 }
 

@@ -38,6 +38,7 @@ export function nodesNow(
   const { covered } = covering;
   const own = covered.get(part.name)?.nodes ?? new Set<string>();
   const others = [...covered.values()].filter(({ gateway }) => gateway !== part.gateway);
+  if (others.length === 0 && part.nodes === EVERY_NODE) return EVERY_NODE;
   const isElsewhere = (node: string) => others.some(({ nodes }) => nodes.has(node));
   return new Set([
     ...[...part.nodes].filter((node) => serves || own.has(node) || !isElsewhere(node)),
