@@ -162,7 +162,7 @@ function sourceFor(gateway: Gateway | undefined): JsonObject {
   const source = gateway?.spec.sourceIP;
   if (source === undefined) return {};
   return source.mode === "VirtualIPAddress"
-    ? { egressIP: source.ip }
+    ? { egressIP: source.ips[0] ?? "" }
     : { interface: source.interfaceName };
 }
 

@@ -288,7 +288,7 @@ function egressIPOf(
   const { gateway, route } = outcome;
   const source = gateway.spec.sourceIP;
   if (route.waiting) return stored;
-  if (source.mode === "VirtualIPAddress") return source.ip;
+  if (source.mode === "VirtualIPAddress") return source.ips[0];
   const report = freshReport(facts.leases.get(node), { gateway, snapshot: facts.snapshot });
   const link = report?.interfaces.find(({ name }) => name === source.interfaceName);
   return link?.addresses?.[0]?.split("/")[0];

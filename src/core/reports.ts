@@ -6,7 +6,12 @@ import type { Gateway, Lease, Report, ReportedAddress, Snapshot } from "./types.
 
 /** The VIP of a gateway in VirtualIPAddress mode, else undefined. */
 export function virtualIPOf(gateway: Gateway): string | undefined {
-  return gateway.spec.sourceIP.mode === "VirtualIPAddress" ? gateway.spec.sourceIP.ip : undefined;
+  return virtualIPsOf(gateway)[0];
+}
+
+/** A gateway's virtual IPs; none in primary-IP mode. */
+export function virtualIPsOf({ spec: { sourceIP } }: Gateway): readonly string[] {
+  return sourceIP.mode === "VirtualIPAddress" ? sourceIP.ips : [];
 }
 
 /** The report of an agent whose heartbeat is fresh by the gateway's own timeout. */

@@ -155,7 +155,8 @@ export type SourceIP =
   | { readonly mode: "PrimaryIPFromEgressGatewayNodeInterface"; readonly interfaceName: string }
   | {
     readonly mode: "VirtualIPAddress";
-    readonly ip: string;
+    /** One, or one of each family; in canonical text. They are one gateway's: they move together. */
+    readonly ips: readonly string[];
     readonly interfaces: readonly string[];
     readonly standby: "Bound" | "Unbound";
     readonly standbys: number;

@@ -95,6 +95,6 @@ function gatewayView(
 
 function describeSource(gateway: Gateway): string {
   const source = gateway.spec.sourceIP;
-  if (source.mode === "VirtualIPAddress") return source.ip;
+  if (source.mode === "VirtualIPAddress") return source.ips.join(", ");
   return `primary address of ${source.interfaceName}`;
 }

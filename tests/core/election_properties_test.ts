@@ -175,7 +175,7 @@ holds("of gateways with one virtual IP, the oldest alone may have a holder", (sn
     const { sourceIP } = spec;
     const createdAt = gateway.createdAt - index * 1_000;
     return sourceIP.mode === "VirtualIPAddress"
-      ? { ...gateway, createdAt, spec: { ...spec, sourceIP: { ...sourceIP, ip } } }
+      ? { ...gateway, createdAt, spec: { ...spec, sourceIP: { ...sourceIP, ips: [ip] } } }
       : { ...gateway, createdAt };
   });
   const oldest = sharing.findLast((gateway) => virtualIPOf(gateway) === ip)?.name;

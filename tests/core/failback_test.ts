@@ -19,7 +19,8 @@ function betterSince(
     { node: "b", eligible: true, eligibleSince: at(-600), rank: 0, reasons: [] },
   ];
   const { phase = "Active", ...rest } = options;
-  const egressIP = options.vip === undefined ? {} : { egressIP: options.vip };
+  const [vip] = [options.vip ?? []].flat();
+  const egressIP = vip === undefined ? {} : { egressIP: vip };
   return cluster({
     nodes: { a: {}, b: {} },
     gateways: [

@@ -273,7 +273,7 @@ export class Invariants {
       this.moves++;
       return;
     }
-    const vip = spec.sourceIP.mode === "VirtualIPAddress" ? spec.sourceIP.ip : undefined;
+    const vip = spec.sourceIP.mode === "VirtualIPAddress" ? spec.sourceIP.ips[0] : undefined;
     const rivals = this.#world.gateways().filter((other) =>
       other.uid !== uid && virtualIPOf(other) === vip
     );

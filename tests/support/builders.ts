@@ -146,7 +146,7 @@ export function lease(
 
 export interface GatewayOptions extends Partial<Omit<Gateway, "name" | "spec" | "status">> {
   /** Given: VirtualIPAddress mode. */
-  readonly vip?: string;
+  readonly vip?: string | readonly string[];
   /** Interfaces of a VIP. */
   readonly interfaces?: readonly string[];
   /** Standbys of a VIP. */
@@ -196,7 +196,7 @@ export function gateway(name: string, options: GatewayOptions = {}): Gateway {
       nodeSelector,
       sourceIP: vip === undefined
         ? { mode: "PrimaryIPFromEgressGatewayNodeInterface", interfaceName }
-        : { mode: "VirtualIPAddress", ip: vip, interfaces, standby: "Bound", standbys },
+        : { mode: "VirtualIPAddress", ips: [vip].flat(), interfaces, standby: "Bound", standbys },
       preferredNodes,
       strategy,
       failback: { mode: "Auto", minReadySeconds: 10, ...failback },

@@ -70,7 +70,7 @@ export function gateway(name: string, fields: Partial<Gateway> = {}): Gateway {
       nodeSelector: {},
       sourceIP: {
         mode: "VirtualIPAddress",
-        ip: "172.18.18.242",
+        ips: ["172.18.18.242"],
         interfaces: ["eth1"],
         standby: "Bound",
         standbys: 2,

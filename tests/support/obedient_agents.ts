@@ -48,22 +48,17 @@ function duty(
   { lease, said, before }: { lease: Lease; said: Report; before: Snapshot },
 ): readonly ReportedAddress[] {
   if (spec.sourceIP.mode !== "VirtualIPAddress") return [];
-  const { ip } = spec.sourceIP;
   const term = status.term ?? 0;
   const holds = status.activeNodeName === lease.name;
   const servesYet = status.phase === "Preparing" && status.lastFailover?.from === lease.name;
   const standsBy = status.standbyNodeNames?.includes(lease.name) ?? false;
   if (!holds && !servesYet && !standsBy) return [];
-  const bound = said.addresses.find((address) => address.uid === uid && address.ip === ip);
-  return [{
-    gateway: name,
-    uid,
-    term,
-    ip,
-    interface: "eth1",
-    boundAt: bound?.boundAt ?? at((before.now - NOW) / 1_000),
-    speaking: holds && status.phase === "Active" && (lease.fence[uid] ?? 0) <= term,
-  }];
+  const speaking = holds && status.phase === "Active" && (lease.fence[uid] ?? 0) <= term;
+  return spec.sourceIP.ips.map((ip) => {
+    const bound = said.addresses.find((address) => address.uid === uid && address.ip === ip);
+    const boundAt = bound?.boundAt ?? at((before.now - NOW) / 1_000);
+    return { gateway: name, uid, term, ip, interface: "eth1", boundAt, speaking };
+  });
 }
 
 export interface Settled {

@@ -105,7 +105,6 @@ class StandIn {
   #duty({ name, uid, spec, status }: Gateway): readonly ReportedAddress[] {
     const { nodeName } = this.#options;
     if (spec.sourceIP.mode !== "VirtualIPAddress") return [];
-    const { ip } = spec.sourceIP;
     const term = status.term ?? 0;
     const holds = status.activeNodeName === nodeName;
     const servesYet = status.phase === "Preparing" && status.lastFailover?.from === nodeName;
@@ -113,6 +112,8 @@ class StandIn {
     const boundAt = this.#addresses.find((address) => address.uid === uid)?.boundAt ??
       new Date().toISOString();
     const speaking = holds && status.phase === "Active" && (this.#fence[uid] ?? 0) <= term;
-    return [{ gateway: name, uid, term, ip, interface: "eth1", boundAt, speaking }];
+    return spec.sourceIP.ips.map((ip) => (
+      { gateway: name, uid, term, ip, interface: "eth1", boundAt, speaking }
+    ));
   }
 }

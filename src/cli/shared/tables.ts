@@ -108,7 +108,7 @@ export function gatewayRow(gateway: Gateway, wide = false): readonly string[] {
     status.lastFailover?.startTime ?? "<never>",
     ...wide
       ? [
-        source.mode === "VirtualIPAddress" ? source.ip : `${source.interfaceName}'s`,
+        source.mode === "VirtualIPAddress" ? source.ips.join(",") : `${source.interfaceName}'s`,
         String(status.candidates?.length ?? 0),
         reason(gateway),
       ]

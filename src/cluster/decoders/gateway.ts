@@ -107,7 +107,7 @@ function sourceIPOf(
   const { ip, interfaces, standby, standbys } = source.virtualIPAddress;
   return {
     mode: source.mode,
-    ip,
+    ips: [ip],
     interfaces: interfaces ?? [],
     standby: standby ?? DEFAULTS.standby,
     standbys: standbys ?? DEFAULTS.standbys,
