@@ -4,18 +4,26 @@
  */
 import { pathOf, render } from "./kustomize.ts";
 import type { KubeObject } from "./kube_object.ts";
-import { CONDITIONS, EDITS } from "./chart_edits.ts";
-import { idOf, templateOf, yamlOf } from "./chart_template.ts";
+import { CONDITIONS, editsOf } from "./chart_edits.ts";
+import { type Edit, idOf, templateOf, yamlOf } from "./chart_template.ts";
 
 /** Folders of the chart in which every `.yaml` is made here. */
 const FOLDERS = ["crds", "templates"] as const;
 
-/** What is only there where values say so: overlay, which adds to the base, and the expression. */
+/**
+ * What is only there where values say so: overlay, which adds to the base, and the expression; without one each object has
+ * its own.
+ */
 const PARTS = [
   { file: "server", overlay: "overlays/server", when: 'eq .Values.run "server"' },
   { file: "cronjob", overlay: "overlays/cronjob", when: 'eq .Values.run "cronjob"' },
   { file: "agent", overlay: "overlays/agent", when: ".Values.agent.enabled" },
-] as const;
+  { file: "monitoring", overlay: "monitoring" },
+] as const satisfies readonly {
+  readonly file: string;
+  readonly overlay: string;
+  readonly when?: string;
+}[];
 
 /** The files that are made, by their paths in the chart. */
 export async function chartFiles(): Promise<ReadonlyMap<string, string>> {
@@ -26,13 +34,16 @@ export async function chartFiles(): Promise<ReadonlyMap<string, string>> {
     files.set(`crds/${plural}.yaml`, `# ${MADE_FROM} k8s/crds\n${yamlOf(object)}`);
   }
   const used = new Set<string>();
+  const edited = new Set<string>();
   const write = (file: string, { source, objects, when }: {
     readonly source: string;
     readonly objects: readonly KubeObject[];
     readonly when?: string;
   }) => {
+    const edits = editsOf(objects);
+    for (const { object } of edits) edited.add(object);
     for (const object of objects) used.add(idOf(object));
-    const documents = objects.map(document).join("");
+    const documents = objects.map((object) => document(object, edits)).join("");
     const text = when === undefined ? documents : `{{- if ${when} }}\n${documents}{{- end }}\n`;
     files.set(`templates/${file}.yaml`, `{{- /* ${MADE_FROM} k8s/${source} */ -}}\n${text}`);
   };
@@ -44,11 +55,11 @@ export async function chartFiles(): Promise<ReadonlyMap<string, string>> {
   });
   write("base", { source: "base", objects: rest.filter((object) => !isNamespace(object)) });
   const known = new Set(base.map(idOf));
-  for (const { file, overlay, when } of PARTS) {
+  for (const { file, overlay, ...when } of PARTS) {
     const objects = (await render(overlay)).filter((object) => !known.has(idOf(object)));
-    write(file, { source: overlay, objects, when });
+    write(file, { source: overlay, objects, ...when });
   }
-  for (const id of [...EDITS.map(({ object }) => object), ...Object.keys(CONDITIONS)]) {
+  for (const id of [...edited, ...Object.keys(CONDITIONS)]) {
     if (!used.has(id)) throw new Error(`Cannot substitute in ${id}: no such object`);
   }
   return files;
@@ -69,9 +80,9 @@ export async function committedFiles(): Promise<ReadonlyMap<string, string>> {
 const ROOT = pathOf("chart");
 const MADE_FROM = "Made by scripts/chart.ts: change, and read the comments in,";
 
-function document(object: KubeObject): string {
+function document(object: KubeObject, edits: readonly Edit[]): string {
   const id = idOf(object);
-  const text = `---\n${templateOf(object, EDITS.filter((edit) => edit.object === id))}`;
+  const text = `---\n${templateOf(object, edits.filter((edit) => edit.object === id))}`;
   const when = CONDITIONS[id];
   return when === undefined ? text : `{{- if ${when} }}\n${text}{{- end }}\n`;
 }

@@ -1,5 +1,6 @@
 /** Which entries of which objects come from the chart's values. `k8s/chart/values.yaml` says what each value means. */
-import { type Edit, optional, text, value, yaml } from "./chart_template.ts";
+import type { KubeObject } from "./kube_object.ts";
+import { type Edit, idOf, optional, text, value, yaml } from "./chart_template.ts";
 
 const SYSTEM = "sallyport-system";
 const DEPLOYMENT = `Deployment/${SYSTEM}/sallyport-controller`;
@@ -14,12 +15,17 @@ const NETWORK_POLICIES = ["controller", "tick"].map((name) =>
 const IN_POD = "spec.template.spec";
 const IN_JOB_POD = `spec.jobTemplate.${IN_POD}`;
 
+const MONITORS = ["controller", "agent"].map((name) => `PodMonitor/${SYSTEM}/sallyport-${name}`);
+const RULES = `PrometheusRule/${SYSTEM}/sallyport`;
+const MONITORING = [...MONITORS, RULES];
+const DASHBOARD = `ConfigMap/${SYSTEM}/sallyport-dashboard`;
+
 /** Further elements of a list, or entries of a map, from the dot. */
 const more: Edit["lines"] = ({ column }) => [
   `${" ".repeat(column)}{{- toYaml . | nindent ${column} }}`,
 ];
 
-export const EDITS: readonly Edit[] = [
+const EDITS: readonly Edit[] = [
   ...pod({ object: DEPLOYMENT, pod: IN_POD, container: "controller", values: "controller" }),
   ...pod({ object: CRON_JOB, pod: IN_JOB_POD, container: "tick", values: "controller" }),
   ...pod({ object: DAEMON_SET, pod: IN_POD, container: "agent", values: "agent" }),
@@ -52,17 +58,88 @@ export const EDITS: readonly Edit[] = [
       lines: optional(`.Values.${values}.env`, more),
     },
   ]),
+  ...[[DEPLOYMENT, IN_POD], [CRON_JOB, IN_JOB_POD]].flatMap((
+    [object = "", pod],
+  ): readonly Edit[] => [
+    {
+      object,
+      path: `${pod}.nodeSelector`,
+      how: "add",
+      lines: optional(".Values.controller.nodeSelector", yaml(".")),
+    },
+    {
+      object,
+      path: `${pod}.affinity.nodeAffinity`,
+      lines: yaml(".Values.controller.affinity.nodeAffinity"),
+    },
+  ]),
   {
     object: DEPLOYMENT,
-    path: `${IN_POD}.nodeSelector`,
-    how: "add",
-    lines: optional(".Values.controller.nodeSelector", yaml(".")),
+    path: `${IN_POD}.affinity.podAntiAffinity`,
+    lines: yaml(".Values.controller.affinity.podAntiAffinity"),
   },
   {
     object: CRON_JOB,
-    path: `${IN_JOB_POD}.nodeSelector`,
+    path: "spec.jobTemplate.spec.template.metadata.annotations",
     how: "add",
-    lines: optional(".Values.controller.nodeSelector", yaml(".")),
+    lines: optional(".Values.controller.podAnnotations", yaml(".")),
+  },
+  {
+    object: DAEMON_SET,
+    path: `${IN_POD}.nodeSelector.-`,
+    how: "add",
+    lines: optional(".Values.agent.nodeSelector", more),
+  },
+  {
+    object: DAEMON_SET,
+    path: `${IN_POD}.affinity`,
+    how: "add",
+    lines: optional(".Values.agent.affinity", yaml(".")),
+  },
+  {
+    object: DAEMON_SET,
+    path: `${IN_POD}.containers.agent.ports`,
+    how: "add",
+    lines: scraped(({ prefix, column }) => [
+      prefix.trimEnd(),
+      ...[
+        "- name: metrics",
+        "  containerPort: 9882",
+        "  hostPort: 9882",
+        "  protocol: TCP",
+      ].map((line) => " ".repeat(column + 2) + line),
+    ]),
+  },
+  {
+    object: DAEMON_SET,
+    path: `${IN_POD}.containers.agent.env.-`,
+    how: "add",
+    lines: scraped(({ column }) =>
+      [
+        "- name: NODE_IP",
+        "  valueFrom:",
+        "    fieldRef:",
+        "      fieldPath: status.hostIP",
+        "- name: SALLYPORT_AGENT_METRICS",
+        "  value: $(NODE_IP):9882",
+      ].map((line) => " ".repeat(column) + line)
+    ),
+  },
+  ...MONITORING.flatMap((object): readonly Edit[] => [{
+    object,
+    path: "metadata.labels.-",
+    how: "add",
+    lines: optional(".Values.monitoring.labels", more),
+  }]),
+  ...MONITORS.flatMap((object): readonly Edit[] => [{
+    object,
+    path: "spec.podMetricsEndpoints.0.interval",
+    lines: text(".Values.monitoring.interval"),
+  }]),
+  {
+    object: DASHBOARD,
+    path: "metadata.labels.grafana_dashboard",
+    lines: optional(".Values.monitoring.dashboardLabels", more),
   },
   { object: CRON_JOB, path: "spec.schedule", lines: text(".Values.tick.schedule") },
   // [tick.js, --for, 55s, --every, 5s]
@@ -127,8 +204,49 @@ export const EDITS: readonly Edit[] = [
   })),
 ];
 
+/** All edits of these objects. */
+export function editsOf(objects: readonly KubeObject[]): readonly Edit[] {
+  return [...EDITS, ...objects.flatMap(runbookEdits)];
+}
+
+/** Where an alert's page is, is known to who installs the chart. */
+function runbookEdits(object: KubeObject): readonly Edit[] {
+  if (object.kind !== "PrometheusRule") return [];
+  const { groups } = object["spec"] as {
+    readonly groups: readonly {
+      readonly name: string;
+      readonly rules: readonly { readonly alert: string }[];
+    }[];
+  };
+  return groups.flatMap(({ name, rules }) =>
+    rules.map(({ alert }, index): Edit => ({
+      object: idOf(object),
+      path: `spec.groups.${name}.rules.${index}.annotations.runbook_url`,
+      lines: text(`printf "%s/${alert}.md" (trimSuffix "/" $.Values.monitoring.runbookBase)`),
+    }))
+  );
+}
+
+/** An entry of agents that Prometheus scrapes; they listen on the loopback address alone otherwise. */
+function scraped(then: Edit["lines"]): Edit["lines"] {
+  return (place) => {
+    const margin = " ".repeat(place.column);
+    return [
+      `${margin}{{- if .Values.monitoring.podMonitors }}`,
+      ...then(place),
+      `${margin}{{- end }}`,
+    ];
+  };
+}
+
 /** Whole objects that are there only where an expression is true. */
 export const CONDITIONS: Readonly<Record<string, string>> = {
+  [`PodMonitor/${SYSTEM}/sallyport-controller`]:
+    'and .Values.monitoring.podMonitors (eq .Values.run "server")',
+  [`PodMonitor/${SYSTEM}/sallyport-agent`]:
+    "and .Values.monitoring.podMonitors .Values.agent.enabled",
+  [RULES]: ".Values.monitoring.rules",
+  [DASHBOARD]: ".Values.monitoring.dashboard",
   // With one replica it would forbid every drain of its node.
   [`PodDisruptionBudget/${SYSTEM}/sallyport-controller`]: "gt (int .Values.replicas) 1",
 };
@@ -146,7 +264,7 @@ function pod({ object, pod, container, values }: {
     {
       object,
       path: `${at}.image`,
-      lines: text(`printf "%s:%s" ${from}.image.repository ${from}.image.tag`),
+      lines: text(`include "sallyport.image" (list $ "${values}")`),
     },
     { object, path: `${at}.resources`, lines: yaml(`${from}.resources`) },
     {

@@ -27,15 +27,13 @@ export function idOf({ kind, metadata: { namespace, name } }: KubeObject): strin
 
 /** The template's text. Every edit has to be one of this object. */
 export function templateOf(object: KubeObject, edits: readonly Edit[]): string {
-  if (stringify(object).includes("{{")) {
-    throw new Error(`Cannot make a template of ${idOf(object)}: it contains '{{'`);
-  }
   const copy = structuredClone(object);
   edits.forEach((edit, index) => mark(copy, { edit, mark: markOf(index) }));
   return yamlOf(copy).split("\n").flatMap((line) => {
     const index = edits.findIndex((_, index) => line.endsWith(markOf(index)));
     const edit = edits[index];
-    if (edit === undefined) return [line];
+    // Prometheus' sentences and Grafana's legends are templates too, of their own.
+    if (edit === undefined) return [line.replaceAll("{{", '{{ "{{" }}')];
     const prefix = line.slice(0, -markOf(index).length);
     const column = prefix.search(/[^ ]/);
     const isEntryOfItem = /^ *- ./.test(prefix);

@@ -3,7 +3,7 @@ import type { ImagePlan } from "./dockerfile.ts";
 import { run } from "./run.ts";
 
 export interface Image extends ImagePlan {
-  /** As `docker.io/sallyport/agent:dev`. */
+  /** As `registry.invalid/sallyport/agent:dev`. */
   readonly tag: string;
 }
 

@@ -39,9 +39,9 @@ export async function readDockerfile(): Promise<readonly Stage[]> {
   return parseDockerfile(await Deno.readTextFile(`${FOLDER}/Dockerfile`));
 }
 
-/** Name under which a kubelet looks for `sallyport/agent:dev`. */
+/** Name under which a kubelet looks for the image of the manifests. */
 export function tagOf(target: string): string {
-  return `docker.io/sallyport/${target}:dev`;
+  return `registry.invalid/sallyport/${target}:dev`;
 }
 
 /** Image of `standin/`, which is no part of Sallyport: what only has to be there. */

@@ -5,7 +5,7 @@ import { chartFiles, committedFiles } from "../../src/build/chart.ts";
 import { idOf } from "../../src/build/chart_template.ts";
 import { NAMESPACE } from "../../src/core/names.ts";
 import { CILIUM_SETTINGS, ciliumPods, readSettings } from "../../src/program/settings.ts";
-import { CHART, helm, HelmError, renderChart, runHelm } from "../support/helm.ts";
+import { CHART, helm, HelmError, IMAGES, renderChart, runHelm } from "../support/helm.ts";
 import {
   type ControlPlane,
   type ControlPlaneOptions,
@@ -62,6 +62,9 @@ const SAME: readonly (readonly [values: readonly string[], folders: readonly str
   [["run=cronjob", "agent.enabled=false"], ["overlays/cronjob"]],
   [["run=none"], ["overlays/agent"]],
   [["run=none", "agent.enabled=false"], ["base"]],
+  [["monitoring.podMonitors=true", "monitoring.rules=true", "monitoring.dashboard=true"], [
+    "overlays/monitoring",
+  ]],
 ];
 
 for (const [values, folders] of SAME) {
@@ -83,6 +86,8 @@ const TICK = "CronJob/sallyport-system/sallyport-tick";
 const TICK_POD = `${TICK} spec.jobTemplate.spec.template.spec`;
 const AGENT_POD = "DaemonSet/sallyport-system/sallyport-agent spec.template.spec";
 const PORTS = (name: string) => `NetworkPolicy/sallyport-system/${name} spec.egress.0.ports`;
+const NODE_AFFINITY = "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution.0";
+const ANTI_AFFINITY = "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution.0";
 const ABSENT = undefined;
 
 interface Row {
@@ -92,6 +97,12 @@ interface Row {
   /** All that is another: an object, or a path in one, and what it then is. */
   readonly changes: Readonly<Record<string, unknown>>;
 }
+
+const WATCHED = [
+  "monitoring.podMonitors=true",
+  "monitoring.rules=true",
+  "monitoring.dashboard=true",
+];
 
 const CRON_JOB = { base: ["run=cronjob"] } as const;
 
@@ -268,10 +279,59 @@ const ROWS: readonly Row[] = [
     values: [
       "controller.env[0].name=SALLYPORT_LOG_LEVEL,controller.env[0].value=debug",
       "controller.nodeSelector.pool=infra",
+      "controller.podAnnotations.team=net",
+      `controller.${NODE_AFFINITY.replace(".0", "[0]")}.weight=1`,
     ],
     changes: {
+      [`${TICK} spec.jobTemplate.spec.template.metadata.annotations`]: { team: "net" },
+      [`${TICK_POD}.${NODE_AFFINITY}.weight`]: 1,
+      [`${TICK_POD}.${NODE_AFFINITY}.preference`]: ABSENT,
       [`${TICK_POD}.containers.0.env`]: [{ name: "SALLYPORT_LOG_LEVEL", value: "debug" }],
       [`${TICK_POD}.nodeSelector`]: { pool: "infra" },
+    },
+  },
+  {
+    values: ["agent.nodeSelector.pool=edge", `agent.affinity.nodeAffinity.x=1`],
+    changes: {
+      [`${AGENT_POD}.nodeSelector.pool`]: "edge",
+      [`${AGENT_POD}.affinity`]: { nodeAffinity: { x: 1 } },
+    },
+  },
+  {
+    values: [
+      `controller.${NODE_AFFINITY.replace(".0", "[0]")}.weight=1`,
+      `controller.${ANTI_AFFINITY.replace(".0", "[0]")}.topologyKey=rack`,
+    ],
+    changes: {
+      [`${SERVER_POD}.${NODE_AFFINITY}.weight`]: 1,
+      [`${SERVER_POD}.${NODE_AFFINITY}.preference`]: ABSENT,
+      [`${SERVER_POD}.${ANTI_AFFINITY}.topologyKey`]: "rack",
+      [`${SERVER_POD}.${ANTI_AFFINITY}.labelSelector`]: ABSENT,
+    },
+  },
+  {
+    base: WATCHED,
+    values: [
+      "monitoring.labels.release=prometheus",
+      "monitoring.interval=30s",
+      "monitoring.dashboardLabels.folder=network",
+    ],
+    changes: {
+      ...Object.fromEntries(
+        [
+          "PodMonitor/sallyport-controller",
+          "PodMonitor/sallyport-agent",
+          "PrometheusRule/sallyport",
+        ]
+          .map((id) => id.replace("/", "/sallyport-system/"))
+          .flatMap((id) => [
+            [`${id} metadata.labels.release`, "prometheus"],
+            ...(id.startsWith("PodMonitor")
+              ? [[`${id} spec.podMetricsEndpoints.0.interval`, "30s"]]
+              : []),
+          ]),
+      ),
+      "ConfigMap/sallyport-system/sallyport-dashboard metadata.labels.folder": "network",
     },
   },
   { values: ["namespace.create=false"], changes: { "Namespace/sallyport-system": ABSENT } },
@@ -352,6 +412,102 @@ function isTree(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
 
+testWith([helm], "each alert leads to the runbooks of whoever installs", async () => {
+  const base = "https://wiki.example.com/egress/";
+  const objects = await renderChart("monitoring.rules=true", `monitoring.runbookBase=${base}`);
+  const rule = objects.find(({ kind }) => kind === "PrometheusRule");
+  const { groups: [group] } = rule?.["spec"] as {
+    readonly groups: readonly {
+      readonly rules: readonly {
+        readonly alert: string;
+        readonly annotations: { readonly runbook_url: string };
+      }[];
+    }[];
+  };
+  assert.ok(group && group.rules.length >= 12);
+  for (const { alert, annotations } of group.rules) {
+    assert.equal(annotations.runbook_url, `https://wiki.example.com/egress/${alert}.md`);
+  }
+});
+
+const OF_PARTS: readonly (readonly [value: string, ids: readonly string[]])[] = [
+  ["run=cronjob", ["PodMonitor/sallyport-system/sallyport-agent"]],
+  ["agent.enabled=false", ["PodMonitor/sallyport-system/sallyport-controller"]],
+];
+
+for (const [value, ids] of OF_PARTS) {
+  testWith([helm], `with ${value} nothing is scraped that is not there`, async () => {
+    const objects = await renderChart("monitoring.podMonitors=true", value);
+    assert.deepEqual(objects.filter(({ kind }) => kind === "PodMonitor").map(idOf), ids);
+  });
+}
+
+const WITHOUT_IMAGES: readonly (readonly [values: readonly string[], missing: string | null])[] = [
+  [[], "controller"],
+  [["run=cronjob"], "controller"],
+  [["controller.image.repository=example.com/c"], "agent"],
+  [["run=none", "agent.enabled=false"], null],
+];
+
+for (const [values, missing] of WITHOUT_IMAGES) {
+  testWith(
+    [helm],
+    `helm with ${values.join(", ") || "no values"} ${
+      missing === null ? "needs no image" : `says which image of the ${missing} to name`
+    }`,
+    async () => {
+      const sets = values.flatMap((value) => ["--set", value]);
+      const rendered = runHelm(["template", "sallyport", CHART, ...sets]);
+      if (missing === null) await rendered;
+      else {
+        await assert.rejects(rendered, (error) =>
+          error instanceof HelmError &&
+          error.message.includes(
+            `set ${missing}.image.repository to where you pushed the ${missing} image that you built`,
+          ));
+      }
+    },
+  );
+}
+
+testWith([helm], "an image without a tag is of the chart's version", async () => {
+  const { appVersion } = parse(await Deno.readTextFile(`${CHART}/Chart.yaml`));
+  const { image } = containerOf(await renderChart("controller.image.tag="));
+  assert.equal(image, `registry.invalid/sallyport/controller:${appVersion}`);
+});
+
+interface Schema {
+  readonly $ref?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: unknown;
+}
+
+Deno.test("the schema of values knows each value, and no other", async () => {
+  const values: unknown = parse(await Deno.readTextFile(`${CHART}/values.yaml`));
+  const { definitions, ...schema } = JSON.parse(
+    await Deno.readTextFile(`${CHART}/values.schema.json`),
+  ) as Schema & { readonly definitions: Readonly<Record<string, Schema>> };
+  const compare = (value: unknown, given: Schema, path: string): readonly string[] => {
+    const { properties, additionalProperties } =
+      definitions[given.$ref?.replace("#/definitions/", "") ?? ""] ?? given;
+    // What Kubernetes itself defines is checked there.
+    if (properties === undefined || path.endsWith(".affinity")) return [];
+    const of = isTree(value) ? value : {};
+    const names = Object.keys(properties).filter((name) => path !== "" || name !== "global");
+    return [
+      ...(additionalProperties === false ? [] : [`${path}: any other value is taken`]),
+      ...Object.keys(of).filter((name) => !names.includes(name)).map((name) =>
+        `${path}.${name} is not in values.schema.json`
+      ),
+      ...names.filter((name) => !(name in of)).map((name) =>
+        `${path}.${name} is not in values.yaml`
+      ),
+      ...names.flatMap((name) => compare(of[name], properties[name] ?? {}, `${path}.${name}`)),
+    ];
+  };
+  assert.deepEqual(compare(values, schema, ""), []);
+});
+
 Deno.test("every value is in the table above or chooses an overlay", async () => {
   const values = parse(await Deno.readTextFile(`${CHART}/values.yaml`));
   const leaves = (value: unknown, path: string): readonly string[] =>
@@ -361,7 +517,11 @@ Deno.test("every value is in the table above or chooses an overlay", async () =>
       )
       : [path];
   const set = [...SAME.flatMap(([values]) => values), ...ROWS.flatMap(({ values }) => values)]
-    .concat("cilium.namespace=");
+    .concat(
+      "cilium.namespace=",
+      "monitoring.runbookBase=",
+      "monitoring.dashboardLabels.grafana_dashboard=",
+    );
   assert.deepEqual(
     leaves(values, "").filter((leaf) => !set.some((value) => /^[\w.]+/.exec(value)?.[0] === leaf)),
     [],
@@ -381,6 +541,12 @@ const REFUSED: readonly (readonly [value: string, where: string])[] = [
   ["cilium.namespace=sallyport-system", "/cilium/namespace"],
   ["apiServerPorts[0]=https", "/apiServerPorts/0"],
   ["tokenSecret=", "/tokenSecret"],
+  ["controller.image.repository=Example.com/C:1", "/controller/image/repository"],
+  ["controller.image.tag=a b", "/controller/image/tag"],
+  ["agent.affinity.nodeAffinty.x=1", "/agent/affinity"],
+  ["monitoring.runbookBase=wiki", "/monitoring/runbookBase"],
+  ["monitoring.interval=15", "/monitoring/interval"],
+  ["monitoring.rules=yes", "/monitoring/rules"],
   ["agent.image.pullPolicy=always", "/agent/image/pullPolicy"],
   ["controller.env[0].nam=A", "/controller/env/0"],
 ];
@@ -395,7 +561,8 @@ for (const [value, where] of REFUSED) {
 }
 
 testWith([helm], "helm lint finds nothing", async () => {
-  const report = await runHelm(["lint", "--strict", CHART]);
+  const sets = IMAGES.flatMap((value) => ["--set", value]);
+  const report = await runHelm(["lint", "--strict", CHART, ...sets]);
   assert.doesNotMatch(report, /\[(WARNING|ERROR)\]/);
 });
 
@@ -431,17 +598,25 @@ async function versions(
 installTest(
   "helm installs the chart, changes how it runs, and takes all of it away but CRDs",
   async (plane, release) => {
-    await runHelm(["install", ...release, CHART, "--create-namespace"]);
+    const images = IMAGES.flatMap((value) => ["--set", value]);
+    await runHelm(["install", ...release, CHART, "--create-namespace", ...images]);
     const defaults = await renderChart();
     const first = await versions(plane, defaults);
     assert.equal(first.length, defaults.length);
     const namespace = await plane.api.get(`/api/v1/namespaces/${NAMESPACE}`);
     assert.equal(namespace.metadata.labels?.["pod-security.kubernetes.io/enforce"], "privileged");
 
-    await runHelm(["upgrade", ...release, CHART]);
+    await runHelm(["upgrade", ...release, CHART, ...images]);
     assert.deepEqual(await versions(plane, defaults), first);
 
-    await runHelm(["upgrade", ...release, CHART, "--set", "run=cronjob,agent.enabled=false"]);
+    await runHelm([
+      "upgrade",
+      ...release,
+      CHART,
+      ...images,
+      "--set",
+      "run=cronjob,agent.enabled=false",
+    ]);
     const cronJob = await renderChart("run=cronjob", "agent.enabled=false");
     assert.equal((await versions(plane, cronJob)).length, cronJob.length);
     const kept = new Set(cronJob.map(idOf));
@@ -476,10 +651,11 @@ installTest("helm takes over in place what kubectl installed", async (plane, rel
   const steps = [["install", "--take-ownership"], ["upgrade"]] as const;
   for (const [index, [command, ...flags]] of steps.entries()) {
     const tag = `controller.image.tag=0.1.${index}`;
-    await runHelm([command, ...release, CHART, ...flags, "--force-conflicts", "--set", tag]);
+    const sets = [...IMAGES, tag].flatMap((value) => ["--set", value]);
+    await runHelm([command, ...release, CHART, ...flags, "--force-conflicts", ...sets]);
     assert.deepEqual(await uids(), before);
     const path = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/sallyport-controller`;
     const { image } = containerOf([await plane.api.get(path)]);
-    assert.equal(image, `sallyport/controller:0.1.${index}`);
+    assert.equal(image, `registry.invalid/sallyport/controller:0.1.${index}`);
   }
 }, {});

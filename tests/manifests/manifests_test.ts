@@ -17,7 +17,8 @@ import {
 } from "../support/control_plane.ts";
 import { knativeCrds, knativePlural, readKnativeCrds } from "../support/knative_crds.ts";
 import { kustomize, pathOf, render } from "../../src/build/kustomize.ts";
-import { missing, type Need, programs, testWith } from "../support/needs.ts";
+import { kubectl, kubectlProgram } from "../support/kubectl.ts";
+import { missing, type Need, testWith } from "../support/needs.ts";
 import type { KubeObject } from "../../src/build/kube_object.ts";
 import { eventually, RawApiError } from "../support/raw_api.ts";
 
@@ -190,7 +191,12 @@ test("every container is confined, sized, and runs a function that exists", asyn
   for (const template of await templates()) {
     const { what, spec } = template;
     for (const { image, args, env = [], securityContext, resources } of spec.containers) {
-      assert.equal(image, isAgent(template) ? "sallyport/agent:dev" : "sallyport/controller:dev");
+      // Whoever forgets to name images gets an error that says so, and nobody else's program.
+      assert.equal(
+        image,
+        `registry.invalid/sallyport/${isAgent(template) ? "agent" : "controller"}:dev`,
+        what,
+      );
       assert.equal(securityContext.readOnlyRootFilesystem, true, what);
       assert.equal(securityContext.allowPrivilegeEscalation, false, what);
       assert.deepEqual(securityContext.capabilities, {
@@ -415,12 +421,13 @@ if (missing([kustomize]) === null) {
   );
 }
 
-if (missing([kustomize, programs("kubectl")]) === null) {
+if (missing([kustomize, kubectl]) === null) {
   controlPlaneTest(
     "kubectl installs k8s/default, changes nothing the second time, and removes all of it",
     async (plane) => {
+      const program = await kubectlProgram();
       const kubectl = async (...args: readonly string[]) => {
-        const { success, stdout, stderr } = await new Deno.Command("kubectl", {
+        const { success, stdout, stderr } = await new Deno.Command(program, {
           args: ["--kubeconfig", plane.kubeconfigPath, ...args],
         }).output();
         const decoder = new TextDecoder();
@@ -444,5 +451,5 @@ if (missing([kustomize, programs("kubectl")]) === null) {
     CONTROLLERS,
   );
 } else {
-  testWith([kustomize, programs("kubectl")], "kubectl installs and removes k8s/default", () => {});
+  testWith([kustomize, kubectl], "kubectl installs and removes k8s/default", () => {});
 }

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
 import { parse, stringify } from "yaml";
+import { NOT_STARTED } from "../../src/agent/agent_status.ts";
+import { createMetrics } from "../../src/controller/metrics.ts";
+import { agentMetrics } from "../../src/http/agent_metrics.ts";
 import { promtool, runPromtool } from "../support/promtool.ts";
 import { testWith } from "../support/needs.ts";
 
@@ -45,6 +48,16 @@ const rules = spec.groups.flatMap((group) => group.rules);
 Deno.test("each alert has a case, and none is made twice", () => {
   assert.ok(rules.length >= 12);
   assert.deepEqual(rules.map(({ alert }) => alert), cases.map(({ alert }) => alert));
+});
+
+Deno.test("each alert, and each case of one, is of metrics that there are", async () => {
+  const told = [await createMetrics().text(), await agentMetrics(NOT_STARTED)].join("\n");
+  const known = new Set([...told.matchAll(/^# HELP (\S+)/gm)].map(([, name]) => name).concat("up"));
+  const series = cases.flatMap(({ fires, quiet }) => [...fires, ...quiet]);
+  const texts = [...rules.map(({ expr }) => expr), ...series.map((each) => each.series)];
+  const named = texts.flatMap((text) => text.match(/\bsallyport_\w+|\bup\b/g) ?? []);
+  assert.ok(named.length >= rules.length);
+  assert.deepEqual([...new Set(named)].filter((name) => !known.has(name)), []);
 });
 
 /** Promtool's words for each case, all in one run. */

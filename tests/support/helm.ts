@@ -19,14 +19,20 @@ export class HelmError extends Error {
   override readonly name = "HelmError";
 }
 
+/** Values that name the images which `k8s/` names; the chart has none of its own. */
+export const IMAGES = ["controller", "agent"].flatMap((name) => [
+  `${name}.image.repository=registry.invalid/sallyport/${name}`,
+  `${name}.image.tag=dev`,
+]);
+
 /**
  * Objects that the chart makes, CRDs first.
  *
- * @param values as `--set` takes them: `agent.enabled=false`
+ * @param values as `--set` takes them: `agent.enabled=false`; images are named beforehand
  * @throws HelmError where Helm refuses
  */
 export async function renderChart(...values: readonly string[]): Promise<readonly KubeObject[]> {
-  const sets = values.flatMap((value) => ["--set", value]);
+  const sets = [...IMAGES, ...values].flatMap((value) => ["--set", value]);
   return objectsOf(
     await runHelm(["template", "sallyport", CHART, "--include-crds", ...sets]),
   );
