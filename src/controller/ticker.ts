@@ -18,6 +18,8 @@ export interface LastTick {
   readonly finishedAt: Milliseconds;
   /** Absent after a tick that succeeded. */
   readonly error?: string;
+  /** After a tick that failed: when the last one that succeeded had ended; absent: none had. */
+  readonly succeededAt?: Milliseconds;
 }
 
 /** More triggers wait than a ticker holds. The tick that they wait for will come: nothing is lost by giving up. */
@@ -121,8 +123,21 @@ export class Ticker<Result> {
       if (!request.dryRun) this.#last = { finishedAt: this.#now() };
       return result;
     } catch (error) {
-      if (!request.dryRun) this.#last = { finishedAt: this.#now(), error: messageOf(error) };
+      if (!request.dryRun) {
+        this.#last = failedAfter(this.#last, {
+          finishedAt: this.#now(),
+          error: messageOf(error),
+        });
+      }
       throw error;
     }
   }
+}
+
+function failedAfter(
+  before: LastTick | undefined,
+  failure: Required<Pick<LastTick, "finishedAt" | "error">>,
+): LastTick {
+  const succeededAt = before?.error === undefined ? before?.finishedAt : before.succeededAt;
+  return { ...failure, ...(succeededAt === undefined ? {} : { succeededAt }) };
 }

@@ -8,7 +8,12 @@ import { messageOf } from "../core/message.ts";
 import { type Ticker, TooManyTriggersError } from "../controller/ticker.ts";
 import { hasFailed, type TickOutcome, tickSummary } from "../controller/tick_summary.ts";
 import { loopbackHost, sameSite } from "./own_site.ts";
-import { contentSecurityPolicy, emptyPage } from "./status_page.ts";
+import { liveStatus } from "./live_status.ts";
+import { type Html, textOf } from "./markup.ts";
+import { withAges } from "./relative_time.ts";
+import { contentSecurityPolicy, statusPage } from "./status_page.ts";
+import { statusStrip } from "./status_strip.ts";
+import { goodAt } from "./verdict.ts";
 import type { RenderedStatus } from "./rendered_status.ts";
 import { TokenUnreadableError, type VerifyToken, withToken } from "./verify_token.ts";
 
@@ -25,6 +30,10 @@ export interface AppDeps {
   readonly loopback: boolean;
   /** `/readyz` fails when the last tick ended longer ago; default 15 s. */
   readonly freshMilliseconds?: Milliseconds;
+  /** The page calls ticks late when the last good one ended longer ago; default `freshMilliseconds`. */
+  readonly lateMilliseconds?: Milliseconds;
+  /** Ends the streams of the status page, which would keep a server from closing. */
+  readonly signal?: AbortSignal;
   /** The ticker's clock; default `Date.now`. */
   readonly now?: () => Milliseconds;
 }
@@ -52,15 +61,26 @@ export function createApp(deps: AppDeps): Hono {
       return c.body(await metrics());
     });
   }
-  app.get("/", async (c) => {
+  app.get("/", (c) => {
     const status = deps.status();
-    if (status === undefined && c.req.header("Accept")?.includes("text/html")) {
-      return c.html(emptyPage(), 503);
-    }
-    const { page, version } = status ?? noStatus();
-    c.header("ETag", version);
-    return c.req.header("If-None-Match") === version ? c.body(null, 304) : c.html(await page());
+    const { strip, serverTime } = stripOf(deps);
+    const page = statusPage({
+      strip,
+      body: status?.body(),
+      version: status?.content().version ?? "",
+      hasMetrics: metrics !== undefined,
+    });
+    return c.html(withAges(page, serverTime), status === undefined ? 503 : 200);
   });
+  const stream = liveStatus({
+    status: deps.status,
+    strip: () => {
+      const { strip, serverTime } = stripOf(deps);
+      return withAges(textOf(strip), serverTime);
+    },
+    signal: deps.signal,
+  });
+  app.get("/events", sameSite(), stream);
   app.get("/status.json", (c) => {
     const { json } = deps.status() ?? noStatus();
     c.header("Content-Type", "application/json");
@@ -110,6 +130,21 @@ function readinessOf(deps: AppDeps): Readiness {
     : null;
   const error = last.error ?? stale;
   return { ready: error === null, ageMilliseconds, error };
+}
+
+/** The strip as it is now, and what time it is by the API server's clock. */
+function stripOf(deps: AppDeps): { readonly strip: Html; readonly serverTime: Milliseconds } {
+  const { ticker: { last }, freshMilliseconds = 15_000 } = deps;
+  const { lateMilliseconds = freshMilliseconds } = deps;
+  const now = (deps.now ?? Date.now)();
+  const status = deps.status();
+  const good = last && goodAt(last);
+  const aheadMilliseconds = status === undefined || good === undefined
+    ? 0
+    : status.observedAt - good;
+  const findings = status?.findings() ?? [];
+  const strip = statusStrip({ last, now, lateMilliseconds, findings, aheadMilliseconds });
+  return { strip, serverTime: now + aheadMilliseconds };
 }
 
 function noStatus(): never {

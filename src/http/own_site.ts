@@ -39,6 +39,6 @@ export function sameSite(): MiddlewareHandler {
     const origin = c.req.header("Origin");
     const own = origin === undefined || origin === new URL(c.req.url).origin;
     if (own && ["same-origin", "none"].includes(site)) return await next();
-    return c.json({ error: "Ticks are not triggered for pages of other sites" }, 403);
+    return c.json({ error: "Nothing here is for pages of other sites" }, 403);
   };
 }

@@ -71,6 +71,9 @@ export interface RunningController {
 /** By so much a tick may be late, or slow, before the controller is called not ready. */
 const FRESH_MILLISECONDS = 14_000;
 
+/** By so much, before the status page says that ticks are late. */
+const LATE_MILLISECONDS = 4_000;
+
 /**
  * Starts ticking and listening.
  *
@@ -101,6 +104,8 @@ export async function startController(
     metrics: () => metrics.text(),
     loopback: isLoopback(hostname),
     freshMilliseconds: FRESH_MILLISECONDS + everyMilliseconds,
+    lateMilliseconds: LATE_MILLISECONDS + everyMilliseconds,
+    signal,
     ...(tokenFile === undefined ? {} : { verifyToken: tokenFromFile(tokenFile, { onError }) }),
   });
   const server = await serve({ app, hostname, port, signal });

@@ -1,0 +1,149 @@
+/**
+ * The status page's program: takes over from the stream what changed, and nothing else, so that what one has scrolled to,
+ * selected or opened stays. Without it the page is complete, and a snapshot.
+ */
+export const SCRIPT = String.raw`
+"use strict";
+const $ = (id) => document.getElementById(id);
+const main = document.querySelector("main");
+document.documentElement.classList.add("is-live");
+let heardAt = performance.now();
+let ahead = 0;
+
+function parsed(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html.trim();
+  return template.content.firstElementChild;
+}
+
+/** Makes one element like another, touching only what differs; what a person did to it (open, hidden) stays. */
+function morph(from, to) {
+  if (from.nodeName !== to.nodeName) return from.replaceWith(to);
+  if (from.nodeType !== Node.ELEMENT_NODE) {
+    if (from.data !== to.data) from.data = to.data;
+    return;
+  }
+  // The words of a time are ours.
+  if (from.nodeName === "TIME" && from.dateTime === to.dateTime) return;
+  if (from.dataset.level === "good" && to.dataset.level !== "good") from.open = true;
+  const kept = (name) => name === "open" || name === "hidden";
+  for (const { name } of [...from.attributes]) if (!kept(name) && !to.hasAttribute(name)) from.removeAttribute(name);
+  for (const { name, value } of to.attributes) if (!kept(name) && from.getAttribute(name) !== value) from.setAttribute(name, value);
+  const [old, fresh] = [[...from.childNodes], [...to.childNodes]];
+  fresh.forEach((child, i) => old[i] ? morph(old[i], child) : from.append(child));
+  for (const child of old.slice(fresh.length)) child.remove();
+}
+
+function takeOver({ blocks, order }) {
+  for (const { id, html } of blocks) {
+    const known = $(id);
+    if (known) morph(known, parsed(html));
+  }
+  if (!order) return;
+  const lists = Object.entries(order);
+  const wanted = new Set(lists.flatMap(([, ids]) => ids));
+  for (const element of main.querySelectorAll("[data-list] > [id]")) if (!wanted.has(element.id)) element.remove();
+  const fresh = new Map(blocks.map(({ id, html }) => [id, html]));
+  for (const [name, ids] of lists) {
+    const list = main.querySelector('[data-list="' + name + '"]');
+    let next = null;
+    // Only what is another can have another place.
+    for (const id of [...ids].reverse()) {
+      const known = $(id);
+      const element = known ?? parsed(fresh.get(id));
+      if (fresh.has(id) && (element.parentNode !== list || element.nextElementSibling !== next)) {
+        if (known && list.moveBefore) list.moveBefore(element, next);
+        else list.insertBefore(element, next);
+      }
+      next = element;
+    }
+  }
+}
+
+function inWords(milliseconds) {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 60) return seconds + " s";
+  if (seconds < 3600) return Math.floor(seconds / 60) + " min";
+  if (seconds < 172800) return Math.floor(seconds / 3600) + " h";
+  return Math.floor(seconds / 86400) + " d";
+}
+
+function showAges() {
+  const now = Date.now() + ahead;
+  const selection = getSelection();
+  for (const time of document.querySelectorAll("time")) {
+    const at = Date.parse(time.dateTime);
+    const words = inWords(now - at) + " ago";
+    if (Number.isNaN(at) || time.textContent === words) continue;
+    if (!selection.isCollapsed && selection.containsNode(time, true)) continue;
+    time.firstChild.data = words;
+  }
+  const silent = performance.now() - heardAt;
+  const words = silent > 4000 ? "This page has heard nothing for " + inWords(silent) + ": what it shows may be over" : "";
+  if ($("lost").textContent !== words) $("lost").textContent = words;
+  $("strip").classList.toggle("lost", silent > 4000);
+}
+
+function showFound() {
+  const words = $("filter").value.toLowerCase().split(/\s+/);
+  let [found, all] = [0, 0];
+  for (const card of main.querySelectorAll('[data-list="gateways"] > *')) {
+    const text = card.textContent.toLowerCase();
+    const hidden = !words.every((word) => text.includes(word));
+    if (card.hidden !== hidden) card.hidden = hidden;
+    all++;
+    if (!hidden) found++;
+  }
+  const told = found === all ? "" : found + " of " + all;
+  if ($("found").textContent !== told) $("found").textContent = told;
+}
+
+function follow() {
+  const stream = new EventSource("events?version=" + encodeURIComponent(main.dataset.version));
+  stream.addEventListener("strip", ({ data }) => {
+    heardAt = performance.now();
+    const strip = parsed(JSON.parse(data));
+    ahead = Date.parse(strip.dataset.now) - Date.now();
+    strip.querySelector("#lost").textContent = $("lost").textContent;
+    morph($("strip"), strip);
+    showAges();
+  });
+  stream.addEventListener("blocks", ({ data, lastEventId }) => {
+    takeOver(JSON.parse(data));
+    main.dataset.version = lastEventId;
+    showAges();
+    showFound();
+  });
+  // A stream that was refused does not come back by itself.
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
+  });
+}
+
+function openTarget() {
+  const target = $(decodeURIComponent(location.hash.slice(1)));
+  const folded = target?.closest("details");
+  if (!folded) return;
+  folded.open = true;
+  target.scrollIntoView();
+}
+
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-copy]");
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.firstChild.data = "Copied";
+    setTimeout(() => button.firstChild.data = "Copy", 2000);
+  } catch {
+    getSelection().selectAllChildren(button.parentNode.querySelector("code"));
+  }
+});
+$("filter").addEventListener("input", showFound);
+addEventListener("hashchange", openTarget);
+ahead = Date.parse($("strip").dataset.now) - Date.now();
+openTarget();
+showFound();
+setInterval(showAges, 1000);
+follow();
+`;

@@ -1,0 +1,239 @@
+/** The status page in blocks, each of which is sent again only when it is another. */
+import { html } from "hono/html";
+import type { Candidate } from "../core/types.ts";
+import { type Html, moment, textOf } from "./markup.ts";
+import type { GatewayView, MoveView, NodeView, PolicyView, StatusView } from "./status_view.ts";
+import { deviating, gatewayId, gatewayTroubles, levelOf, policyId } from "./verdict.ts";
+
+/** Where a block stands, in the order of the page. */
+export const LISTS = ["warnings", "gateways", "deviating", "policies", "moves"] as const;
+
+export interface Block {
+  /** Of its element. */
+  readonly id: string;
+  readonly list: typeof LISTS[number];
+  readonly html: string;
+  /** What it was made from. */
+  readonly key: string;
+}
+
+/** Chips of one gateway. */
+const MOST_CHIPS = 20;
+
+/** Renders what is another than `before`, and takes the rest over from there. */
+export function statusBlocks(
+  view: StatusView,
+  before: ReadonlyMap<string, Block> = new Map(),
+): ReadonlyMap<string, Block> {
+  const nodes = new Map(view.nodes.map((node) => [node.name, node]));
+  const blocks = new Map<string, Block>();
+  const add = <T>(
+    { id, list, of }: { readonly id: string; readonly list: Block["list"]; readonly of: T },
+    render: (of: T, id: string) => Html,
+  ) => {
+    const key = list + JSON.stringify(of);
+    const known = before.get(id);
+    blocks.set(
+      id,
+      known?.key === key ? known : { id, list, key, html: textOf(render(of, id)).trim() },
+    );
+  };
+  const warnings = [
+    ...view.heartbeatsIgnored
+      ? [
+        "Heartbeats are ignored: too many are stale at once, or the fresh ones have only just begun",
+      ]
+      : [],
+    ...view.warnings,
+  ];
+  if (warnings.length > 0) add({ id: "warnings", list: "warnings", of: warnings }, warningList);
+  for (const card of problemsFirst(view.gateways).map((gateway) => cardOf(gateway, nodes))) {
+    add({ id: gatewayId(card.gateway.name), list: "gateways", of: card }, gatewayCard);
+  }
+  for (const policy of view.policies) {
+    const list = deviating(policy).length > 0 ? "deviating" : "policies";
+    const { name, gateways } = policy;
+    const of = { name, gateways, conditions: deviating(policy) };
+    add({ id: policyId(name), list, of }, policyLine);
+  }
+  for (const move of view.moves) {
+    add({ id: `move-${move.gateway}-${move.term}`, list: "moves", of: move }, moveLine);
+  }
+  return blocks;
+}
+
+function problemsFirst(gateways: readonly GatewayView[]): readonly GatewayView[] {
+  const rank = new Map(gateways.map((gateway) => {
+    const level = levelOf(gatewayTroubles(gateway));
+    return [gateway, ["bad", "busy", "good"].indexOf(level)];
+  }));
+  return [...gateways].sort((a, b) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0));
+}
+
+function warningList(warnings: readonly string[], id: string): Html {
+  return html`
+    <section id="${id}" class="card busy">
+      <h2>Warnings</h2>
+      <ul>${warnings.map((text) => html`<li>${text}</li>`)}</ul>
+    </section>
+  `;
+}
+
+/** What is shown of a gateway. */
+interface Card {
+  readonly gateway: Omit<GatewayView, "candidates">;
+  readonly troubles: ReturnType<typeof gatewayTroubles>;
+  readonly chips: readonly (Candidate & Omit<NodeView, "name">)[];
+  readonly total: number;
+}
+
+function cardOf(gateway: GatewayView, nodes: ReadonlyMap<string, NodeView>): Card {
+  const { candidates, ...rest } = gateway;
+  const chips = shownCandidates(gateway).map((candidate) => {
+    const { name: _, ...node } = nodes.get(candidate.node) ?? { name: "", cordoned: false };
+    return { ...candidate, ...node };
+  });
+  return { gateway: rest, troubles: gatewayTroubles(gateway), chips, total: candidates.length };
+}
+
+/** Nobody reads a thousand chips for each of a hundred gateways: the roles first, then the others as far as there is room. */
+function shownCandidates(gateway: GatewayView): readonly Candidate[] {
+  const { candidates, activeNodeName, standbyNodeNames } = gateway;
+  const roles = [activeNodeName, ...standbyNodeNames];
+  const place = new Map(roles.map((name, index) => [name, index]));
+  const first = candidates.filter(({ node }) => place.has(node))
+    .sort((a, b) => (place.get(a.node) ?? 0) - (place.get(b.node) ?? 0));
+  return [...first, ...candidates.filter(({ node }) => !place.has(node))].slice(0, MOST_CHIPS);
+}
+
+function gatewayCard(card: Card, id: string): Html {
+  const { gateway, troubles, chips, total } = card;
+  const { name, activeNodeName, source, readyNodes, term, message, decision, policyNames } =
+    gateway;
+  const level = levelOf(troubles);
+  const [worst, ...others] = troubles;
+  return html`
+    <details id="${id}" class="card ${level}" data-level="${level}" ${level === "good"
+      ? ""
+      : "open"}>
+      <summary>
+        <h3>${name}</h3>
+        <span class="word ${level}">${worst?.text ?? "Served"}</span>
+        <span>${activeNodeName ?? "nobody"}</span>
+        <span class="soft">${source}, ${readyNodes} of ${total} nodes eligible</span>
+      </summary>
+      ${others.map(({ text }) => html`<p class="busy">${text}</p>`)}
+      <ul class="chips">${chips.map((chip) => nodeChip(chip, gateway))}</ul>
+      ${total === chips.length ? "" : html`
+        <p class="soft">${total -
+          chips.length} more are in <a href="status.json">status.json</a>.</p>
+      `}
+      <p>${decision}: ${message} <span class="soft">(term ${term})</span></p>
+      <p class="soft">Policies: ${listed(
+        policyNames,
+      )}. <a href="#${id}">Link to this gateway</a></p>
+      <ul class="commands">${commandsFor(card).map(commandLine)}</ul>
+    </details>
+  `;
+}
+
+function nodeChip(chip: Card["chips"][number], gateway: Card["gateway"]): Html {
+  const { node, eligible, rank, reasons, cordoned, heartbeat, eligibleSince } = chip;
+  const { activeNodeName, standbyNodeNames, pin } = gateway;
+  const role = node === activeNodeName
+    ? "active"
+    : node === standbyNodeNames[0]
+    ? "next"
+    : standbyNodeNames.includes(node)
+    ? "standby"
+    : eligible
+    ? "eligible"
+    : "not eligible";
+  return html`
+    <li class="chip ${role.replace(" ", "-")}${eligible ? "" : " out"}">
+      <strong>${node}</strong> <span class="role">${role}</span>
+      ${pin?.node === node ? html`<span class="mark">pinned</span>` : ""}
+      ${cordoned ? html`<span class="mark">cordoned</span>` : ""}
+      ${rank === 0 ? "" : html`<span class="soft">weight ${rank}</span>`}
+      ${heartbeat === undefined ? "" : html`
+        <span class="soft">heartbeat ${heartbeat === "Fresh"
+          ? "fresh"
+          : moment(heartbeat.last)}</span>
+      `}
+      ${eligible && eligibleSince !== undefined
+        ? html`
+          <span class="soft">eligible since ${moment(eligibleSince)}</span>
+        `
+        : ""}
+      ${reasons.map(({ type, message }) => html`<p><strong>${type}</strong> ${message}</p>`)}
+    </li>
+  `;
+}
+
+/** What one would do about it, for a terminal: the page itself changes nothing. */
+function commandsFor({ gateway, chips }: Card): readonly string[] {
+  const { name, standbyNodeNames: [next], activeNodeName, pin } = gateway;
+  const active = chips.find(({ node }) => node === activeNodeName);
+  return [
+    ["explain", name],
+    ["history", name],
+    ...next === undefined ? [] : [["move", name, next]],
+    ...pin === undefined ? [] : [["release", name]],
+    ...active === undefined ? [] : [[active.cordoned ? "undrain" : "drain", active.node]],
+  ].map((words) => ["kubectl", "sallyport", ...words.map(shellWord)].join(" "));
+}
+
+function shellWord(word: string): string {
+  return /^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function commandLine(command: string): Html {
+  return html`
+    <li><code>${command}</code> <button type="button" class="live" data-copy="${command}"
+      aria-label="Copy ${command}">Copy</button></li>
+  `;
+}
+
+function policyLine(policy: PolicyView, id: string): Html {
+  const { name, gateways, conditions } = policy;
+  const ways = gateways.map(({ name, egressIP, servedBy }) =>
+    `${name}${servedBy === undefined ? "" : `, served by ${servedBy}`}${
+      egressIP === undefined ? "" : ` (${egressIP})`
+    }`
+  );
+  return html`
+    <li id="${id}"><strong>${name}</strong> <span class="soft">by ${listed(ways)}</span>
+    ${conditions.map(({ type, status, message }) =>
+      html`<p><strong class="bad">${type} ${status}</strong> ${message}</p>`
+    )}</li>
+  `;
+}
+
+function moveLine(move: MoveView, id: string): Html {
+  const { gateway, time, from, to, reason, planned, message } = move;
+  return html`
+    <li id="${id}">${moment(time)} <a href="#${gatewayId(gateway)}">${gateway}</a>:
+    <strong>${from ?? "nobody"} → ${to ?? "nobody"}</strong>
+    <span class="word ${planned ? "good" : "busy"}">${reason}, ${planned
+      ? "planned"
+      : "unplanned"}</span>
+    ${took(move)} <span class="soft">${message}</span></li>
+  `;
+}
+
+function took(move: MoveView): string {
+  const { outageMilliseconds, durationMilliseconds, underWay } = move;
+  if (outageMilliseconds !== undefined) {
+    return `Clients went without for ${seconds(outageMilliseconds)}.`;
+  }
+  if (durationMilliseconds !== undefined) return `Served after ${seconds(durationMilliseconds)}.`;
+  return underWay ? "Under way." : "";
+}
+
+function seconds(milliseconds: number): string {
+  return milliseconds < 1_000 ? `${milliseconds} ms` : `${(milliseconds / 1_000).toFixed(1)} s`;
+}
+
+function listed(names: readonly string[]): string {
+  return names.length === 0 ? "none" : names.join(", ");
+}
