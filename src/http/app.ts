@@ -5,14 +5,13 @@ import { secureHeaders } from "hono/secure-headers";
 import { timeout } from "hono/timeout";
 import type { Milliseconds } from "../core/types.ts";
 import { messageOf } from "../core/message.ts";
+import type { sleep } from "../kube/deadline.ts";
 import { type Ticker, TooManyTriggersError } from "../controller/ticker.ts";
 import { hasFailed, type TickOutcome, tickSummary } from "../controller/tick_summary.ts";
 import { loopbackHost, sameSite } from "./own_site.ts";
 import { liveStatus } from "./live_status.ts";
-import { type Html, textOf } from "./markup.ts";
-import { withAges } from "./relative_time.ts";
-import { contentSecurityPolicy, statusPage } from "./status_page.ts";
-import { statusStrip } from "./status_strip.ts";
+import { contentSecurityPolicy, StatusPage } from "./status_page.ts";
+import { type Strip, stripOf } from "./status_strip.ts";
 import { goodAt } from "./verdict.ts";
 import type { RenderedStatus } from "./rendered_status.ts";
 import { TokenUnreadableError, type VerifyToken, withToken } from "./verify_token.ts";
@@ -36,6 +35,8 @@ export interface AppDeps {
   readonly signal?: AbortSignal;
   /** The ticker's clock; default `Date.now`. */
   readonly now?: () => Milliseconds;
+  /** By which the streams of the status page wait. */
+  readonly sleep?: typeof sleep;
 }
 
 /** The controller's HTTP side. Requests are hints: nothing that a request contains decides anything. */
@@ -61,25 +62,13 @@ export function createApp(deps: AppDeps): Hono {
       return c.body(await metrics());
     });
   }
+  const page = new StatusPage({ hasMetrics: metrics !== undefined });
   app.get("/", (c) => {
     const status = deps.status();
-    const { strip, serverTime } = stripOf(deps);
-    const page = statusPage({
-      strip,
-      body: status?.body(),
-      version: status?.content().version ?? "",
-      hasMetrics: metrics !== undefined,
-    });
-    return c.html(withAges(page, serverTime), status === undefined ? 503 : 200);
+    return c.html(page.at(stripNow(deps), status), status === undefined ? 503 : 200);
   });
-  const stream = liveStatus({
-    status: deps.status,
-    strip: () => {
-      const { strip, serverTime } = stripOf(deps);
-      return withAges(textOf(strip), serverTime);
-    },
-    signal: deps.signal,
-  });
+  const { status, signal, sleep } = deps;
+  const stream = liveStatus({ status, strip: () => stripNow(deps), signal, sleep });
   app.get("/events", sameSite(), stream);
   app.get("/status.json", (c) => {
     const { json } = deps.status() ?? noStatus();
@@ -132,19 +121,18 @@ function readinessOf(deps: AppDeps): Readiness {
   return { ready: error === null, ageMilliseconds, error };
 }
 
-/** The strip as it is now, and what time it is by the API server's clock. */
-function stripOf(deps: AppDeps): { readonly strip: Html; readonly serverTime: Milliseconds } {
+function stripNow(deps: AppDeps): Strip {
   const { ticker: { last }, freshMilliseconds = 15_000 } = deps;
   const { lateMilliseconds = freshMilliseconds } = deps;
-  const now = (deps.now ?? Date.now)();
   const status = deps.status();
   const good = last && goodAt(last);
-  const aheadMilliseconds = status === undefined || good === undefined
-    ? 0
-    : status.observedAt - good;
-  const findings = status?.findings() ?? [];
-  const strip = statusStrip({ last, now, lateMilliseconds, findings, aheadMilliseconds });
-  return { strip, serverTime: now + aheadMilliseconds };
+  return stripOf({
+    last,
+    now: (deps.now ?? Date.now)(),
+    lateMilliseconds,
+    findings: status?.findings() ?? [],
+    aheadMilliseconds: status === undefined || good === undefined ? 0 : status.observedAt - good,
+  });
 }
 
 function noStatus(): never {

@@ -9,6 +9,11 @@ export function textOf(markup: Html): string {
   return markup.toString();
 }
 
+/** The same without the template's line breaks and indentation, which would be a third of a large page. */
+export function compact(markup: Html): string {
+  return textOf(markup).trim().replace(/\s*\n\s*/g, " ");
+}
+
 /** A time of RFC 3339, in words that need no decoding; how long ago it was is put in its place when the page is sent. */
 export function moment(time: string): Html {
   const [date = "", clock = ""] = time.split("T");

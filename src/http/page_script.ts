@@ -7,8 +7,21 @@ export const SCRIPT = String.raw`
 const $ = (id) => document.getElementById(id);
 const main = document.querySelector("main");
 document.documentElement.classList.add("is-live");
+// A sign of life comes each 2 s.
+const LOST_MILLISECONDS = 6000;
 let heardAt = performance.now();
-let ahead = 0;
+let lastHeard = clockNow();
+let title = document.title;
+let ahead = Date.parse(main.dataset.now) - Date.now();
+
+function clockNow() {
+  return new Date().toLocaleTimeString();
+}
+
+function heard() {
+  heardAt = performance.now();
+  lastHeard = clockNow();
+}
 
 function parsed(html) {
   const template = document.createElement("template");
@@ -23,8 +36,9 @@ function morph(from, to) {
     if (from.data !== to.data) from.data = to.data;
     return;
   }
-  // The words of a time are ours.
+  // The words of a time are ours, and so is the button of a command.
   if (from.nodeName === "TIME" && from.dateTime === to.dateTime) return;
+  if (from.querySelector(":scope > button") && from.firstChild.textContent === to.textContent) return;
   if (from.dataset.level === "good" && to.dataset.level !== "good") from.open = true;
   const kept = (name) => name === "open" || name === "hidden";
   for (const { name } of [...from.attributes]) if (!kept(name) && !to.hasAttribute(name)) from.removeAttribute(name);
@@ -39,15 +53,18 @@ function takeOver({ blocks, order }) {
     const known = $(id);
     if (known) morph(known, parsed(html));
   }
-  if (!order) return;
+  if (order) reorder(new Map(blocks.map(({ id, html }) => [id, html])), order);
+  for (const card of main.querySelectorAll("details[open]")) addButtons(card);
+}
+
+/** Puts what is new, or another, where it belongs. What is the same stays where it is, and so does what one looks at. */
+function reorder(fresh, order) {
   const lists = Object.entries(order);
   const wanted = new Set(lists.flatMap(([, ids]) => ids));
   for (const element of main.querySelectorAll("[data-list] > [id]")) if (!wanted.has(element.id)) element.remove();
-  const fresh = new Map(blocks.map(({ id, html }) => [id, html]));
   for (const [name, ids] of lists) {
     const list = main.querySelector('[data-list="' + name + '"]');
     let next = null;
-    // Only what is another can have another place.
     for (const id of [...ids].reverse()) {
       const known = $(id);
       const element = known ?? parsed(fresh.get(id));
@@ -79,9 +96,12 @@ function showAges() {
     time.firstChild.data = words;
   }
   const silent = performance.now() - heardAt;
-  const words = silent > 4000 ? "This page has heard nothing for " + inWords(silent) + ": what it shows may be over" : "";
+  const isLost = silent > LOST_MILLISECONDS;
+  // Said once: a screen reader would read each second out.
+  const words = isLost ? "This page hears nothing from the controller: what it shows is of " + lastHeard + ", and may be over." : "";
   if ($("lost").textContent !== words) $("lost").textContent = words;
-  $("strip").classList.toggle("lost", silent > 4000);
+  $("strip").classList.toggle("lost", isLost);
+  document.title = isLost ? "Lost · Sallyport" : title;
 }
 
 function showFound() {
@@ -100,15 +120,27 @@ function showFound() {
 
 function follow() {
   const stream = new EventSource("events?version=" + encodeURIComponent(main.dataset.version));
-  stream.addEventListener("strip", ({ data }) => {
-    heardAt = performance.now();
-    const strip = parsed(JSON.parse(data));
-    ahead = Date.parse(strip.dataset.now) - Date.now();
-    strip.querySelector("#lost").textContent = $("lost").textContent;
-    morph($("strip"), strip);
+  stream.addEventListener("verdict", ({ data }) => {
+    heard();
+    const { level, verdict } = JSON.parse(data);
+    const list = $("verdict").cloneNode(false);
+    list.innerHTML = verdict;
+    morph($("verdict"), list);
+    $("strip").className = level;
+    title = { bad: "Not well", busy: "Look", good: "Well" }[level] + " · Sallyport";
+    showAges();
+  });
+  stream.addEventListener("pulse", ({ data }) => {
+    heard();
+    const { now, good } = JSON.parse(data);
+    ahead = Date.parse(now) - Date.now();
+    const time = $("good").querySelector("time");
+    if (time && good) time.dateTime = time.title = good;
+    else if (good) $("good").replaceChildren("Last good tick ", timeOf(good), ".");
     showAges();
   });
   stream.addEventListener("blocks", ({ data, lastEventId }) => {
+    heard();
     takeOver(JSON.parse(data));
     main.dataset.version = lastEventId;
     showAges();
@@ -120,6 +152,25 @@ function follow() {
   });
 }
 
+function timeOf(time) {
+  const element = document.createElement("time");
+  element.dateTime = time;
+  element.append(time);
+  return element;
+}
+
+/** Commands can be copied while one sees them. */
+function addButtons(card) {
+  for (const item of card.querySelectorAll(".commands > li")) {
+    if (item.querySelector("button")) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append("Copy");
+    button.setAttribute("aria-label", "Copy " + item.textContent);
+    item.append(" ", button);
+  }
+}
+
 function openTarget() {
   const target = $(decodeURIComponent(location.hash.slice(1)));
   const folded = target?.closest("details");
@@ -129,19 +180,22 @@ function openTarget() {
 }
 
 document.addEventListener("click", async ({ target }) => {
-  const button = target.closest("[data-copy]");
-  if (!button) return;
+  const code = target.closest(".commands button")?.parentNode.querySelector("code");
+  if (!code) return;
   try {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.firstChild.data = "Copied";
-    setTimeout(() => button.firstChild.data = "Copy", 2000);
+    await navigator.clipboard.writeText(code.textContent);
+    target.firstChild.data = "Copied";
+    $("told").textContent = "Copied " + code.textContent;
+    setTimeout(() => target.firstChild.data = "Copy", 2000);
   } catch {
-    getSelection().selectAllChildren(button.parentNode.querySelector("code"));
+    getSelection().selectAllChildren(code);
   }
 });
+// Does not bubble.
+document.addEventListener("toggle", ({ target }) => target.open && addButtons(target), true);
 $("filter").addEventListener("input", showFound);
 addEventListener("hashchange", openTarget);
-ahead = Date.parse($("strip").dataset.now) - Date.now();
+for (const card of document.querySelectorAll("details[open]")) addButtons(card);
 openTarget();
 showFound();
 setInterval(showAges, 1000);

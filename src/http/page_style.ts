@@ -23,12 +23,20 @@ h3 { font-size: 1rem; margin: 0; display: inline } p { margin: .3rem 0 } ul, ol 
 .title { display: flex; gap: 1rem; align-items: baseline; flex-wrap: wrap }
 input { font: inherit; padding: .15rem .5rem; border: 1px solid var(--soft); border-radius: .3rem; background: var(--card);
   color: var(--text) }
-details.bad { border-left: 4px solid var(--bad) } details.busy { border-left: 4px solid var(--busy) }
+.card.bad { border-left: 4px solid var(--bad) } .card.busy { border-left: 4px solid var(--busy) }
 details, #warnings, li[id] { scroll-margin-top: 8rem }
 summary { cursor: pointer } summary > * { margin-right: .8rem } .word { font-weight: 600 }
-.chips { display: flex; flex-wrap: wrap; gap: .5rem } .chip { border: 1px solid var(--line); border-radius: .5rem; padding: .3rem .6rem;
-  max-width: 24rem } .chip > * { margin-right: .4rem }
-.chip.active { border: 2px solid var(--good) } .chip.next { border: 2px dashed var(--good) } .chip.out { border-color: var(--bad) }
+.good > summary > :is(h3, .word, .holder) { display: inline-block; vertical-align: top; min-width: 9rem }
+.good > summary > .word { min-width: 4rem }
+.policy .good { color: inherit } [data-list="policies"] li { margin: .4rem 0 } .ways { padding-left: 1.2rem; margin: 0 }
+.ways > li > * { margin-right: .3rem } .commands > li { margin: .2rem 0 }
+.move { display: grid; grid-template-columns: 5.5rem minmax(14rem, 2fr) minmax(10rem, 1fr) minmax(12rem, 1fr); gap: 0 1rem;
+  padding: .35rem 0 .35rem .7rem; border-left: 3px solid var(--good); margin: .3rem 0 }
+.move.unplanned { border-color: var(--busy) } .move > p { grid-column: 2 / -1; margin: 0 }
+.chips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: .5rem }
+.chip { border: 1px solid var(--line); border-radius: .5rem; padding: .3rem .6rem } .chip > * { margin-right: .4rem }
+.chip.active { border: 2px solid var(--good) } .chip.next { border: 2px dashed var(--good) }
+.chip.taking-over { border: 2px solid var(--busy) } .taking-over .role { color: var(--busy) } .chip.out { border-color: var(--bad) }
 .role, .mark { font-size: .85rem; font-weight: 600 } .active .role, .next .role { color: var(--good) } .out .role { color: var(--bad) }
 .mark { color: var(--busy) }
 code { font: 13px/1.5 ui-monospace, monospace; background: var(--page); color: var(--text); padding: .1rem .3rem; border-radius: .2rem }
@@ -39,7 +47,7 @@ button { font: inherit; font-size: .8rem; color: var(--text); background: var(--
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px }
 footer a { margin: 0 .3rem }
 @media (max-width: 40rem) {
-  body { padding: .6rem } summary > span { display: block } .chip { width: 100%; max-width: none }
-  #strip { max-height: 35vh }
+  body { padding: .6rem } .bad > summary > span, .busy > summary > span { display: block } #strip { max-height: 35vh }
+  .good > summary > :is(h3, .word, .holder) { min-width: 0 } .move { display: block } .move > span { margin-right: .6rem }
 }
 `;

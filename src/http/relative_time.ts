@@ -11,10 +11,14 @@ export function inWords(milliseconds: Milliseconds): string {
 
 const TIMES = /(<time datetime="([^"]*)"[^>]*>)[^<]*(<\/time>)/g;
 
-/** Writes how long ago they were into the `<time>` elements of a page, whose title keeps the time itself. */
-export function withAges(html: string, now: Milliseconds): string {
+/**
+ * Writes how long ago they were into the `<time>` elements of a page, whose title keeps the time itself.
+ *
+ * @param now RFC 3339
+ */
+export function withAges(html: string, now: string): string {
   return html.replace(TIMES, (whole, start: string, time: string, end: string) => {
-    const at = Date.parse(time);
-    return Number.isNaN(at) ? whole : `${start}${inWords(now - at)} ago${end}`;
+    const age = Date.parse(now) - Date.parse(time);
+    return Number.isNaN(age) ? whole : `${start}${inWords(age)} ago${end}`;
   });
 }

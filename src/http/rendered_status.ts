@@ -3,7 +3,7 @@ import { messageOf } from "../core/message.ts";
 import { once } from "../core/once.ts";
 import type { Milliseconds, Plan, Snapshot } from "../core/types.ts";
 import { type Block, LISTS, statusBlocks } from "./status_blocks.ts";
-import { pageBody } from "./status_page.ts";
+import { pageBody } from "./page_body.ts";
 import { statusView } from "./status_view.ts";
 import { clusterFindings, type Finding } from "./verdict.ts";
 

@@ -1,9 +1,17 @@
 /** The status page in blocks, each of which is sent again only when it is another. */
 import { html } from "hono/html";
-import type { Candidate } from "../core/types.ts";
-import { type Html, moment, textOf } from "./markup.ts";
+import { SHARDS } from "../core/shares.ts";
+import type { Candidate, PolicyWay } from "../core/types.ts";
+import { compact, type Html, moment } from "./markup.ts";
 import type { GatewayView, MoveView, NodeView, PolicyView, StatusView } from "./status_view.ts";
-import { deviating, gatewayId, gatewayTroubles, levelOf, policyId } from "./verdict.ts";
+import {
+  gatewayId,
+  gatewayTroubles,
+  levelOf,
+  policyId,
+  policyRemarks,
+  policyTroubles,
+} from "./verdict.ts";
 
 /** Where a block stands, in the order of the page. */
 export const LISTS = ["warnings", "gateways", "deviating", "policies", "moves"] as const;
@@ -35,7 +43,7 @@ export function statusBlocks(
     const known = before.get(id);
     blocks.set(
       id,
-      known?.key === key ? known : { id, list, key, html: textOf(render(of, id)).trim() },
+      known?.key === key ? known : { id, list, key, html: compact(render(of, id)) },
     );
   };
   const warnings = [
@@ -51,9 +59,9 @@ export function statusBlocks(
     add({ id: gatewayId(card.gateway.name), list: "gateways", of: card }, gatewayCard);
   }
   for (const policy of view.policies) {
-    const list = deviating(policy).length > 0 ? "deviating" : "policies";
+    const list = policyTroubles(policy).length > 0 ? "deviating" : "policies";
     const { name, gateways } = policy;
-    const of = { name, gateways, conditions: deviating(policy) };
+    const of = { name, gateways, remarks: policyRemarks(policy) };
     add({ id: policyId(name), list, of }, policyLine);
   }
   for (const move of view.moves) {
@@ -119,8 +127,9 @@ function gatewayCard(card: Card, id: string): Html {
       <summary>
         <h3>${name}</h3>
         <span class="word ${level}">${worst?.text ?? "Served"}</span>
-        <span>${activeNodeName ?? "nobody"}</span>
+        <span class="holder">${activeNodeName ?? "nobody"}</span>
         <span class="soft">${source}, ${readyNodes} of ${total} nodes eligible</span>
+        ${gateway.pin === undefined ? "" : html`<span class="mark">pinned</span>`}
       </summary>
       ${others.map(({ text }) => html`<p class="busy">${text}</p>`)}
       <ul class="chips">${chips.map((chip) => nodeChip(chip, gateway))}</ul>
@@ -139,9 +148,9 @@ function gatewayCard(card: Card, id: string): Html {
 
 function nodeChip(chip: Card["chips"][number], gateway: Card["gateway"]): Html {
   const { node, eligible, rank, reasons, cordoned, heartbeat, eligibleSince } = chip;
-  const { activeNodeName, standbyNodeNames, pin } = gateway;
+  const { activeNodeName, standbyNodeNames, pin, phase } = gateway;
   const role = node === activeNodeName
-    ? "active"
+    ? phase === "Preparing" ? "taking over" : "active"
     : node === standbyNodeNames[0]
     ? "next"
     : standbyNodeNames.includes(node)
@@ -150,7 +159,7 @@ function nodeChip(chip: Card["chips"][number], gateway: Card["gateway"]): Html {
     ? "eligible"
     : "not eligible";
   return html`
-    <li class="chip ${role.replace(" ", "-")}${eligible ? "" : " out"}">
+    <li class="chip ${role.replaceAll(" ", "-")}${eligible ? "" : " out"}">
       <strong>${node}</strong> <span class="role">${role}</span>
       ${pin?.node === node ? html`<span class="mark">pinned</span>` : ""}
       ${cordoned ? html`<span class="mark">cordoned</span>` : ""}
@@ -187,37 +196,54 @@ function shellWord(word: string): string {
   return /^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
+/** Its button is the script's: without one it would do nothing. */
 function commandLine(command: string): Html {
+  return html`<li><code>${command}</code></li>`;
+}
+
+function policyLine(
+  { name, gateways, remarks }: Pick<PolicyView, "name" | "gateways"> & {
+    readonly remarks: ReturnType<typeof policyRemarks>;
+  },
+  id: string,
+): Html {
   return html`
-    <li><code>${command}</code> <button type="button" class="live" data-copy="${command}"
-      aria-label="Copy ${command}">Copy</button></li>
+    <li id="${id}" class="policy"><strong>${name}</strong>
+    ${remarks.map(({ level, text }) => html`<p><span class="${level}">${text}</span></p>`)}
+    <ul class="ways">${gateways.map((way) => wayLine(way, gateways.length))}</ul></li>
   `;
 }
 
-function policyLine(policy: PolicyView, id: string): Html {
-  const { name, gateways, conditions } = policy;
-  const ways = gateways.map(({ name, egressIP, servedBy }) =>
-    `${name}${servedBy === undefined ? "" : `, served by ${servedBy}`}${
-      egressIP === undefined ? "" : ` (${egressIP})`
-    }`
-  );
+function wayLine(
+  { name, shards, activeNodeName, egressIP, servedBy }: PolicyWay,
+  ways: number,
+): Html {
+  const share = ways === 1 ? "" : html`<span>${percent(shards)} of the nodes</span>`;
   return html`
-    <li id="${id}"><strong>${name}</strong> <span class="soft">by ${listed(ways)}</span>
-    ${conditions.map(({ type, status, message }) =>
-      html`<p><strong class="bad">${type} ${status}</strong> ${message}</p>`
-    )}</li>
+    <li><a href="#${gatewayId(name)}">${name}</a> ${servedBy === undefined ? "" : html`
+      <span class="busy">served by <a href="#${gatewayId(servedBy)}">${servedBy}</a></span>
+    `} → ${activeNodeName ?? "nobody"}
+      <span class="soft">${egressIP ?? ""}</span> ${share}</li>
   `;
+}
+
+function percent(shards: number): string {
+  return `${Math.round(100 * shards / SHARDS)} %`;
 }
 
 function moveLine(move: MoveView, id: string): Html {
   const { gateway, time, from, to, reason, planned, message } = move;
   return html`
-    <li id="${id}">${moment(time)} <a href="#${gatewayId(gateway)}">${gateway}</a>:
-    <strong>${from ?? "nobody"} → ${to ?? "nobody"}</strong>
-    <span class="word ${planned ? "good" : "busy"}">${reason}, ${planned
-      ? "planned"
-      : "unplanned"}</span>
-    ${took(move)} <span class="soft">${message}</span></li>
+    <li id="${id}" class="move ${planned ? "planned" : "unplanned"}">
+      <span class="when soft">${moment(time)}</span>
+      <span><a href="#${gatewayId(gateway)}">${gateway}</a>
+        <strong>${from ?? "nobody"} → ${to ?? "nobody"}</strong></span>
+      <span class="word ${planned ? "good" : "busy"}">${reason}, ${planned
+        ? "planned"
+        : "unplanned"}</span>
+      <span>${took(move)}</span>
+      <p class="soft">${message}</p>
+    </li>
   `;
 }
 

@@ -1,10 +1,13 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { html, raw } from "hono/html";
 import { VERSION } from "../core/version.ts";
-import { type Html, textOf } from "./markup.ts";
+import { textOf } from "./markup.ts";
 import { SCRIPT } from "./page_script.ts";
 import { STYLE } from "./page_style.ts";
-import { type Block, LISTS } from "./status_blocks.ts";
+import { pageBody } from "./page_body.ts";
+import { withAges } from "./relative_time.ts";
+import type { RenderedStatus } from "./rendered_status.ts";
+import { lastGood, type Strip, WORDS } from "./status_strip.ts";
 
 /** The page brings everything along; nothing else may run in it, whatever a name or a message contains. */
 export const contentSecurityPolicy = {
@@ -17,72 +20,61 @@ export const contentSecurityPolicy = {
   frameAncestors: ["'none'"],
 };
 
-/** All below the strip, once for each tick: it holds no clock. */
-export function pageBody(blocks: ReadonlyMap<string, Block>): string {
-  const of = (list: Block["list"]): Html =>
-    raw(
-      [...blocks.values()].filter((block) => block.list === list).map(({ html }) => html).join(""),
-    );
-  return textOf(html`
-    <div data-list="${LISTS[0]}">${of("warnings")}</div>
-    <section aria-labelledby="gateways">
-      <div class="title"><h2 id="gateways">Gateways</h2>
-        <label class="live">Filter <input type="search" id="filter" autocomplete="off" spellcheck="false"></label>
-        <output class="live soft" id="found" for="filter"></output></div>
-      <div data-list="gateways">${of("gateways")}</div>
-      <p class="empty soft">There is no gateway yet: apply an EgressGateway, and it shows up here.</p>
-    </section>
-    <section aria-labelledby="policies" class="card">
-      <h2 id="policies">Policies</h2>
-      <ul data-list="deviating">${of("deviating")}</ul>
-      <details>
-        <summary>Policies in force</summary>
-        <ul data-list="policies">${of("policies")}</ul>
-        <p class="empty soft">None.</p>
-      </details>
-    </section>
-    <section aria-labelledby="moves" class="card">
-      <h2 id="moves">Last moves</h2>
-      <ol data-list="moves">${of("moves")}</ol>
-      <p class="empty soft">Nothing has moved yet.</p>
-    </section>
-  `);
-}
-
-export interface PageParts {
-  readonly strip: Html;
-  /** Undefined before the first tick has ended; the page then becomes the status page by itself. */
-  readonly body: string | undefined;
-  readonly version: string;
-  readonly hasMetrics: boolean;
-}
-
 /** The status page as one HTML document without external parts. */
-export function statusPage({ strip, body, version, hasMetrics }: PageParts): string {
-  return textOf(html`
-    <!DOCTYPE html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>Sallyport</title>
-        <style>${raw(STYLE)}</style>
-      </head>
-      <body>
-        <header>
-          <h1>Sallyport</h1>
-        </header>
-        <main data-version="${version}">${strip}
-            <div id="body">${raw(body ?? pageBody(new Map()))}</div></main>
-        <footer class="soft">Sallyport ${VERSION}.
-              <a href="status.json">status.json</a>
-              <a href="readyz">readyz</a>
-              ${hasMetrics ? html`<a href="metrics">metrics</a>` : ""}
-              This page only shows; commands change.</footer>
-        <script>${raw(SCRIPT)}</script>
-      </body>
-    </html>
-  `);
+export class StatusPage {
+  readonly #hasMetrics: boolean;
+  #aged: { readonly of: string; readonly now: string; readonly text: string } | undefined;
+
+  constructor({ hasMetrics }: { readonly hasMetrics: boolean }) {
+    this.#hasMetrics = hasMetrics;
+  }
+
+  /** @param status undefined before the first tick has ended; the page then becomes the status page by itself */
+  at(strip: Strip, status: RenderedStatus | undefined): string {
+    const { level, verdict, now } = strip;
+    const body = this.#agedBody(status?.body() ?? pageBody(new Map()), now);
+    return textOf(html`
+      <!DOCTYPE html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8">
+          <meta name="viewport" content="width=device-width, initial-scale=1">
+          <title>${WORDS[level]} · Sallyport</title>
+          <style>${raw(STYLE)}</style>
+        </head>
+        <body>
+          <header>
+            <h1>Sallyport</h1>
+          </header>
+          <main data-version="${status?.content().version ?? ""}" data-now="${now}">
+            <section id="strip" class="${level}" aria-label="Verdict">
+              <ul id="verdict" role="status">${raw(verdict)}</ul>
+              <p class="soft"><span id="good">${raw(
+                withAges(String(lastGood(strip)), now),
+              )}</span> <a href="./">Look again</a></p>
+              <p id="lost" role="alert"></p>
+            </section>
+            ${raw(body)}
+          </main>
+          <footer class="soft">Sallyport ${VERSION}.
+            <a href="status.json">status.json</a>
+            <a href="readyz">readyz</a>
+            ${this.#hasMetrics ? html`<a href="metrics">metrics</a>` : ""}
+            This page only shows; commands change.
+            <output id="told"></output></footer>
+          <script>${raw(SCRIPT)}</script>
+        </body>
+      </html>
+    `);
+  }
+
+  /** Once for each second and tick, however many ask. */
+  #agedBody(of: string, now: string): string {
+    if (this.#aged?.of !== of || this.#aged.now !== now) {
+      this.#aged = { of, now, text: withAges(of, now) };
+    }
+    return this.#aged.text;
+  }
 }
 
 function cspHash(text: string): string {

@@ -49,12 +49,38 @@ export function gatewayTroubles(gateway: GatewayView): readonly Finding[] {
   return found.sort((a, b) => weight(a.level) - weight(b.level));
 }
 
-/** The conditions that are not as they should be. */
-export function deviating({ conditions }: PolicyView): readonly Condition[] {
-  // Conflicted is the one condition whose good state is False.
-  return conditions.filter(({ type, status }) =>
-    status !== (type === "Conflicted" ? "False" : "True")
+/** What of a policy is not as it should be, in its own words. Sorted by weight; none: it is in force. */
+export function policyTroubles(policy: PolicyView): readonly Finding[] {
+  return policyRemarks(policy).filter(({ level }) => level !== "good");
+}
+
+/** The same, with what is as it was asked for and yet worth knowing. Several conditions may say the same. */
+export function policyRemarks({ conditions }: PolicyView): readonly Finding[] {
+  const found = conditions.filter(isRemarkable).map((condition): Finding => ({
+    level: levelOfCondition(condition),
+    text: condition.message,
+  }));
+  const sorted = found.sort((a, b) => weight(a.level) - weight(b.level));
+  return sorted.filter(({ text }, index) =>
+    sorted.findIndex((other) => other.text === text) === index
   );
+}
+
+/** Reasons of conditions that have the status they should have, and say more than that. */
+const NOTED: Readonly<Record<string, Level>> = {
+  Fallback: "busy",
+  FallbackNotFound: "busy",
+  PartlyAllowed: "good",
+};
+
+function isRemarkable({ type, status, reason }: Condition): boolean {
+  // Conflicted is the one condition whose good state is False.
+  return status !== (type === "Conflicted" ? "False" : "True") || reason in NOTED;
+}
+
+function levelOfCondition({ type, status, reason }: Condition): Level {
+  if (type === "Conflicted") return "busy";
+  return status === "True" ? NOTED[reason] ?? "good" : "bad";
 }
 
 /** How the ticks go. Everything else on the page is as good as the last tick that succeeded. */
@@ -98,9 +124,9 @@ export function clusterFindings(view: StatusView): readonly Finding[] {
     }))
   );
   const policies = view.policies.flatMap((policy) =>
-    deviating(policy).slice(0, 1).map(({ type, message }): Finding => ({
-      level: type === "Conflicted" ? "busy" : "bad",
-      text: `Policy ${policy.name}: ${message}`,
+    policyTroubles(policy).slice(0, 1).map((finding) => ({
+      ...finding,
+      text: `Policy ${policy.name}: ${finding.text}`,
       about: policyId(policy.name),
     }))
   );
@@ -112,7 +138,9 @@ export function clusterFindings(view: StatusView): readonly Finding[] {
       : [],
     ...few(nodeFindings(view), "nodes"),
   ];
-  return found.length > 0 ? found : [{ level: "good", text: allIsWell(view) }];
+  return found.length > 0
+    ? found.sort((a, b) => weight(a.level) - weight(b.level))
+    : [{ level: "good", text: allIsWell(view) }];
 }
 
 /** The worst of them. */
