@@ -35,6 +35,12 @@ const CLOCKS_MILLISECONDS = 10_000;
 /** After a restore, who had the VIP goes on until it has heard, from its heartbeat, of what is so now. */
 const RESTORED_MILLISECONDS = 10_000;
 
+/**
+ * A claim in the name of a gateway that is gone, or that had the VIP before, may be hidden by an older renewal that arrives
+ * late. The next renewal shows it, a tick fences it, and no permission outlives a fence by more.
+ */
+const OVERTAKEN_MILLISECONDS = TIMINGS.fenceMilliseconds;
+
 /** The kernel counts from the moment it is told, which may be so much after the agent counted. */
 const GRANT_MILLISECONDS = 110;
 
@@ -48,7 +54,7 @@ const TICK_MILLISECONDS = 3_000;
 const MOST_LOST_TERMS = 1_000_000;
 
 /** Why two nodes may be heard for a while, which is bounded for each: Limits in ARCHITECTURE.md. */
-export type Excuse = "cut off" | "resumed" | "clocks" | "restored";
+export type Excuse = "cut off" | "resumed" | "clocks" | "restored" | "overtaken";
 
 export class Invariants {
   readonly violations: string[] = [];
@@ -136,7 +142,18 @@ export class Invariants {
     const stayed = speakers.filter(({ resumedAt }) => time.now - resumedAt > RESUMED_MILLISECONDS);
     if (stayed.length < 2) return "resumed";
     const entitled = stayed.filter(({ name }) => !this.#alone.has(`${name} ${vip}`));
-    return entitled.length < 2 ? "cut off" : undefined;
+    if (entitled.length < 2) return "cut off";
+    // Its last word is an older one, and tells nothing of a claim in the name of a gateway that is gone.
+    const hidden = entitled.filter(({ link }) =>
+      time.now - link.overtakenAt < OVERTAKEN_MILLISECONDS
+    );
+    return hidden.length > 0 && this.#isOfOthers(entitled, vip) ? "overtaken" : undefined;
+  }
+
+  /** Tells whether they speak for a VIP in the names of two gateways. */
+  #isOfOthers(speakers: readonly Machine[], vip: string): boolean {
+    const uids = speakers.map(({ memory }) => memory.find(({ ip }) => ip === vip)?.uid);
+    return new Set(uids).size > 1;
   }
 
   #limitOf(
@@ -148,6 +165,8 @@ export class Invariants {
         return RESTORED_MILLISECONDS;
       case "resumed":
         return RESUMED_MILLISECONDS;
+      case "overtaken":
+        return OVERTAKEN_MILLISECONDS;
       case "clocks":
         return STOPPED_OVERLAP_MILLISECONDS;
       case "cut off":

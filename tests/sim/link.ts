@@ -24,6 +24,10 @@ export class Link {
   onHeal: (() => void)[] = [];
   /** Which of the API servers answers. */
   replica = 0;
+  /** When a write arrived that a later one had overtaken. */
+  overtakenAt = -Infinity;
+  #writesSent = 0;
+  #lastWrite = 0;
   /** Watches stand still: what is sent meanwhile comes when they go on. */
   #stalled = false;
   readonly #time: VirtualTime;
@@ -105,8 +109,11 @@ export class Link {
         else this.noteFailure();
       });
     };
+    const order = request.method === "GET" ? Infinity : ++this.#writesSent;
     const arrive = () => {
       if (!this.requests) return this.noteFailure();
+      if (order < this.#lastWrite) this.overtakenAt = this.#time.now;
+      else if (order < Infinity) this.#lastWrite = order;
       back(this.#server.up ? this.#server.handle(request, this.#caller) : "refused");
     };
     if (this.#holding && request.method === "PATCH") {
