@@ -1,6 +1,7 @@
 /** A large cluster on a real API server: nodes with Cilium, gateways and policies, all from a fixed seed. */
 import { inLanes } from "../../src/cluster/lanes.ts";
 import { ACTIVE_FOR_LABEL, MEMBER_LABEL, NAMESPACE, SHARD_LABEL } from "../../src/core/names.ts";
+import { messageOf } from "../../src/core/message.ts";
 import { PATHS, podsIn } from "../../src/cluster/resources.ts";
 import { tick } from "../../src/controller/tick.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
@@ -94,10 +95,15 @@ export class ScaleCluster {
 
   /** Ticks until nothing is left to write. */
   async settle(): Promise<void> {
+    let left = "";
     await eventually("ticks write nothing", async () => {
       const { plan, settled } = await tick(this.client);
+      const moving = plan.gateways.filter(({ phase }) => phase === "Preparing");
+      left = `${plan.changes.length} changes, ${moving.length} moves: ${moving[0]?.message}`;
       return settled && plan.changes.length === 0;
-    }, { timeoutMilliseconds: 120_000, everyMilliseconds: 200 });
+    }, { timeoutMilliseconds: 120_000, everyMilliseconds: 200 }).catch((error) => {
+      throw new Error(`${messageOf(error)}; left were ${left}`);
+    });
   }
 
   /** Gateway -> holder, of those whose term is complete. */
