@@ -98,6 +98,8 @@ export class ClusterCache {
   /** Label selector, `` for every node -> the nodes that it matches. */
   readonly #nodes = new Map<string, Copy<Snapshot["nodes"][number]>>();
   readonly #reports = new Map<string, string>();
+  /** Gateways or policies have changed, and with them perhaps which nodes are to be followed. */
+  #isScopeOld = true;
   #leaseCount = 0;
 
   /** Begins to follow the cluster. */
@@ -110,7 +112,8 @@ export class ClusterCache {
     const choosing = {
       ...options,
       onNews: () => {
-        this.#followNodes();
+        this.#isScopeOld = true;
+        if (this.#nodes.size === 0) this.#followNodes();
         options.onNews();
       },
     };
@@ -165,6 +168,7 @@ export class ClusterCache {
    * @param local the same moment by the clock that the witness goes by
    */
   snapshot({ serverTime, local }: { serverTime: number; local: number }): Snapshot | undefined {
+    this.#followNodes();
     const invalid: InvalidObject[] = [];
     const gateways = this.#gateways.items;
     const policies = this.#policies.items;
@@ -207,8 +211,10 @@ export class ClusterCache {
 
   /** Follows the nodes that the gateways select now. */
   #followNodes(): void {
+    if (!this.#isScopeOld) return;
     // Without the policies nothing is decided yet.
     if (this.#gateways.items === undefined || this.#policies?.items === undefined) return;
+    this.#isScopeOld = false;
     const scope = nodeScope(readable(this.#gateways.items, []), readable(this.#policies.items, []));
     const isWide = scope.every || scope.labelSelectors.length > MOST_NODE_WATCHES;
     const wanted = new Set(isWide ? [""] : scope.labelSelectors);
