@@ -21,6 +21,7 @@ import type { RenewalAnswer } from "./renewal.ts";
 import { Speech } from "./speech.ts";
 import { watchClocks } from "./standstill.ts";
 import { Surroundings } from "./surroundings.ts";
+import { Uplinks } from "./uplinks.ts";
 import { Wire } from "./wire.ts";
 
 export interface AgentOptions {
@@ -45,6 +46,7 @@ export class Agent {
   readonly #speech: Speech;
   readonly #wire: Wire;
   readonly #surroundings: Surroundings;
+  readonly #uplinks: Uplinks;
   readonly #bindings: Bindings;
   readonly #stop = new AbortController();
 
@@ -55,6 +57,7 @@ export class Agent {
   #leavingAt: number | undefined;
   #wake: () => void = () => {};
   #failures: readonly string[] = [];
+  #reportedUplinks: Report["uplinks"] = [];
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -93,6 +96,12 @@ export class Agent {
       onFailure: (ip, error) => this.#tellFailure(ip, error),
     });
     this.#surroundings = new Surroundings({ hands: options.hands, now: this.#now });
+    this.#uplinks = new Uplinks({
+      hands: options.hands,
+      now: this.#now,
+      onNews: () => this.#wake(),
+      signal: this.#stop.signal,
+    });
     this.#bindings = new Bindings({
       ...options,
       now: this.#now,
@@ -147,6 +156,7 @@ export class Agent {
       renewedAgoMilliseconds: renewal === undefined ? undefined : this.#now() - renewal.sentAt,
       dutiesKnown: this.#gateways !== undefined,
       failures: this.#failures,
+      uplinks: this.#reportedUplinks,
       bound: this.#bindings.all.map(({ ip }) => ip),
       speaking: [...this.#speech.until.keys()],
       announcements: this.#wire.counts.announcements,
@@ -192,7 +202,7 @@ export class Agent {
       const plan = decide(this.#view(), this.#pace);
       const again = await this.#act(plan);
       if (plan.mayExit && !again) break;
-      if (!again) await this.#waitFor(woken);
+      if (!again) await this.#waitFor(woken, plan);
     }
     this.#stop.abort();
   }
@@ -224,6 +234,7 @@ export class Agent {
       bindFailures: this.#bindings.failures,
       cilium: this.#cilium,
       unreachable: this.#unreachable,
+      uplinks: this.#uplinks.answers,
       leavingAt: this.#leavingAt,
     };
   }
@@ -231,7 +242,9 @@ export class Agent {
   /** Does what was decided; true: something changed that the decision did not know of, so decide again at once. */
   async #act(plan: AgentPlan): Promise<boolean> {
     this.#failures = plan.failures.map(({ gateway, message }) => `${gateway}: ${message}`);
+    this.#reportedUplinks = plan.report?.uplinks ?? [];
     this.#options.setPingTargets(plan.ping);
+    this.#uplinks.set(plan.uplinkProbes);
     const muted = await this.#mute(plan.mute);
     await this.#bindings.giveUp(plan.giveUp);
     if (await this.#bindings.takeBack(plan.takeBack) || muted) return true;
@@ -279,13 +292,15 @@ export class Agent {
     }
   }
 
-  /** Until something is heard, or the next renewal, refresh or probe is due. */
-  async #waitFor(woken: Promise<void>): Promise<void> {
-    const rest = Math.max(20, this.#heartbeat.dueIn);
+  /** Until something is heard, or the next renewal, refresh or probe is due, or a target has been silent for too long. */
+  async #waitFor(woken: Promise<void>, { uplinkNewsAt = Infinity }: AgentPlan): Promise<void> {
+    const begun = this.#now();
+    const rest = Math.max(20, Math.min(this.#heartbeat.dueIn, uplinkNewsAt - begun));
     let timer: ReturnType<typeof setTimeout> | undefined;
     const due = new Promise<void>((resolve) => timer = setTimeout(resolve, rest));
     await Promise.race([woken, due]);
     clearTimeout(timer);
+    this.#uplinks.excuse(this.#now() - begun - rest);
   }
 
   #tellFailure(ip: string, error: unknown): void {

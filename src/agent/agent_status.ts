@@ -1,4 +1,5 @@
 /** What an agent tells of itself. */
+import type { Report } from "../core/types.ts";
 
 /** Something worth a line in the log. */
 export interface AgentEvent {
@@ -22,6 +23,8 @@ export interface AgentStatus {
   readonly renewedAgoMilliseconds: number | undefined;
   readonly dutiesKnown: boolean;
   readonly failures: readonly string[];
+  /** What is known of the targets of uplinks that this node looks after. */
+  readonly uplinks: Report["uplinks"];
   readonly bound: readonly string[];
   readonly speaking: readonly string[];
   readonly announcements: number;
@@ -42,6 +45,7 @@ export const NOT_STARTED: AgentStatus = {
   renewedAgoMilliseconds: undefined,
   dutiesKnown: false,
   failures: [],
+  uplinks: [],
   bound: [],
   speaking: [],
   announcements: 0,

@@ -1,5 +1,5 @@
 /** What the agent's loop does to its node; the real ones are made of ip, nft, arping and fping. */
-import type { HostInterface } from "./core/view.ts";
+import type { HostInterface, UplinkProbe } from "./core/view.ts";
 
 export interface Hands {
   interfaces(): Promise<readonly HostInterface[]>;
@@ -33,6 +33,23 @@ export interface Hands {
     interfaces: readonly string[],
     besides?: string,
   ): Promise<string | undefined>;
+  /** Asks uplink targets, until the signal. */
+  probeUplinks?(listener: UplinkListener, signal: AbortSignal): UplinkProber;
+}
+
+/** Told of uplink probes, by `uplinkKey`. */
+export interface UplinkListener {
+  /** The target answered, so many milliseconds ago. */
+  readonly onAnswer: (key: string, agoMilliseconds: number) => void;
+  /** It is asked, for the first time or again. */
+  readonly onBegin: (key: string) => void;
+  /** It cannot be asked. */
+  readonly onProblem: (key: string, message: string) => void;
+}
+
+export interface UplinkProber {
+  /** Asks exactly these from now on. */
+  readonly set: (probes: readonly UplinkProbe[]) => void;
 }
 
 export interface Watch {

@@ -3,7 +3,7 @@
  *
  * 1. The pinned node, while it is eligible.
  * 2. The current holder, while it is eligible, unless failback is due to a better-ranked node.
- * 3. The best-ranked eligible candidate.
+ * 3. The best-ranked eligible candidate; one whose uplink has only just come back, where there is no other.
  * 4. Nobody is eligible: the current holder stays named (`whenNoneEligible: Keep`), or nobody holds it (`Drop`).
  *
  * Each gateway is elected on its own. Strategy `Balanced` is in the order of the candidates alone, which `balance.ts` finds for all
@@ -14,6 +14,7 @@ import { hasComeBack, restsUntil } from "./damping.ts";
 import { virtualIPOf } from "./reports.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import type { Candidate, Decision, Gateway, Milliseconds } from "./types.ts";
+import { isRecovering } from "./uplinks.ts";
 
 export interface Election {
   /** Undefined: nobody. */
@@ -40,7 +41,7 @@ export function elect(
 ): Election {
   const { candidates, isLate = () => false, now } = context;
   const eligible = candidates.filter((candidate) => candidate.eligible);
-  const best = eligible[0];
+  const best = eligible.find((candidate) => !isRecovering(candidate)) ?? eligible[0];
   const current = gateway.status.activeNodeName;
   const holder = eligible.find((candidate) => candidate.node === current);
   const pin = pinOf(gateway, candidates);
@@ -53,6 +54,12 @@ export function elect(
       return keep(
         holder.node,
         `${holder.node} is eligible; ${pinned.node} is pinned, but has missed a heartbeat`,
+      );
+    }
+    if (holder !== undefined && isRecovering(pinned)) {
+      return keep(
+        holder.node,
+        `${holder.node} is eligible; ${pinned.node} is pinned, but its uplink has only just come back`,
       );
     }
     const isReturn = holder !== undefined && hasComeBack(pinned, gateway);

@@ -10,6 +10,7 @@ import { foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports
 import { isUnread } from "./selectors.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import { TIMINGS } from "./timings.ts";
+import { ignoredTargets, uplinkReason } from "./uplinks.ts";
 import type {
   Candidate,
   Gateway,
@@ -28,6 +29,8 @@ export interface Examination {
   readonly subject: NodeFacts;
   /** Heartbeats are believed; false while most of them are stale at once. */
   readonly trustHeartbeats: boolean;
+  /** Uplink targets that do not count. */
+  readonly ignoredTargets: readonly string[];
   /** What the last status said of this candidate. */
   readonly last: Candidate | undefined;
 }
@@ -47,18 +50,21 @@ const CHECKS: readonly Check[] = [
   unreachable,
   bindFailed,
   interfaceMissing,
+  uplinkDown,
   addressConflict,
 ];
 
 /** The examinations of every candidate of a gateway are alike in all but the subject. */
 export function examiner(gateway: Gateway, facts: Facts): (subject: NodeFacts) => Examination {
   const trustHeartbeats = trustInHeartbeats(gateway, facts) === "Believed";
+  const ignored = ignoredTargets(gateway, facts);
   const last = new Map(gateway.status.candidates?.map((candidate) => [candidate.node, candidate]));
   return (subject) => ({
     gateway,
     facts,
     subject,
     trustHeartbeats,
+    ignoredTargets: ignored,
     last: last.get(subject.node.name),
   });
 }
@@ -83,6 +89,7 @@ export function countsAgainst(
 ): boolean {
   if (reason.type === "Unreadable") return !holds;
   if (reason.type === "AddressConflict") return !serves;
+  if (reason.type === "UplinkDown") return reason.retryAfter === undefined;
   return reason.type !== "CiliumAgentNotReady" || reason.retryAfter === undefined ||
     (parseTime(reason.retryAfter) ?? 0) <= now;
 }
@@ -330,6 +337,11 @@ export function noneOf(names: readonly string[]): string {
   return names.length === 1
     ? `Interface '${first}' is not on this node`
     : `None of the interfaces ${names.map((name) => `'${name}'`).join(", ")} is on this node`;
+}
+
+function uplinkDown(examination: Examination): Reason | null {
+  const { gateway, facts: { snapshot: { now } }, ignoredTargets: ignored, last } = examination;
+  return uplinkReason(gateway, { report: believedReport(examination), ignored, last, now });
 }
 
 function addressConflict(examination: Examination): Reason | null {

@@ -1,4 +1,5 @@
 /** The conditions of a gateway: Ready, Degraded, NoStandby, AddressConflict, and Pinned where it is. */
+import { listedCandidates } from "./candidates.ts";
 import { conditionsFrom } from "./conditions.ts";
 import type { Finding } from "./conditions.ts";
 import type { Election } from "./elect.ts";
@@ -10,6 +11,7 @@ import type { Refusal } from "./refusals.ts";
 import type { Handover } from "./takeover.ts";
 import type { Tenure } from "./tenure.ts";
 import type { Candidate, Condition, Gateway, Phase } from "./types.ts";
+import { blindNodes, ignoredTargets } from "./uplinks.ts";
 
 interface Context {
   readonly tenure: Tenure;
@@ -67,7 +69,7 @@ function pinned(gateway: Gateway, { candidates }: Context): readonly Finding[] {
   return [{ type: "Pinned", status, reason: pin.state, message: pin.message }];
 }
 
-function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
+function degraded(gateway: Gateway, { candidates, tenure, facts }: Context): Finding {
   const type = "Degraded";
   if (trustInHeartbeats(gateway, facts) === "Doubted") {
     return {
@@ -93,7 +95,31 @@ function degraded(gateway: Gateway, { candidates, facts }: Context): Finding {
       message: `${node} goes on, though not all about it can be read: ${message}`,
     };
   }
+  const ignored = ignoredTargets(gateway, facts);
+  if (ignored.length > 0) {
+    return {
+      type,
+      status: "True",
+      reason: "UplinkTargetsIgnored",
+      message: `No candidate hears ${
+        listed(ignored)
+      }: the targets are likelier at fault than all uplinks at once, and do not count`,
+    };
+  }
   const excluded = candidates.filter(({ eligible }) => !eligible);
+  // Agents look where they are listed.
+  const nodes = listedCandidates(candidates, tenure.holder).map(({ node }) => node);
+  const blind = excluded.length === 0 ? blindNodes(gateway, { nodes, facts }) : [];
+  if (blind.length > 0) {
+    return {
+      type,
+      status: "True",
+      reason: "UplinkNotWatched",
+      message: `Whether their uplink works is not known: ${
+        listed(blind.map(({ node, why }) => `${node} (${why})`))
+      }`,
+    };
+  }
   if (excluded.length === 0) {
     return { type, status: "False", reason: "AllEligible", message: "All candidates are eligible" };
   }

@@ -72,6 +72,9 @@ export const TIMINGS = {
   /** What agents heard of a holder before is forgotten by then. */
   heardHolderMilliseconds: 20_000,
 
+  /** An uplink's target is lost by so much later than `failures` intervals: the last of its answers may be on its way. */
+  uplinkGraceMilliseconds: 100,
+
   // ------------------------------------------------------------ moves
 
   /** How long a holder's watch gets to tell it of its term before its heartbeat does. */

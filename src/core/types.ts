@@ -65,6 +65,8 @@ export interface Report {
   readonly addresses: readonly ReportedAddress[];
   /** VIPs that the agent was told to bind and cannot. */
   readonly failures: readonly ReportedFailure[];
+  /** Of gateways with `failureDetection.uplink`: which targets answer. */
+  readonly uplinks: readonly ReportedUplink[];
   /** Nodes whose addresses missed three pings in a row. */
   readonly unreachable: readonly string[];
   /**
@@ -109,6 +111,20 @@ export interface ReportedFailure {
   readonly gateway: string;
   readonly reason: "BindFailed" | "InterfaceMissing" | "AddressConflict";
   readonly message: string;
+}
+
+/** What a node hears of a gateway's uplink targets; in none of the lists are those that were asked too short a time ago. */
+export interface ReportedUplink {
+  readonly gateway: string;
+  readonly uid: string;
+  /** Targets as the gateway's spec has them. */
+  readonly reached: readonly string[];
+  /** They did not answer lately, and may be lost in a moment. */
+  readonly missing: readonly string[];
+  /** They did not answer for `failures` intervals. */
+  readonly lost: readonly string[];
+  /** Why some of them are not asked. */
+  readonly problem?: string;
 }
 
 /** How long ago a fence was written, by what was seen and not by the server's clock. */
@@ -174,10 +190,26 @@ export interface GatewaySpec {
     readonly timeoutSeconds: number;
     readonly peers: boolean;
     readonly ciliumAgentGraceSeconds: number;
+    /** What a candidate must reach by its public interface; absent: nobody looks. */
+    readonly uplink?: Uplink;
   };
   readonly whenNoneEligible: "Keep" | "Drop";
   /** Whose pods may use it; absent: all. */
   readonly allowedNamespaces?: AllowedNamespaces;
+}
+
+/** How a gateway's candidates look whether their way out works. */
+export interface Uplink {
+  /** `icmp:ADDRESS`, `tcp:ADDRESS:PORT` or `arp:ADDRESS`, an IPv6 address before a port in brackets. */
+  readonly targets: readonly string[];
+  /** Absent: where the gateway's address is. */
+  readonly interface?: string;
+  /** From one probe of a target to the next. */
+  readonly intervalMilliseconds: number;
+  /** A target that has not answered for so many intervals is lost. */
+  readonly failures: number;
+  /** `Any`: the way out works while one of the targets answers; `All`: while all of them do. */
+  readonly require: "Any" | "All";
 }
 
 /** Namespaces that are named, and those that the selector selects. */
@@ -200,6 +232,7 @@ export type ReasonType =
   | "Unreachable"
   | "BindFailed"
   | "InterfaceMissing"
+  | "UplinkDown"
   | "AddressConflict";
 
 /** Why a candidate is not eligible. */

@@ -36,6 +36,15 @@ export function agentMetrics(status: AgentStatus): Promise<string> {
   else age.set(status.renewedAgoMilliseconds / 1_000);
   gauge("sallyport_agent_unfulfilled_duties", "Virtual IPs that this node is to bind and cannot")
     .set(status.failures.length);
+  const targets = gauge(
+    "sallyport_agent_uplink_target_up",
+    "Uplink targets as this node hears them: 1 where they answer, 0 where they do not",
+    ["gateway", "target"],
+  );
+  for (const { gateway, reached, missing, lost } of status.uplinks) {
+    for (const target of [...reached, ...missing]) targets.set({ gateway, target }, 1);
+    for (const target of lost) targets.set({ gateway, target }, 0);
+  }
   const heartbeats = counter(
     "sallyport_agent_heartbeats_total",
     "Heartbeats that were sent, by whether the API server answered",

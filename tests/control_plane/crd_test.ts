@@ -47,6 +47,27 @@ const ACCEPTED: readonly (readonly [what: string, object: KubeObject])[] = [
   ["the first and last unicast addresses", virtualWith({ ip: "1.0.0.0" })],
   ["the last unicast address", virtualWith({ ip: "223.255.255.255" })],
   [
+    "an uplink with targets of each kind and family",
+    primaryGateway({
+      failureDetection: {
+        uplink: {
+          targets: [
+            "icmp:10.0.0.1",
+            "icmp:2001:db8::1",
+            "tcp:10.0.0.1:443",
+            "tcp:[2001:db8::1]:65535",
+            "arp:10.0.0.1",
+            "arp:fe80::1",
+          ],
+          interface: "eth1",
+          intervalMilliseconds: 1_000,
+          failures: 2,
+          require: "All",
+        },
+      },
+    }),
+  ],
+  [
     "every optional field",
     primaryGateway({
       preferredNodes: [{ weight: 1, nodeSelector: { zone: "a" } }, {

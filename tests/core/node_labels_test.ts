@@ -70,6 +70,7 @@ Deno.test("a node that is no longer a candidate stays a member while it reports 
         report: {
           interfaces: [],
           failures: [],
+          uplinks: [],
           unreachable: [],
           heard: {},
           renewingSince: null,

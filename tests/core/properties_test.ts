@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decide } from "../../src/core/decide.ts";
+import { gatherFacts } from "../../src/core/facts.ts";
+import { ignoredTargets } from "../../src/core/uplinks.ts";
 import { virtualIPOf } from "../../src/core/reports.ts";
 import type { Lease, Plan, Snapshot } from "../../src/core/types.ts";
 import { applyPlan, applyWhatFits } from "../support/apply_plan.ts";
@@ -120,6 +122,12 @@ function egressOf({ gateways, ciliumPolicies }: Snapshot): unknown {
   };
 }
 
+/** Uplink targets that count for nothing. */
+function ignoredBy(snapshot: Snapshot, name: string): string {
+  const gateway = found(snapshot.gateways.find((each) => each.name === name), name);
+  return ignoredTargets(gateway, gatherFacts(snapshot)).join();
+}
+
 holds("a node that holds nothing, nor did just now, can go without moving anybody", (snapshot) => {
   const calm = { ...unbalanced(snapshot), leases: snapshot.leases.map(withoutAccusations) };
   const before = decide(calm);
@@ -128,6 +136,10 @@ holds("a node that holds nothing, nor did just now, can go without moving anybod
     // One voter less may change whether heartbeats are believed.
     if (before.heartbeatsIgnored || after.heartbeatsIgnored) continue;
     for (const gateway of before.gateways) {
+      // Nor one that heard a target.
+      if (ignoredBy(calm, gateway.name) !== ignoredBy(withoutMachine(calm, name), gateway.name)) {
+        continue;
+      }
       if (gateway.activeNodeName === name || gateway.previousNodeName === name) continue;
       // What was heard on the wire may have been the last holder, as long as nothing is known of it.
       const { lastFailover } = found(calm.gateways.find((each) => each.name === gateway.name), "g")

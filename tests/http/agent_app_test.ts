@@ -6,6 +6,7 @@ const HEALTHY: AgentStatus = {
   renewedAgoMilliseconds: 900,
   dutiesKnown: true,
   failures: [],
+  uplinks: [],
   bound: ["172.18.18.242"],
   speaking: [],
   announcements: 3,

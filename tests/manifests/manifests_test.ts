@@ -222,6 +222,7 @@ test("the kubelet asks the agent for paths that it serves", async () => {
     renewedAgoMilliseconds: 0,
     dutiesKnown: true,
     failures: [],
+    uplinks: [],
     bound: [],
     speaking: [],
     announcements: 0,

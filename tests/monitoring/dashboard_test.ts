@@ -136,6 +136,7 @@ async function scrapeAgent(): Promise<string> {
     renewedAgoMilliseconds: 400,
     dutiesKnown: true,
     failures: [],
+    uplinks: [],
     bound: ["192.0.2.7"],
     speaking: ["192.0.2.7"],
     announcements: 5,

@@ -147,6 +147,13 @@ function bases(): readonly Manifest[] {
         timeoutSeconds: 4,
         peers: true,
         ciliumAgentGraceSeconds: 0,
+        uplink: {
+          targets: ["icmp:10.0.0.1", "tcp:[2001:db8::1]:443", "arp:10.0.0.1"],
+          interface: "eth1",
+          intervalMilliseconds: 1_000,
+          failures: 3,
+          require: "Any",
+        },
       },
     }),
   ];

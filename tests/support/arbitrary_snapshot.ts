@@ -1,6 +1,12 @@
 /** Random worlds for properties: mostly healthy, with every kind of fault, status and report in between. */
 import fc from "fast-check";
-import type { GatewayStatus, Report, ReportedAddress, Snapshot } from "../../src/core/types.ts";
+import type {
+  GatewayStatus,
+  Report,
+  ReportedAddress,
+  Snapshot,
+  Uplink,
+} from "../../src/core/types.ts";
 import { applyPlan } from "./apply_plan.ts";
 import {
   address,
@@ -39,6 +45,27 @@ const boundAddress: fc.Arbitrary<ReportedAddress> = fc.record({
   address({ ip: vipOf(rest.gateway), ...rest, ...(conflict === undefined ? {} : { conflict }) })
 );
 
+const UPLINK_TARGETS = ["icmp:10.0.0.1", "tcp:10.0.0.2:443"];
+
+function uplinkOf(name: string): fc.Arbitrary<Report["uplinks"][number]> {
+  const state = () =>
+    rarely<"reached" | "missing" | "lost" | "unknown">(
+      3,
+      "reached",
+      fc.constantFrom("missing", "lost", "lost", "unknown"),
+    );
+  return fc.tuple(...UPLINK_TARGETS.map(state)).map((states) => {
+    const in_ = (wanted: string) => UPLINK_TARGETS.filter((_, index) => states[index] === wanted);
+    return {
+      gateway: name,
+      uid: `uid-${name}`,
+      reached: in_("reached"),
+      missing: in_("missing"),
+      lost: in_("lost"),
+    };
+  });
+}
+
 const someReport: fc.Arbitrary<Partial<Report>> = fc.record({
   interfaces: rarely<Report["interfaces"]>(
     8,
@@ -55,6 +82,7 @@ const someReport: fc.Arbitrary<Partial<Report>> = fc.record({
     [],
     fc.constant([{ gateway: "g0", reason: "BindFailed", message: "no" }]),
   ),
+  uplinks: fc.tuple(...GATEWAYS.map((name) => uplinkOf(name))),
   unreachable: rarely<string[]>(6, [], fc.subarray(NODES)),
   leaving: rarely(10, false, fc.constant(true)),
 });
@@ -154,7 +182,17 @@ function someGateway(name: string): fc.Arbitrary<Snapshot["gateways"][number]> {
           vip ? "Required" : "IfPresent",
           fc.constantFrom("Ignore", "IfPresent"),
         ),
-      }),
+        uplink: rarely<Uplink | undefined>(
+          2,
+          undefined,
+          fc.record({
+            targets: fc.constant(UPLINK_TARGETS),
+            intervalMilliseconds: fc.constant(1_000),
+            failures: fc.constant(3),
+            require: fc.constantFrom("Any", "All"),
+          }),
+        ),
+      }).map(({ uplink, ...rest }) => ({ ...rest, ...(uplink === undefined ? {} : { uplink }) })),
       whenNoneEligible: fc.constantFrom("Keep" as const, "Drop" as const),
       allowedNamespaces: rarely<GatewayOptions["allowedNamespaces"]>(
         4,

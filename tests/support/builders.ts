@@ -98,6 +98,7 @@ export function report(options: Partial<Report> = {}): Report {
     cilium: { ready: true },
     addresses: [],
     failures: [],
+    uplinks: [],
     unreachable: [],
     heard: {},
     leaving: false,

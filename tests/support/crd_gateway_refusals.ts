@@ -21,6 +21,7 @@ export const GATEWAY_REFUSALS: readonly Refusal[] = [
   ...nodeSelectors(),
   ...values(),
   ...allowedNamespaces(),
+  ...uplinks(),
 ];
 
 function modes(): readonly Refusal[] {
@@ -327,5 +328,86 @@ function values(): readonly Refusal[] {
       field: "<nil>",
       says: "metadata.name is too long: write at most 52 characters",
     },
+  ];
+}
+
+function uplinks(): readonly Refusal[] {
+  const none =
+    "is no target: write icmp:ADDRESS, tcp:ADDRESS:PORT or arp:ADDRESS with an IP address, an IPv6 address before a port in brackets";
+  const noHost = "names no host on a wire: write a unicast address such as the router's";
+  const noPort = "has no port that there is: write 1 to 65535";
+  const targets: readonly [target: string, says: string][] = [
+    ...[
+      "",
+      "10.0.0.1",
+      "ping:10.0.0.1",
+      "icmp:",
+      "icmp:router.example.com",
+      "icmp:10.0.0.1:80",
+      "icmp:[2001:db8::1]",
+      "tcp:10.0.0.1",
+      "tcp:",
+      "tcp::80",
+      "tcp:2001:db8::1:443",
+      "tcp:[10.0.0.1]:443",
+      "tcp:10.0.0.1:https",
+      "tcp:10.0.0.1:655360",
+      "arp:fe80::1%eth1",
+      " icmp:10.0.0.1",
+    ].map((target): [string, string] => [target, `'${target}' ${none}`]),
+    ["icmp:127.0.0.1", `'icmp:127.0.0.1' ${noHost}`],
+    ["tcp:[ff02::1]:80", `'tcp:[ff02::1]:80' ${noHost}`],
+    ["arp:0.0.0.0", `'arp:0.0.0.0' ${noHost}`],
+    ["tcp:10.0.0.1:0", `'tcp:10.0.0.1:0' ${noPort}`],
+    ["tcp:[2001:db8::1]:65536", `'tcp:[2001:db8::1]:65536' ${noPort}`],
+    [`icmp:${"1".repeat(64)}`, "may not be more than 64 bytes"],
+  ];
+  const blocks: readonly [block: Spec, field: string, says: string][] = [
+    [{}, ".targets", "Required value"],
+    [{ targets: [] }, ".targets", "should have at least 1 items"],
+    [{ targets: ["icmp:10.0.0.1", "icmp:10.0.0.1"] }, ".targets[1]", "Duplicate value"],
+    [
+      { targets: Array.from({ length: 9 }, (_, index) => `icmp:10.0.0.${index + 1}`) },
+      ".targets",
+      "must have at most 8 items",
+    ],
+    [
+      { targets: ["icmp:10.0.0.1", "arp:10.0.0.1"], intervalMilliseconds: 500 },
+      "",
+      "Neighbours are asked no more often than once a second: write intervalMilliseconds of at least 1000, or icmp: instead of arp:",
+    ],
+    ...([
+      [{ interface: "eth 1" }, ".interface", "'eth 1' cannot be the name of a network interface"],
+      [{ intervalMilliseconds: 99 }, ".intervalMilliseconds", "greater than or equal to 100"],
+      [{ intervalMilliseconds: 60_001 }, ".intervalMilliseconds", "less than or equal to 60000"],
+      [{ failures: 1 }, ".failures", "greater than or equal to 2"],
+      [{ failures: 21 }, ".failures", "less than or equal to 20"],
+      [{ require: "Most" }, ".require", `supported values: "Any", "All"`],
+    ] as const).map(([block, field, says]): [Spec, string, string] => [
+      { targets: ["icmp:10.0.0.1"], ...block },
+      field,
+      says,
+    ]),
+    ...targets.map(([target, says]): [Spec, string, string] => [
+      { targets: ["icmp:10.0.0.1", target] },
+      ".targets[1]",
+      says,
+    ]),
+  ];
+  return [
+    {
+      what: "an uplink whose word is ignored",
+      object: virtualGateway({
+        failureDetection: { heartbeat: "Ignore", uplink: { targets: ["icmp:10.0.0.1"] } },
+      }),
+      field: "spec.failureDetection",
+      says: "write heartbeat Required or IfPresent, or leave uplink out",
+    },
+    ...blocks.map(([uplink, field, says]) => ({
+      what: `the uplink ${JSON.stringify(uplink)}`,
+      object: virtualGateway({ failureDetection: { uplink } }),
+      field: `spec.failureDetection.uplink${field}`,
+      says,
+    })),
   ];
 }

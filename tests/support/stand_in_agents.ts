@@ -94,6 +94,7 @@ class StandIn {
         cilium: { ready: true },
         addresses: this.#addresses,
         failures: [],
+        uplinks: [],
         unreachable: [],
         heard: {},
         renewingSince: new Date(0).toISOString(),

@@ -20,6 +20,7 @@ import { DEFAULT_PACE } from "./pace.ts";
 import type { Pace } from "./pace.ts";
 import { placementOf } from "./placement.ts";
 import type { Placed } from "./placement.ts";
+import { nextUplinkNews, reportedUplinks, uplinkProbes } from "./uplinks.ts";
 import type { AgentPlan, AgentView, Binding, Look, Placement } from "./view.ts";
 
 /** Decides what this agent does next. */
@@ -63,6 +64,8 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
     report: view.gateways === undefined ? undefined : reportOf(view, { stay, failures }),
     claims,
     ping: pingTargets(view),
+    uplinkProbes: uplinkProbes(view),
+    uplinkNewsAt: nextUplinkNews(view),
     mayExit: leave && unbind.length === 0,
     failures: failures.filter((failure) => wanted.some(({ name }) => name === failure.gateway)),
   };
@@ -266,6 +269,7 @@ function reportOf(
     ...(view.cilium === undefined ? {} : { cilium: view.cilium }),
     addresses,
     failures,
+    uplinks: reportedUplinks(view),
     unreachable: Object.entries(pingTargets(view))
       .filter(([, addresses]) =>
         addresses.length > 0 && addresses.every((ip) => view.unreachable.has(ip))

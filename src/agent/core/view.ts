@@ -5,6 +5,7 @@
  * All `…At` and `until` members are milliseconds of the node's monotonic clock; wall clocks decide nothing.
  */
 import type { Gateway, Report, ReportedFailure } from "../../core/types.ts";
+import type { UplinkTarget } from "../../core/uplink_target.ts";
 
 /** A network interface of the node. */
 export interface HostInterface {
@@ -110,6 +111,8 @@ export interface AgentView {
   readonly cilium: Report["cilium"];
   /** Addresses that missed their pings. */
   readonly unreachable: ReadonlySet<string>;
+  /** By `uplinkKey`. */
+  readonly uplinks: ReadonlyMap<string, UplinkAnswers>;
   /** When SIGTERM came. */
   readonly leavingAt: number | undefined;
 }
@@ -120,6 +123,23 @@ export interface Look {
   readonly interfaces: readonly string[];
   /** MAC address of a host that is known to answer: it is told only where nobody else does. */
   readonly besides?: string;
+}
+
+/** One target that is asked again and again by one way. */
+export interface UplinkProbe extends UplinkTarget {
+  readonly interface: string;
+  /** An address of this node's own there; absent: the kernel chooses, as for link-local targets. */
+  readonly source?: string;
+  readonly intervalMilliseconds: number;
+}
+
+/** What is known of a probe. */
+export interface UplinkAnswers {
+  /** When its target last answered; until it does, when it was begun. */
+  readonly heardAt: number;
+  readonly answered: boolean;
+  /** Why it is not asked; absent: it is. */
+  readonly problem?: string;
 }
 
 /** Everything at once; the loop does it in this order. */
@@ -148,6 +168,10 @@ export interface AgentPlan {
   readonly claims: Readonly<Record<string, number>>;
   /** Node name -> its addresses: whom to ping. */
   readonly ping: Readonly<Record<string, readonly string[]>>;
+  /** Uplink targets to ask, each once. */
+  readonly uplinkProbes: readonly UplinkProbe[];
+  /** When one of them will be called missing or lost unless it answers. */
+  readonly uplinkNewsAt: number | undefined;
   /** Nothing is left to do before the process may end. */
   readonly mayExit: boolean;
   readonly failures: readonly ReportedFailure[];

@@ -17,6 +17,7 @@ import type { Hands } from "../hands.ts";
 import { announce, probe } from "./neighbours.ts";
 import { neededReader } from "./needed.ts";
 import { openNft } from "./nft.ts";
+import { probeUplinks } from "./uplink_probes.ts";
 
 export interface LinuxHandsOptions {
   readonly commands?: Commands;
@@ -94,6 +95,7 @@ export function linuxHands(
         signal: ending,
         ...(onFailure === undefined ? {} : { onFailure }),
       }),
+    probeUplinks: (listener, ending) => probeUplinks({ ...listener, commands, signal: ending }),
     async probe(ip, interfaces, besides) {
       const links = await listInterfaces(options);
       const ownMacs = links.flatMap(({ mac }) => mac === undefined ? [] : [mac]);

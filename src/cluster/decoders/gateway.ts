@@ -1,6 +1,13 @@
 import * as v from "valibot";
 import { TIMINGS } from "../../core/timings.ts";
-import type { AllowedNamespaces, Gateway, GatewaySpec, GatewayStatus } from "../../core/types.ts";
+import type {
+  AllowedNamespaces,
+  Gateway,
+  GatewaySpec,
+  GatewayStatus,
+  Uplink,
+} from "../../core/types.ts";
+import { parseUplinkTarget } from "../../core/uplink_target.ts";
 import {
   compact,
   condition,
@@ -21,6 +28,8 @@ const DEFAULTS = {
   strategy: "Alphabetical",
   minReadySeconds: 10,
   timeoutSeconds: TIMINGS.timeoutMilliseconds / 1_000,
+  intervalMilliseconds: 1_000,
+  failures: 3,
 } as const;
 
 const primaryIP = v.object({
@@ -52,6 +61,33 @@ const allowedNamespaces = v.pipe(
   })),
 );
 
+const uplink = v.pipe(
+  v.object({
+    targets: v.pipe(
+      v.array(v.pipe(
+        v.string(),
+        v.check(
+          (text) => parseUplinkTarget(text) !== undefined,
+          "write icmp:ADDRESS, tcp:ADDRESS:PORT or arp:ADDRESS",
+        ),
+      )),
+      v.minLength(1, "write at least one target, or leave uplink out"),
+    ),
+    // It is an argument of programs.
+    interface: v.nullish(v.pipe(v.string(), v.regex(/^[^-/:\s][^/:\s]{0,14}$/))),
+    intervalMilliseconds: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(100))),
+    failures: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(2))),
+    require: v.nullish(v.picklist(["Any", "All"])),
+  }),
+  v.transform((uplink): Uplink => ({
+    targets: uplink.targets,
+    ...(uplink.interface == null ? {} : { interface: uplink.interface }),
+    intervalMilliseconds: uplink.intervalMilliseconds ?? DEFAULTS.intervalMilliseconds,
+    failures: uplink.failures ?? DEFAULTS.failures,
+    require: uplink.require ?? "Any",
+  })),
+);
+
 const spec = v.pipe(
   v.object({
     nodeSelector: v.nullish(labels),
@@ -67,6 +103,7 @@ const spec = v.pipe(
       timeoutSeconds: v.nullish(v.number()),
       peers: v.nullish(v.boolean()),
       ciliumAgentGraceSeconds: v.nullish(v.number()),
+      uplink: v.nullish(uplink),
     })),
     whenNoneEligible: v.nullish(v.picklist(["Keep", "Drop"])),
     allowedNamespaces: v.nullish(allowedNamespaces),
@@ -88,6 +125,7 @@ const spec = v.pipe(
         timeoutSeconds: spec.failureDetection?.timeoutSeconds ?? DEFAULTS.timeoutSeconds,
         peers: spec.failureDetection?.peers ?? true,
         ciliumAgentGraceSeconds: spec.failureDetection?.ciliumAgentGraceSeconds ?? 0,
+        ...(spec.failureDetection?.uplink == null ? {} : { uplink: spec.failureDetection.uplink }),
       },
       whenNoneEligible: spec.whenNoneEligible ?? "Keep",
       ...(spec.allowedNamespaces == null ? {} : { allowedNamespaces: spec.allowedNamespaces }),

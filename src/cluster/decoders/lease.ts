@@ -16,6 +16,10 @@ const failureReasons = ["BindFailed", "InterfaceMissing", "AddressConflict"] as 
 /** More of anything than a node can have is not looked at. */
 const MOST_ITEMS = 1_024;
 
+/** As many targets as a gateway may have, and as long: what is longer is none of them. */
+const MOST_TARGETS = 8;
+const LONGEST_TARGET = 64;
+
 /** A name or a time as an agent says it; a longer one is nothing that we know. */
 const word = v.pipe(v.string(), v.transform((text) => text.slice(0, 253)));
 
@@ -51,6 +55,20 @@ const failed = v.object({
   message: v.pipe(v.string(), v.transform(fitText)),
 });
 
+const targets = part(v.pipe(
+  itemsOf(v.pipe(v.string(), v.maxLength(LONGEST_TARGET))),
+  v.transform((all) => all.slice(0, MOST_TARGETS)),
+));
+
+const uplink = v.object({
+  gateway: word,
+  uid: word,
+  reached: targets,
+  missing: targets,
+  lost: targets,
+  problem: part(v.pipe(v.string(), v.transform(fitText))),
+});
+
 /** An address with its prefix length, as `10.0.0.1/24`. */
 function isAddress(text: string): boolean {
   const [ip = "", length = "", ...rest] = text.split("/");
@@ -79,6 +97,16 @@ function reportOf(
     ...(cilium === undefined ? {} : { cilium: compact(cilium) }),
     addresses: items("addresses", boundAddress).map((each) => compact(each)),
     failures: items("failures", failed),
+    uplinks: items("uplinks", uplink).map(({ gateway, uid, reached, missing, lost, problem }) =>
+      compact({
+        gateway,
+        uid,
+        reached: reached ?? [],
+        missing: missing ?? [],
+        lost: lost ?? [],
+        problem,
+      })
+    ),
     unreachable: items("unreachable", word),
     heard: Object.fromEntries(
       Object.entries(read("heard", v.record(v.string(), v.number())) ?? {}).slice(0, MOST_ITEMS),

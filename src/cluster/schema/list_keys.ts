@@ -14,8 +14,9 @@ export function listKeyIssues(
   if (schema === undefined) return [];
   if (Array.isArray(value)) {
     const keys = value.map((item) => keyOf(item, schema));
+    // However often it is there, it is told once, of the second.
     const twice = keys.flatMap((key, index) =>
-      key !== undefined && keys.indexOf(key) < index
+      key !== undefined && keys.slice(0, index).filter((other) => other === key).length === 1
         ? [issueAt([...segments, index], "Duplicate", `Duplicate value: ${key}`)]
         : []
     );

@@ -50,6 +50,7 @@ const HOLDING: AgentView = {
   bindFailures: new Map(),
   cilium: undefined,
   unreachable: new Set(),
+  uplinks: new Map(),
   leavingAt: undefined,
 };
 

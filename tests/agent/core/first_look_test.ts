@@ -48,6 +48,7 @@ const VIEW: AgentView = {
   bindFailures: new Map(),
   cilium: undefined,
   unreachable: new Set(),
+  uplinks: new Map(),
   leavingAt: undefined,
 };
 

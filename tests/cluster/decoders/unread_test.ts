@@ -75,6 +75,7 @@ function reportOf(name: string): Any {
       speaking: name === "a",
     }],
     failures: [],
+    uplinks: [],
     unreachable: [],
     heard: { "uid-gw": 3 },
     leaving: false,

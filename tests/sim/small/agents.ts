@@ -321,6 +321,7 @@ function viewOf(
     bindFailures: new Map(),
     cilium: undefined,
     unreachable: new Set(),
+    uplinks: new Map(),
     leavingAt: undefined,
   };
 }
