@@ -48,6 +48,27 @@ function morph(from, to) {
   for (const child of old.slice(fresh.length)) child.remove();
 }
 
+/** What somebody who has scrolled down looks at: what has the focus or is selected, else the first that is seen. */
+function mark() {
+  if (scrollY === 0) return undefined;
+  const top = $("strip").getBoundingClientRect().bottom;
+  const isSeen = (element) => {
+    const place = element.getBoundingClientRect();
+    return place.bottom > top && place.top < innerHeight && place.height > 0;
+  };
+  const blockOf = (node) => (node?.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest("[data-list] > [id]");
+  const selection = getSelection();
+  const touched = [document.activeElement, selection.isCollapsed ? null : selection.anchorNode].map(blockOf);
+  return [...touched, ...main.querySelectorAll("[data-list] > [id]")].find((element) => element && isSeen(element));
+}
+
+/** Makes changes under which an element stays where it is seen. The browser's own anchor would go with what goes elsewhere. */
+function stayingAt(element, change) {
+  const before = element?.getBoundingClientRect().top;
+  change();
+  if (element?.isConnected) scrollBy({ top: element.getBoundingClientRect().top - before, behavior: "instant" });
+}
+
 function takeOver({ blocks, order }) {
   for (const { id, html } of blocks) {
     const known = $(id);
@@ -125,7 +146,7 @@ function follow() {
     const { level, verdict } = JSON.parse(data);
     const list = $("verdict").cloneNode(false);
     list.innerHTML = verdict;
-    morph($("verdict"), list);
+    stayingAt(mark(), () => morph($("verdict"), list));
     $("strip").className = level;
     title = { bad: "Not well", busy: "Look", good: "Well" }[level] + " · Sallyport";
     showAges();
@@ -141,10 +162,12 @@ function follow() {
   });
   stream.addEventListener("blocks", ({ data, lastEventId }) => {
     heard();
-    takeOver(JSON.parse(data));
+    stayingAt(mark(), () => {
+      takeOver(JSON.parse(data));
+      showAges();
+      showFound();
+    });
     main.dataset.version = lastEventId;
-    showAges();
-    showFound();
   });
   // A stream that was refused does not come back by itself.
   stream.addEventListener("error", () => {

@@ -5,7 +5,7 @@ export const STYLE = `
   --good-back: light-dark(#e3f4e9, #12301f); --bad-back: light-dark(#fde7e5, #421917); --busy-back: light-dark(#fdf1d8, #352a10);
   --card: light-dark(#fff, #1b2027); --page: light-dark(#f5f7f9, #12161b); --text: light-dark(#1a1f26, #e6eaf0);
   --link: light-dark(#0b57a4, #8ec2ff) }
-* { box-sizing: border-box }
+* { box-sizing: border-box } html { overflow-anchor: none }
 body { margin: 0 auto; max-width: 76rem; padding: 1rem 1.5rem; background: var(--page); color: var(--text);
   font: 15px/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
 a { color: var(--link) } h1 { font-size: 1.2rem; margin: 0 0 .6rem } h2 { font-size: 1.05rem; margin: .2rem 0 }

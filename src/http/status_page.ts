@@ -48,7 +48,7 @@ export class StatusPage {
           </header>
           <main data-version="${status?.content().version ?? ""}" data-now="${now}">
             <section id="strip" class="${level}" aria-label="Verdict">
-              <ul id="verdict" role="status">${raw(verdict)}</ul>
+              <div role="status"><ul id="verdict">${raw(verdict)}</ul></div>
               <p class="soft"><span id="good">${raw(
                 withAges(String(lastGood(strip)), now),
               )}</span> <a href="./">Look again</a></p>

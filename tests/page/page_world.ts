@@ -6,6 +6,7 @@ import { createApp } from "../../src/http/app.ts";
 import { StatusRenderer } from "../../src/http/rendered_status.ts";
 import { serve } from "../../src/http/server.ts";
 import { applyPlan } from "../support/apply_plan.ts";
+import { VirtualTime } from "../support/virtual_time.ts";
 
 /** A last good tick that is older is late. */
 const LATE_MILLISECONDS = 5_000;
@@ -20,6 +21,8 @@ export class PageWorld implements AsyncDisposable {
   #ticked: Ticked | undefined;
   #last: LastTick | undefined;
   readonly #renderer = new StatusRenderer();
+  /** By which the page's streams wait. */
+  readonly time = new VirtualTime();
   readonly #stop = new AbortController();
   #closed = Promise.resolve();
 
@@ -43,6 +46,7 @@ export class PageWorld implements AsyncDisposable {
       loopback: true,
       lateMilliseconds: LATE_MILLISECONDS,
       signal: world.#stop.signal,
+      sleep: world.time.sleep,
       now: () => world.now,
     });
     const { signal } = world.#stop;
@@ -62,8 +66,19 @@ export class PageWorld implements AsyncDisposable {
     this.#last = { finishedAt: this.now };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Time goes by without a tick. */
+  async pass(milliseconds: Milliseconds): Promise<void> {
+    this.now += milliseconds;
+    await this.time.pass(milliseconds);
+  }
+
+  /** Ends the server, which closes all streams. */
+  async stop(): Promise<void> {
     this.#stop.abort();
     await this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 }
