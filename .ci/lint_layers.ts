@@ -23,6 +23,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "src/agent": ["src/core", "src/kube", "src/cluster", "src/cluster/decoders", "src/agent/core"],
   "src/agent/linux": ["src/core", "src/agent", "src/agent/core"],
   "src/http": ["src/core", "src/metrics", "src/kube", "src/controller", "src/agent"],
+  "src/trace": ["src/core", "src/kube", "src/cluster", "src/controller", "src/agent"],
   "src/program": [
     "src/core",
     "src/metrics",
@@ -35,6 +36,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "src/agent/core",
     "src/agent/linux",
     "src/http",
+    "src/trace",
   ],
   "src/demo": [
     "src/core",

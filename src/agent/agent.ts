@@ -11,6 +11,7 @@ import { DEFAULT_PACE } from "./core/pace.ts";
 import type { Pace } from "./core/pace.ts";
 import type { AgentPlan, AgentView, Binding } from "./core/view.ts";
 import { messageOf } from "../core/message.ts";
+import { virtualIPsOf } from "../core/reports.ts";
 import type { Gateway, Report } from "../core/types.ts";
 import type { AgentEvent, AgentStatus } from "./agent_status.ts";
 import { Bindings } from "./bindings.ts";
@@ -54,6 +55,8 @@ export class Agent {
   readonly #servedAt = new Map<string, number>();
   #cilium: Report["cilium"];
   #unreachable: ReadonlySet<string> = new Set();
+  /** Gateway uid -> term of the claim that was told. */
+  readonly #claimed = new Map<string, number>();
   #leavingAt: number | undefined;
   #wake: () => void = () => {};
   #failures: readonly string[] = [];
@@ -79,9 +82,9 @@ export class Agent {
         if (this.#heartbeat.failedAt === undefined) this.#wire.forget(ip);
         this.#tell({ event: "Speaking", ip });
       },
-      onEnd: (ip) => {
+      onEnd: (ip, tookMilliseconds) => {
         this.#wire.noteSilence(ip);
-        this.#tell({ event: "Muted", ip });
+        this.#tell({ event: "Muted", ip, tookMilliseconds });
       },
     });
     this.#wire = new Wire({
@@ -94,6 +97,8 @@ export class Agent {
         this.#wake();
       },
       onFailure: (ip, error) => this.#tellFailure(ip, error),
+      onAnnounced: (ip, tookMilliseconds) =>
+        this.#tell({ event: "Announced", ip, tookMilliseconds }),
     });
     this.#surroundings = new Surroundings({ hands: options.hands, now: this.#now });
     this.#uplinks = new Uplinks({
@@ -106,7 +111,8 @@ export class Agent {
       ...options,
       now: this.#now,
       surroundings: this.#surroundings,
-      onBind: ({ ip, interface: name }) => this.#tell({ event: "Bound", ip, message: name }),
+      onBind: ({ ip, interface: name }, tookMilliseconds) =>
+        this.#tell({ event: "Bound", ip, message: name, tookMilliseconds }),
       onBindFailure: (ip, message) => this.#tell({ event: "BindFailed", ip, message }),
       onUnbind: (ip) => {
         this.#wire.forget(ip);
@@ -283,6 +289,21 @@ export class Agent {
       this.#gateways.some(({ uid, status }) => (fence[uid] ?? 0) > (status.term ?? 0));
     if (reconnected || behind) this.#options.relist();
     if (reconnected) this.#tell({ event: "Connected" });
+    this.#tellClaims();
+  }
+
+  /** A claim counts from the answer on. */
+  #tellClaims(): void {
+    const { claims = {}, sentAt = this.#now() } = this.#heartbeat.renewal ?? {};
+    for (const { uid, name: gateway } of this.#gateways ?? []) {
+      const term = claims[uid];
+      if (term === undefined) this.#claimed.delete(uid);
+      else if (this.#claimed.get(uid) !== term) {
+        this.#claimed.set(uid, term);
+        const tookMilliseconds = this.#now() - sentAt;
+        this.#tell({ event: "Claimed", of: { gateway, uid, term }, tookMilliseconds });
+      }
+    }
   }
 
   #announce(entries: AgentPlan["announce"]): void {
@@ -308,6 +329,14 @@ export class Agent {
   }
 
   #tell(event: AgentEvent): void {
-    this.#options.onEvent?.(event);
+    this.#options.onEvent?.({ ...this.#whose(event.ip), ...event });
+  }
+
+  #whose(ip: string | undefined): Pick<AgentEvent, "of"> {
+    const gateway = ip === undefined
+      ? undefined
+      : this.#gateways?.find((each) => virtualIPsOf(each).includes(ip));
+    if (gateway?.status.term === undefined) return {};
+    return { of: { gateway: gateway.name, uid: gateway.uid, term: gateway.status.term } };
   }
 }

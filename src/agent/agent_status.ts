@@ -7,7 +7,9 @@ export interface AgentEvent {
     | "Bound"
     | "BindFailed"
     | "Unbound"
+    | "Claimed"
     | "Speaking"
+    | "Announced"
     | "Muted"
     | "Disconnected"
     | "Connected"
@@ -15,6 +17,10 @@ export interface AgentEvent {
     | "Failed";
   readonly ip?: string;
   readonly message?: string;
+  /** Whose address it is, by the status that the agent obeys. */
+  readonly of?: { readonly gateway: string; readonly uid: string; readonly term: number };
+  /** How long it took, where that is known. */
+  readonly tookMilliseconds?: number;
 }
 
 /** How the agent is doing; its readiness, and its metrics. */

@@ -14,7 +14,8 @@ export interface BindingsOptions {
   readonly remember: (bindings: readonly Binding[]) => Promise<void>;
   /** Milliseconds of the node's monotonic clock. */
   readonly now: () => number;
-  readonly onBind: (binding: Binding) => void;
+  /** Milliseconds that it took. */
+  readonly onBind: (binding: Binding, tookMilliseconds: number) => void;
   readonly onBindFailure: (ip: string, message: string) => void;
   readonly onUnbind: (ip: string) => void;
   readonly onUnbindFailure: (ip: string, error: unknown) => void;
@@ -101,10 +102,11 @@ export class Bindings {
     let changed = false;
     for (const place of places) {
       const { ip } = place;
+      const began = this.#options.now();
       try {
         const binding = await this.#bindOne(place);
         this.#failures.delete(ip);
-        this.#options.onBind(binding);
+        this.#options.onBind(binding, this.#options.now() - began);
         changed = true;
       } catch (error) {
         const message = messageOf(error);

@@ -8,7 +8,8 @@ export interface SpeechOptions {
   /** Milliseconds of the node's monotonic clock. */
   readonly now: () => number;
   readonly onBegin: (ip: string) => void;
-  readonly onEnd: (ip: string) => void;
+  /** Milliseconds that it took. */
+  readonly onEnd: (ip: string, tookMilliseconds: number) => void;
 }
 
 export class Speech {
@@ -35,8 +36,9 @@ export class Speech {
   /** Silences VIPs at once. */
   async mute(ips: readonly string[]): Promise<void> {
     if (ips.length === 0) return;
+    const began = this.#options.now();
     await this.#options.hands.mute(ips);
-    for (const ip of ips) this.#end(ip);
+    for (const ip of ips) this.#end(ip, this.#options.now() - began);
   }
 
   /**
@@ -87,7 +89,7 @@ export class Speech {
     return false;
   }
 
-  #end(ip: string): void {
-    if (this.#until.delete(ip)) this.#options.onEnd(ip);
+  #end(ip: string, tookMilliseconds: number): void {
+    if (this.#until.delete(ip)) this.#options.onEnd(ip, tookMilliseconds);
   }
 }

@@ -8,6 +8,8 @@ export interface WireOptions {
   readonly now: () => number;
   readonly onProbe: (ip: string, probe: Probe) => void;
   readonly onFailure: (ip: string, error: unknown) => void;
+  /** The first announcement since the VIP is spoken for has ended; milliseconds that it took. */
+  readonly onAnnounced: (ip: string, tookMilliseconds: number) => void;
 }
 
 /** All maps are by VIP. */
@@ -40,13 +42,17 @@ export class Wire {
 
   /** Announces a VIP, which the gate does not hold back: the caller knows that the node may speak for it. */
   announce({ ip, interfaces }: AgentPlan["announce"][number]): void {
-    const { hands, now, onFailure } = this.#options;
+    const { hands, now, onFailure, onAnnounced } = this.#options;
+    const began = now();
     const count = (this.#announcements.get(ip)?.count ?? 0) + 1;
-    this.#announcements.set(ip, { count, lastAt: now() });
+    this.#announcements.set(ip, { count, lastAt: began });
     this.#counts.announcements++;
     const ending = new AbortController();
     this.#announcing.set(ip, ending);
     hands.announce(ip, interfaces, ending.signal)
+      .then(() => {
+        if (count === 1) onAnnounced(ip, now() - began);
+      })
       .catch((error: unknown) => onFailure(ip, error));
   }
 

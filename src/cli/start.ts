@@ -16,6 +16,7 @@ import { filesOfKubeconfig, permissionFlags } from "../program/permissions.ts";
 import { type ProgramName, PROGRAMS } from "../program/programs.ts";
 import { readFlags } from "../program/run_program.ts";
 import { LOG_SETTINGS, readSettings } from "../program/settings.ts";
+import { collectorOf, filesOfTraces } from "../program/trace_variables.ts";
 import type { Settings } from "../program/settings.ts";
 import { complain } from "./shared/terminal.ts";
 
@@ -34,6 +35,8 @@ async function commandOf([name = "", ...args]: readonly string[]): Promise<reado
   const reach = {
     cluster: await loadCluster(settings),
     clusterFiles: files && (await Promise.all(files.map(withReferences))).flat(),
+    collector: collectorOf(process.env),
+    collectorFiles: filesOfTraces(process.env),
   };
   return [
     ...["run", "--quiet", "--no-check", "--no-prompt", `--config=${ROOT}deno.json`],

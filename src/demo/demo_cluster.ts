@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
+import type { AgentEvent } from "../agent/agent_status.ts";
 import type { JsonObject } from "../core/types.ts";
 import { serve } from "../http/server.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -18,6 +19,8 @@ import type { NodeDescription } from "./simulated_node.ts";
 export interface DemoClusterOptions {
   /** Something worth a line; a sentence without full stop. */
   readonly onEvent: (text: string) => void;
+  /** What the agents tell of themselves. */
+  readonly onAgentEvent?: (node: string, event: AgentEvent) => void;
 }
 
 export interface DemoCluster extends AsyncDisposable {
@@ -93,7 +96,9 @@ function zone(name: string): Readonly<Record<string, string>> {
 }
 
 /** Starts the cluster. It ends, files included, when it is disposed of. */
-export async function startDemoCluster({ onEvent }: DemoClusterOptions): Promise<DemoCluster> {
+export async function startDemoCluster(
+  { onEvent, onAgentEvent }: DemoClusterOptions,
+): Promise<DemoCluster> {
   const stop = new AbortController();
   const store = new MemoryStore();
   const directory = await mkdtemp(join(tmpdir(), "sallyport-demo-"));
@@ -129,7 +134,9 @@ export async function startDemoCluster({ onEvent }: DemoClusterOptions): Promise
       client,
       segment,
       directory,
-      onEvent: (node, { event, ip, message = "" }) => {
+      onEvent: (node, told) => {
+        onAgentEvent?.(node, told);
+        const { event, ip, message = "" } = told;
         if (event === "Failed" || event === "BindFailed" || event === "Conflict") {
           onEvent(`${node}: ${event} ${ip}: ${message}`);
         }

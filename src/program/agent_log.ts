@@ -14,6 +14,9 @@ const AGAIN_MILLISECONDS = 600_000;
 /** More different troubles are told again. */
 const MOST_TOLD = 100;
 
+/** Steps between others that are told. */
+const STEPS: ReadonlySet<AgentEvent["event"]> = new Set(["Claimed", "Announced"]);
+
 const TROUBLE: ReadonlySet<AgentEvent["event"]> = new Set([
   "BindFailed",
   "Conflict",
@@ -56,7 +59,9 @@ export function createAgentLog(
       const { ip = "", message = "" } = event;
       forget(event);
       const said = { event: event.event, ip, message };
-      if (!TROUBLE.has(event.event)) logger.info("{event} {ip} {message}", said);
+      if (STEPS.has(event.event)) {
+        logger.debug("{event} {gateway} {ip}", { ...said, gateway: event.of?.gateway ?? "" });
+      } else if (!TROUBLE.has(event.event)) logger.info("{event} {ip} {message}", said);
       else if (isNew(`${event.event} ${ip} ${message}`)) {
         logger.warn("{event} {ip} {message}", said);
       }

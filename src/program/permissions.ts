@@ -8,6 +8,7 @@ import { HARDWARE_CLOCK } from "../agent/linux/clocks.ts";
 import { RESOLV_CONF } from "../agent/linux/needed.ts";
 import { SERVICE_ACCOUNT_DIRECTORY } from "../kube/auth/in_cluster.ts";
 import type { Cluster } from "../kube/connection.ts";
+import { TRACE_VARIABLES } from "./trace_variables.ts";
 import { LOG_SETTINGS, SETTINGS } from "./settings.ts";
 import type { ListenAddress, SettingName, Settings } from "./settings.ts";
 
@@ -19,7 +20,7 @@ const PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443, "s
 /** Variables that a program with these settings looks at, sorted. */
 export function variablesOf(settings: readonly SettingName[]): readonly string[] {
   const own = [...settings, ...LOG_SETTINGS].map((name) => SETTINGS[name].variable);
-  return [...own, ...CLUSTER_VARIABLES].sort();
+  return [...own, ...CLUSTER_VARIABLES, ...TRACE_VARIABLES].sort();
 }
 
 /** What an agent looks at of its node: whom it needs to be reached, and whether its machine was paused. */
@@ -29,14 +30,20 @@ export interface Reach {
   readonly cluster: Pick<Cluster, "server" | "proxyUrl">;
   /** Files that name the cluster; undefined: those of the service account. */
   readonly clusterFiles: readonly string[] | undefined;
+  /** URL of the OpenTelemetry collector; undefined: none. */
+  readonly collector?: string | undefined;
+  /** Files by which it is known, and we to it. */
+  readonly collectorFiles?: readonly string[];
 }
 
 /** Flags for what the settings name; each takes the place of its kind in the permission set. */
 export function permissionFlags(settings: Partial<Settings>, reach: Reach): readonly string[] {
-  const { clusterFiles = [SERVICE_ACCOUNT_DIRECTORY] } = reach;
+  const { clusterFiles = [SERVICE_ACCOUNT_DIRECTORY], collectorFiles = [] } = reach;
   const { tokenFile, stateDirectory, nodeName } = settings;
   const ofNode = nodeName === undefined ? [] : NODE_FILES;
-  const read = [...clusterFiles, tokenFile, stateDirectory, ...ofNode].flatMap(absolute);
+  const read = [...clusterFiles, ...collectorFiles, tokenFile, stateDirectory, ...ofNode].flatMap(
+    absolute,
+  );
   // The folder of the state is made where it is missing.
   const write = [stateDirectory].flatMap(absolute);
   return [
@@ -51,12 +58,14 @@ function absolute(path: string | undefined): readonly string[] {
 }
 
 /** The API server or the way to it, whatever else is asked or told, and where the program listens. */
-function addresses(settings: Partial<Settings>, { cluster }: Reach): readonly string[] {
+function addresses(settings: Partial<Settings>, { cluster, collector }: Reach): readonly string[] {
   const { hostname, port, eventsPort, agentPort, agentMetrics, pushgateway, ciliumHealthz } =
     settings;
   const urls = [
     cluster.proxyUrl ?? cluster.server,
     pushgateway,
+    // What is no URL is not sent to either.
+    collector !== undefined && URL.canParse(collector) ? collector : undefined,
     ciliumHealthz === "off" ? undefined : ciliumHealthz,
   ];
   const listening = port ?? eventsPort;

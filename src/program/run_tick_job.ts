@@ -8,6 +8,7 @@ import type { Program, Running } from "./run_program.ts";
 import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
 import type { Settings } from "./settings.ts";
 import { createTickLog } from "./tick_log.ts";
+import { traceController } from "./tracing.ts";
 
 const SETTINGS = [
   ...CLUSTER_SETTINGS,
@@ -33,8 +34,9 @@ export async function runTickJob(
   // A move that is only decided must not read like one that was made.
   const log = createTickLog(settings.dryRun ? logger.with({ dryRun: true }) : logger);
   const target = { ...settings, onRequest: metrics?.recordRequest ?? (() => {}) };
-  const succeeded = await withClient(target, (client) =>
-    runTicks(client, {
+  const succeeded = await withClient(target, async (client) => {
+    const traces = await traceController(client, logger);
+    const ran = await runTicks(traces.client, {
       forMilliseconds: settings.tickFor,
       everyMilliseconds: settings.tickEvery,
       cilium: ciliumPods(settings),
@@ -43,14 +45,19 @@ export async function runTickJob(
       onTick: (result) => {
         log.tick(result);
         metrics?.recordTick(result);
+        traces.tick(result);
         onTick?.(result);
       },
       onError: (error, durationMilliseconds) => {
         log.error(error);
         metrics?.recordFailedTick({ durationMilliseconds });
+        traces.failed(error, durationMilliseconds);
       },
       signal,
-    }));
+    });
+    await traces.close();
+    return ran;
+  });
   await metrics?.push().catch((error: unknown) =>
     logger.warn("{message}", { message: messageOf(error) })
   );

@@ -6,7 +6,7 @@ import type { RunningServer } from "../http/server.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Logger } from "./log.ts";
 import { NOT_STARTED } from "../agent/agent_status.ts";
-import type { AgentStatus } from "../agent/agent_status.ts";
+import type { AgentEvent, AgentStatus } from "../agent/agent_status.ts";
 import type { Agent } from "../agent/agent.ts";
 import { createAgentApp, createScrapeApp } from "../http/agent_app.ts";
 import type { Pace } from "../agent/core/pace.ts";
@@ -18,6 +18,7 @@ import { ConfigError } from "../kube/errors.ts";
 import { RequestCounts } from "./request_counts.ts";
 import { createAgentLog } from "./agent_log.ts";
 import { withClient } from "./connect.ts";
+import { traceAgent } from "./tracing.ts";
 import type { Program } from "./run_program.ts";
 import { CLUSTER_SETTINGS } from "./settings.ts";
 import type { ListenAddress, Settings } from "./settings.ts";
@@ -48,6 +49,7 @@ export const agentProgram: Program<typeof SETTINGS[number]> = {
     }
     const pace = agentPace(settings);
     const requests = new RequestCounts();
+    const traces = await traceAgent(nodeName, logger);
     const options = {
       nodeName,
       stateDirectory,
@@ -57,12 +59,17 @@ export const agentProgram: Program<typeof SETTINGS[number]> = {
       requests,
       pace,
       logger,
+      onEvent: traces.event,
       signal,
     };
-    await withClient(
-      { ...settings, onRequest: (request) => requests.add(request) },
-      (client) => runAgentProgram(client, options),
-    );
+    try {
+      await withClient(
+        { ...settings, onRequest: (request) => requests.add(request) },
+        (client) => runAgentProgram(client, options),
+      );
+    } finally {
+      await traces.close();
+    }
     return true;
   },
 };
@@ -97,6 +104,8 @@ export interface AgentProgramOptions {
   readonly scrapedAt?: ListenAddress | undefined;
   readonly requests?: RequestCounts;
   readonly logger: Logger;
+  /** Told of all that the log is told of. */
+  readonly onEvent?: (event: AgentEvent) => void;
   /** SIGTERM: hand over, then return. */
   readonly signal: AbortSignal;
 }
@@ -109,7 +118,7 @@ export async function runAgentProgram(
   client: KubeClient,
   options: AgentProgramOptions,
 ): Promise<void> {
-  const { ciliumHealthz, port, scrapedAt, requests, logger, ...rest } = options;
+  const { ciliumHealthz, port, scrapedAt, requests, logger, onEvent, ...rest } = options;
   const { warn, event: tell } = createAgentLog(logger);
   const closing = new AbortController();
   const running: { agent?: Agent } = {};
@@ -134,7 +143,10 @@ export async function runAgentProgram(
     }),
     ciliumHealthz: ciliumHealthz === "off" ? undefined : ciliumHealthz,
     createPings: (onChange) => new PeerPings([], { onChange, onFailure: warn }),
-    onEvent: tell,
+    onEvent(event) {
+      tell(event);
+      onEvent?.(event);
+    },
   });
   running.agent = agent;
   const collecting = setInterval(collectGarbage, COLLECT_MILLISECONDS);

@@ -15,6 +15,7 @@ import { withClient } from "./connect.ts";
 import type { Program } from "./run_program.ts";
 import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
 import { createTickLog } from "./tick_log.ts";
+import { traceController } from "./tracing.ts";
 
 const SETTINGS = [
   ...CLUSTER_SETTINGS,
@@ -32,7 +33,8 @@ export const controllerProgram: Program<typeof SETTINGS[number]> = {
     const metrics = createMetrics();
     const log = createTickLog(logger);
     await withClient({ ...settings, onRequest: metrics.recordRequest }, async (client) => {
-      const { server, ended } = await startController(client, {
+      const traces = await traceController(client, logger);
+      const { server, ended } = await startController(traces.client, {
         hostname: settings.hostname,
         port: settings.port,
         tokenFile: settings.tokenFile,
@@ -40,8 +42,14 @@ export const controllerProgram: Program<typeof SETTINGS[number]> = {
         cilium: ciliumPods(settings),
         instance: hostname(),
         metrics,
-        onTick: log.tick,
-        onError: log.error,
+        onTick(result) {
+          log.tick(result);
+          traces.tick(result);
+        },
+        onError(error, durationMilliseconds) {
+          log.error(error);
+          traces.failed(error, durationMilliseconds);
+        },
         signal,
       });
       logger.info("Listening on {hostname}:{port}", {
@@ -49,6 +57,7 @@ export const controllerProgram: Program<typeof SETTINGS[number]> = {
         port: server.port,
       });
       await ended;
+      await traces.close();
     });
     return true;
   },

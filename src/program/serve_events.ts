@@ -14,6 +14,7 @@ import { withClient } from "./connect.ts";
 import type { Program } from "./run_program.ts";
 import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
 import { createTickLog } from "./tick_log.ts";
+import { traceController } from "./tracing.ts";
 
 const SETTINGS = [...CLUSTER_SETTINGS, ...CILIUM_SETTINGS, "hostname", "eventsPort"] as const;
 
@@ -25,12 +26,19 @@ export const eventsProgram: Program<typeof SETTINGS[number]> = {
   async run(settings, { logger, signal }) {
     const log = createTickLog(logger);
     await withClient(settings, async (client) => {
+      const traces = await traceController(client, logger);
       const ticker = new Ticker(() =>
-        settle(client, {
+        settle(traces.client, {
           cilium: ciliumPods(settings),
           instance: hostname(),
-          onTick: log.tick,
-          onError: log.error,
+          onTick(result) {
+            log.tick(result);
+            traces.tick(result);
+          },
+          onError(error, durationMilliseconds) {
+            log.error(error);
+            traces.failed(error, durationMilliseconds);
+          },
         })
       );
       const server = await serve({
@@ -45,6 +53,7 @@ export const eventsProgram: Program<typeof SETTINGS[number]> = {
         port: server.port,
       });
       await server.closed;
+      await traces.close();
     });
     return true;
   },
