@@ -228,6 +228,7 @@ export class Agent {
       fence: this.#heartbeat.fence,
       interfaces: this.#surroundings.interfaces,
       defaultRouteInterface: this.#surroundings.defaultRouteInterface,
+      defaultRouteInterface6: this.#surroundings.defaultRouteInterface6,
       needed: this.#surroundings.needed,
       bindings: this.#bindings.all,
       freshSince: this.#bindings.freshSince,

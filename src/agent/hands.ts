@@ -3,14 +3,16 @@ import type { HostInterface, UplinkProbe } from "./core/view.ts";
 
 export interface Hands {
   interfaces(): Promise<readonly HostInterface[]>;
+  /** Of IPv4. */
   defaultRouteInterface(): Promise<string | undefined>;
+  defaultRouteInterface6?(): Promise<string | undefined>;
   /** Addresses that the node must reach, and what each is: a VIP that is one of them would cut it off. */
   needed?(): Promise<ReadonlyMap<string, string>>;
   /** Clocks that may go on while this machine stands still. */
   clocks?(): Promise<readonly Reading[]>;
   /** Calls back when an interface or an address changes. */
   watch?(onChange: () => void, signal: AbortSignal): Watch;
-  /** Binds an address as /32 with our mark; one that is there already is a success. */
+  /** Binds an address as /32 or /128 with our mark; one that is there already is a success. */
   bind(address: { readonly ip: string; readonly interface: string }): Promise<void>;
   /** Removes exactly that address, and only where it carries our mark. */
   unbind(address: { readonly ip: string; readonly interface: string }): Promise<void>;
@@ -21,7 +23,10 @@ export interface Hands {
   mute(ips: readonly string[]): Promise<void>;
   /** What the kernel lets us speak for at this moment. */
   speaking(): Promise<readonly { readonly ip: string; readonly milliseconds: number }[]>;
-  /** Sends one gratuitous ARP packet in each form on each interface; one that is not out yet is lost on abort. */
+  /**
+   * Sends one gratuitous ARP packet in each form, or one unsolicited neighbour advertisement, on each interface; one that is
+   * not out yet is lost on abort.
+   */
   announce(ip: string, interfaces: readonly string[], signal: AbortSignal): Promise<void>;
   /**
    * The MAC address of another owner of the VIP, if one answers in time.

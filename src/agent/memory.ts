@@ -2,7 +2,8 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import * as v from "valibot";
-import { compact, ipv4 } from "../cluster/decoders/common.ts";
+import { compact } from "../cluster/decoders/common.ts";
+import { canonicalIP } from "../core/ip_family.ts";
 import type { Binding } from "./core/view.ts";
 
 /** As the kernel has them. What is read here becomes an argument of programs. */
@@ -11,11 +12,16 @@ const interfaceName = v.pipe(
   v.regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/u, "write the name of an interface"),
 );
 
+const canonical = v.pipe(
+  v.string(),
+  v.check((text) => canonicalIP(text) === text, "write an IP address as programs print it"),
+);
+
 const schema = v.pipe(
   v.object({
     gateway: v.string(),
     uid: v.string(),
-    ip: ipv4,
+    ip: canonical,
     interface: interfaceName,
     speakOn: v.array(interfaceName),
     boundAt: v.string(),

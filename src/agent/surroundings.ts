@@ -4,7 +4,10 @@ import type { HostInterface } from "./core/view.ts";
 import type { Hands, Watch } from "./hands.ts";
 
 export interface SurroundingsOptions {
-  readonly hands: Pick<Hands, "interfaces" | "defaultRouteInterface" | "needed" | "watch">;
+  readonly hands: Pick<
+    Hands,
+    "interfaces" | "defaultRouteInterface" | "defaultRouteInterface6" | "needed" | "watch"
+  >;
   /** Milliseconds of the node's monotonic clock. */
   readonly now: () => number;
 }
@@ -14,6 +17,7 @@ export class Surroundings {
   #watch: Watch | undefined;
   #interfaces: readonly HostInterface[] = [];
   #defaultRouteInterface: string | undefined;
+  #defaultRouteInterface6: string | undefined;
   #needed: ReadonlyMap<string, string> = new Map();
   #lookedAt = -Infinity;
 
@@ -27,6 +31,10 @@ export class Surroundings {
 
   get defaultRouteInterface(): string | undefined {
     return this.#defaultRouteInterface;
+  }
+
+  get defaultRouteInterface6(): string | undefined {
+    return this.#defaultRouteInterface6;
   }
 
   /** Addresses that the node must reach, and what each is. */
@@ -53,9 +61,15 @@ export class Surroundings {
     const at = now();
     const often = this.#watch?.works() ? TIMINGS.watchedLookMilliseconds : TIMINGS.lookMilliseconds;
     if (at - this.#lookedAt < often) return false;
-    [this.#interfaces, this.#defaultRouteInterface, this.#needed] = await Promise.all([
+    [
+      this.#interfaces,
+      this.#defaultRouteInterface,
+      this.#defaultRouteInterface6,
+      this.#needed,
+    ] = await Promise.all([
       hands.interfaces(),
       hands.defaultRouteInterface(),
+      hands.defaultRouteInterface6?.(),
       hands.needed?.() ?? new Map(),
     ]);
     this.#lookedAt = at;

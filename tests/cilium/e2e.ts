@@ -11,7 +11,19 @@ import { rooms } from "./room.ts";
 /** Everything that the lab needs of a machine. */
 export const NEEDS: readonly Need[] = [
   root,
-  programs("ip", "nsenter", "unshare", "nft", "arping", "fping", "tcpdump", "bash", "timeout"),
+  programs(
+    "ip",
+    "nsenter",
+    "unshare",
+    "nft",
+    "arping",
+    "fping",
+    "ndisc6",
+    "ndptool",
+    "tcpdump",
+    "bash",
+    "timeout",
+  ),
   file("/usr/bin/clang-19", "clang 19"),
   file("/usr/bin/llc-19", "llvm 19"),
   namespaces,

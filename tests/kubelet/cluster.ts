@@ -36,7 +36,7 @@ export const kubeletNeeds: readonly Need[] = [
   cgroups,
   debianPackages,
   imageTools,
-  programs("ip", "nft", "arping", "fping", "nsenter", "unshare"),
+  programs("ip", "nft", "arping", "fping", "ndisc6", "ndptool", "nsenter", "unshare"),
   ciliumCrds,
   kustomize,
 ];

@@ -44,6 +44,8 @@ export interface Cable {
   readonly bridge: string;
   /** With prefix length, e.g. `10.0.0.1/24`. */
   readonly address?: string;
+  /** Likewise, e.g. `fd00::1/64`; the interface has no IPv6 without. */
+  readonly address6?: string;
 }
 
 /** `silent`: packets vanish, the carrier stays, as behind a dead switch. `unplugged`: the carrier is gone too. */
@@ -75,20 +77,21 @@ export class Network implements AsyncDisposable {
   async host(name: string, cables: readonly Cable[] = []): Promise<Host> {
     const host = new Host({ network: this, id: this.id, name });
     await this.#make(host);
-    for (const cable of cables) await this.#plug(host, cable);
+    for (const cable of cables) await this.plug(host, cable);
     return host;
   }
 
   async #make(host: Host): Promise<void> {
     this.#hosts.push(host);
     await here.run(["ip", "netns", "add", host.namespace]);
-    // Neighbour discovery would only be noise: everything here is IPv4.
+    // Neighbour discovery is only noise where everything is IPv4.
     await host.sysctl("net/ipv6/conf/all/disable_ipv6", 1);
     await host.sysctl("net/ipv6/conf/default/disable_ipv6", 1);
     await host.ip("link", "set", "lo", "up");
   }
 
-  async #plug(host: Host, { name, bridge, address }: Cable): Promise<void> {
+  /** Gives a host another cable. */
+  async plug(host: Host, { name, bridge, address, address6 }: Cable): Promise<void> {
     await this.#bridge(bridge);
     const port = `p${this.#ports++}`;
     const inside = ["netns", host.namespace, "name", name];
@@ -96,6 +99,7 @@ export class Network implements AsyncDisposable {
     await this.#switch.ip("link", "set", port, "master", bridge, "up");
     await host.ip("link", "set", "dev", name, "up");
     if (address !== undefined) await host.ip("addr", "add", address, "dev", name);
+    if (address6 !== undefined) await host.useIPv6(name, address6);
     const set = (...change: string[]) => this.#switch.ip("link", "set", port, ...change);
     host.addCable(name, {
       cut: (how) => how === "silent" ? set("nomaster") : set("down"),
@@ -176,6 +180,7 @@ export class Host extends Place {
   /** Programs run through it run on this host. */
   readonly commands: Commands;
   readonly #cables = new Map<string, Plug>();
+  readonly #addresses6 = new Map<string, string>();
 
   constructor({ network, id, name }: HostIdentity) {
     super();
@@ -210,15 +215,39 @@ export class Host extends Place {
     return /"address":"([^"]+)"/.exec(text)?.[1] ?? "";
   }
 
-  /** What this host's ARP table has for an address: a MAC address, or undefined. */
+  /** Gives it another cable. */
+  useCable(cable: Cable): Promise<void> {
+    return this.network.plug(this, cable);
+  }
+
+  /** Switches IPv6 on at an interface, ready at once, and gives it an address, which it keeps (see {@linkcode regainIPv6}). */
+  async useIPv6(name: string, address: string): Promise<void> {
+    this.#addresses6.set(name, address);
+    const path = `net/ipv6/conf/${name}`;
+    await this.sysctl(`${path}/accept_dad`, 0);
+    await this.sysctl(`${path}/accept_ra`, 0);
+    await this.sysctl(`${path}/router_solicitations`, 0);
+    await this.sysctl("net/ipv6/conf/lo/disable_ipv6", 0);
+    await this.sysctl(`${path}/disable_ipv6`, 0);
+    await this.ip("addr", "add", address, "dev", name, "nodad");
+  }
+
+  /** Gives interfaces back the addresses that the kernel removes where one is set down, as a host's own programs do. */
+  async regainIPv6(): Promise<void> {
+    for (const [name, address] of this.#addresses6) {
+      await this.ip("addr", "replace", address, "dev", name, "nodad");
+    }
+  }
+
+  /** What this host's ARP or neighbour table has for an address: a MAC address, or undefined. */
   async arpEntry(ip: string): Promise<string | undefined> {
-    const text = await this.ip("-4", "neigh", "show", ip);
+    const text = await this.ip(familyFlag(ip), "neigh", "show", ip);
     return /lladdr (\S+)/.exec(text)?.[1];
   }
 
   /** The source address that this host would use to reach another. */
   async sourceFor(destination: string): Promise<string> {
-    const text = await this.ip("-4", "route", "get", destination);
+    const text = await this.ip(familyFlag(destination), "route", "get", destination);
     return /src (\S+)/.exec(text)?.[1] ?? "";
   }
 
@@ -243,6 +272,10 @@ export class Host extends Place {
       return plug;
     });
   }
+}
+
+function familyFlag(ip: string): "-4" | "-6" {
+  return ip.includes(":") ? "-6" : "-4";
 }
 
 export interface CutOptions {

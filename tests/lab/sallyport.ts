@@ -16,7 +16,7 @@ import { until } from "./wait.ts";
 export const sallyportNeeds = [
   root,
   namespaces,
-  programs("ip", "nft", "arping", "fping", "tcpdump", "nsenter"),
+  programs("ip", "nft", "arping", "fping", "ndisc6", "ndptool", "tcpdump", "nsenter"),
   controlPlane,
   ciliumCrds,
 ];

@@ -23,14 +23,15 @@ Deno.test("the agent's image has, and its sandbox allows, the programs that the 
   const files = await readdir(`${ROOT}src/agent`, { recursive: true });
   for (const file of files.filter((name) => name.endsWith(".ts"))) {
     const text = await Deno.readTextFile(`${ROOT}src/agent/${file}`);
-    const calls = /(?:run|follow)\(\s*\[\s*"(\w+)"|Argv = \[\s*"(\w+)"|= \[\s*"(\w+)".*as const;/g;
+    const calls =
+      /(?:run|follow)\(\s*\[\s*"(\w+)"|Argv = \[\s*"(\w+)"|return \[+"(\w+)"|= \[\s*"(\w+)".*as const;/g;
     for (const [, ...names] of text.matchAll(calls)) {
       for (const program of names) if (program !== undefined) started.add(program);
     }
   }
   const stages = await readDockerfile();
   const programs = [...started].sort();
-  assert.deepEqual(programs, ["arping", "fping", "grep", "ip", "nft"]);
+  assert.deepEqual(programs, ["arping", "fping", "grep", "ip", "ndisc6", "ndptool", "nft"]);
   assert.deepEqual([...collectedBy(stageNamed(stages, "tools"))].sort(), programs);
   const { entrypoint } = planImage(stages, "agent");
   assert.deepEqual(permitted(entrypoint, "--allow-run"), programs);
@@ -57,7 +58,7 @@ Deno.test("the controller may write nothing and start nothing, the agent what it
     "--allow-net",
     "--allow-read",
     "--allow-sys=homedir",
-    "--allow-run=arping,fping,grep,ip,nft",
+    "--allow-run=arping,fping,grep,ip,ndisc6,ndptool,nft",
     "--allow-write=/run/sallyport",
     "--no-code-cache",
   ]);
@@ -91,6 +92,8 @@ Deno.test("everything that the images are made of is pinned", async () => {
     "grep",
     "iproute2",
     "iputils-arping",
+    "libndp-tools",
+    "ndisc6",
     "nftables",
   ]);
   const install = stages.flatMap(({ instructions }) => instructions)

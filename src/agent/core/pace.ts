@@ -2,7 +2,7 @@ import { TIMINGS } from "../../core/timings.ts";
 
 /** How the agent paces itself. */
 export interface Pace {
-  /** Gratuitous ARP packets after a takeover, and how far apart. */
+  /** Announcements after a takeover, and how far apart. */
   readonly announcements: number;
   readonly announceMilliseconds: number;
   /** Then one of each form this often, for good. */

@@ -1,7 +1,9 @@
 /** Where a VIP is to be bound on this node. Pure. */
-import ipaddr from "ipaddr.js";
 import { noneOf } from "../../core/eligibility.ts";
+import { familyOf } from "../../core/ip_family.ts";
 import type { ReportedFailure } from "../../core/types.ts";
+import { yieldsTo } from "./masquerading.ts";
+import { subnetsOf } from "./subnets.ts";
 import type { HostInterface, Placement } from "./view.ts";
 
 export type Placed = Placement | Pick<ReportedFailure, "reason" | "message">;
@@ -14,6 +16,9 @@ export type Placed = Placement | Pick<ReportedFailure, "reason" | "message">;
  * Always as /32. With the subnet's prefix length it would be a secondary address, which the kernel promotes when the
  * node's own address is renewed (removed and added again): then the VIP is the source of the node's own traffic.
  *
+ * IPv6: as /128, and always on an interface, as the kernel answers no solicitation for an address of `lo`; on one
+ * alone, for the same reason. Outside its subnets only where another address of it is preferred for masquerading.
+ *
  * @param listed the gateway's `interfaces`; those that this node has; empty: the interface whose subnet holds the VIP, else the default route's
  */
 export function placementOf(
@@ -22,10 +27,13 @@ export function placementOf(
     readonly listed: readonly string[];
     readonly interfaces: readonly HostInterface[];
     readonly defaultRouteInterface: string | undefined;
+    readonly defaultRouteInterface6?: string | undefined;
     readonly needed: ReadonlyMap<string, string>;
   },
 ): Placed {
-  const { listed, interfaces, defaultRouteInterface, needed } = host;
+  const { listed, interfaces, needed } = host;
+  const family = familyOf(ip);
+  const defaultRoute = family === 4 ? host.defaultRouteInterface : host.defaultRouteInterface6;
   const owner = interfaces.find(({ addresses }) =>
     addresses.some((address) => !address.ours && address.ip === ip)
   );
@@ -48,7 +56,7 @@ export function placementOf(
   const inSubnet = interfaces.filter((link) => subnetsOf(link).some((subnet) => subnet.holds(ip)));
   const wanted = listed.length > 0
     ? listed
-    : [inSubnet[0]?.name ?? defaultRouteInterface].filter((name) => name !== undefined);
+    : [inSubnet[0]?.name ?? defaultRoute].filter((name) => name !== undefined);
   if (wanted.length === 0) {
     return {
       reason: "InterfaceMissing",
@@ -67,6 +75,9 @@ export function placementOf(
     };
   }
   const home = inSubnet.find(({ name }) => speakOn.includes(name));
+  if (family === 6) {
+    return placeIPv6(ip, { home, links: interfaces.filter(({ name }) => speakOn.includes(name)) });
+  }
   if (home !== undefined) return { interface: home.name, speakOn };
   const mute = interfaces.find(({ name, arpIgnore = 0 }) =>
     speakOn.includes(name) && arpIgnore > 0
@@ -82,43 +93,34 @@ export function placementOf(
   return { interface: "lo", speakOn };
 }
 
+function placeIPv6(
+  ip: string,
+  { home, links }: {
+    /** The interface whose subnet holds it, of those where it is to be spoken for: `links`. */
+    readonly home: HostInterface | undefined;
+    readonly links: readonly HostInterface[];
+  },
+): Placed {
+  const there = home ?? links.find((link) => yieldsTo(link, ip));
+  if (there !== undefined) return { interface: there.name, speakOn: [there.name] };
+  const names = links.map(({ name }) => `'${name}'`).join(", ");
+  return {
+    reason: "BindFailed",
+    message:
+      `${ip} lies in no subnet of ${names}, and other pods' traffic would leave with it, as Cilium prefers it to what is ` +
+      "there; write an address of such a subnet",
+  };
+}
+
 /** Why an address can belong to no host of a subnet of this node. */
 function reservedAddress(ip: string, interfaces: readonly HostInterface[]): string | undefined {
   for (const link of interfaces) {
-    for (const { first, last, cidr } of subnetsOf(link)) {
-      if (ip === first) {
-        return `${ip} is the network address of ${cidr} on '${link.name}'; write a host's address`;
-      }
-      if (ip === last) {
-        return `${ip} is the broadcast address of ${cidr} on '${link.name}'; write a host's address`;
+    for (const { cidr, reserved } of subnetsOf(link)) {
+      const what = reserved.find((address) => address.ip === ip)?.what;
+      if (what !== undefined) {
+        return `${ip} is the ${what} of ${cidr} on '${link.name}'; write a host's address`;
       }
     }
   }
   return undefined;
-}
-
-interface Subnet {
-  readonly cidr: string;
-  /** Network and broadcast address; a /31 has none. */
-  readonly first: string | undefined;
-  readonly last: string | undefined;
-  holds(ip: string): boolean;
-}
-
-/** The subnets of an interface's own addresses. */
-function subnetsOf({ name, addresses }: HostInterface): readonly Subnet[] {
-  if (name === "lo") return [];
-  return addresses.filter(({ ours, prefixLength }) => !ours && prefixLength < 32).map(
-    ({ ip, prefixLength }) => {
-      const cidr = `${ip}/${prefixLength}`;
-      const [network, length] = ipaddr.IPv4.parseCIDR(cidr);
-      const reserves = prefixLength < 31;
-      return {
-        cidr,
-        first: reserves ? ipaddr.IPv4.networkAddressFromCIDR(cidr).toString() : undefined,
-        last: reserves ? ipaddr.IPv4.broadcastAddressFromCIDR(cidr).toString() : undefined,
-        holds: (address) => ipaddr.IPv4.parse(address).match(network, length),
-      };
-    },
-  );
 }

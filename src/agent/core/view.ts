@@ -27,7 +27,7 @@ export interface HostAddress {
   readonly ours: boolean;
 }
 
-/** Where a VIP is bound, and where ARP is spoken for it. */
+/** Where a VIP is bound, and where it is spoken for. */
 export interface Placement {
   readonly interface: string;
   readonly speakOn: readonly string[];
@@ -57,7 +57,7 @@ export interface Probe {
   readonly answeredSince?: number;
 }
 
-/** The gratuitous ARP packets that were sent since the agent began to speak. */
+/** The announcements that were sent since the agent began to speak. */
 export interface Announcements {
   readonly count: number;
   readonly lastAt: number;
@@ -89,7 +89,9 @@ export interface AgentView {
   /** Gateway uid -> term below which we must be silent, from the last renewal's answer. */
   readonly fence: Readonly<Record<string, number>>;
   readonly interfaces: readonly HostInterface[];
+  /** Of IPv4. */
   readonly defaultRouteInterface: string | undefined;
+  readonly defaultRouteInterface6?: string | undefined;
   /** Addresses that the node must reach, and what each is. */
   readonly needed: ReadonlyMap<string, string>;
   readonly bindings: readonly Binding[];

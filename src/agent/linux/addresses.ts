@@ -1,8 +1,9 @@
-/** The node's interfaces, and the VIPs on them: looked at and changed with iproute2. IPv4 only. */
+/** The node's interfaces, and the VIPs on them: looked at and changed with iproute2. */
 
 import * as v from "valibot";
+import { canonicalIP, isIP } from "../../core/ip_family.ts";
 import { CommandError, type Commands, hostCommands } from "./command.ts";
-import type { HostInterface } from "../core/view.ts";
+import type { HostAddress, HostInterface } from "../core/view.ts";
 
 export interface AddressOptions {
   readonly commands?: Commands;
@@ -10,10 +11,16 @@ export interface AddressOptions {
 }
 
 /**
- * End of the label that marks an address as ours: `eth1:egw`. A label is what the kernel keeps for us beside an
+ * End of the label that marks an IPv4 address as ours: `eth1:egw`. A label is what the kernel keeps for us beside an
  * address and `ip addr` shows to people; `proto` would do too, but needs iproute2 6.3.
  */
 const MARK = ":egw";
+
+/**
+ * What marks an IPv6 address as ours, as these have no labels: the metric that a route to it would have, if it had one
+ * (`noprefixroute`). "egw" in ASCII.
+ */
+const MARK_METRIC = 0x656777;
 
 /** IFNAMSIZ - 1; longer labels are refused. */
 const LABEL_LENGTH = 15;
@@ -31,6 +38,12 @@ const Links = v.array(v.object({
     local: v.optional(v.string()),
     prefixlen: v.number(),
     label: v.optional(v.string()),
+    // Of IPv6. What is not there is false.
+    metric: v.optional(v.number()),
+    scope: v.optional(v.string()),
+    temporary: v.optional(v.boolean()),
+    tentative: v.optional(v.boolean()),
+    dadfailed: v.optional(v.boolean()),
   })),
 }));
 
@@ -50,13 +63,18 @@ const Routes = v.array(v.object({
 
 /** The node's ways out. */
 export interface DefaultRoutes {
-  /** The interface of the main table's default route; of several, the one with the lowest metric. */
+  /** The interface of the main table's default route of IPv4; of several, the one with the lowest metric. */
   readonly interface: string | undefined;
-  /** IPv4 addresses of the next hops of all default routes, whatever their table. */
+  /** The same of IPv6. */
+  readonly interface6: string | undefined;
+  /** Addresses of the next hops of all default routes, whatever their table. */
   readonly nextHops: readonly string[];
 }
 
-/** All interfaces of the node with their IPv4 addresses. Throws {@linkcode CommandError}. */
+/**
+ * All interfaces of the node with their IPv4 addresses, and those of IPv6 that others can reach and that stay: no
+ * link-local and no temporary ones, and none that are not known to be free. Throws {@linkcode CommandError}.
+ */
 export async function listInterfaces(
   { commands = hostCommands, signal }: AddressOptions = {},
 ): Promise<HostInterface[]> {
@@ -70,22 +88,38 @@ function printable(text: string): string {
   return text.replace(/[\x00-\x08\x0e-\x1f]/g, "\uFFFD");
 }
 
-/** The IPv4 default routes. Throws {@linkcode CommandError}. */
-export async function defaultRoutes(
-  { commands = hostCommands, signal }: AddressOptions = {},
-): Promise<DefaultRoutes> {
-  const argv = ["ip", "-4", "-json", "route", "show", "table", "all", "default"] as const;
-  const text = await commands.run(argv, { signal });
+/** The default routes of both families. Throws {@linkcode CommandError}. */
+export async function defaultRoutes(options: AddressOptions = {}): Promise<DefaultRoutes> {
+  const [four, six] = await Promise.all([routesOf("-4", options), routesOf("-6", options)]);
+  return {
+    interface: four.interface,
+    interface6: six.interface,
+    nextHops: [...new Set([...four.nextHops, ...six.nextHops])],
+  };
+}
+
+async function routesOf(
+  family: "-4" | "-6",
+  { commands = hostCommands, signal }: AddressOptions,
+): Promise<Pick<DefaultRoutes, "interface" | "nextHops">> {
+  const argv = ["ip", family, "-json", "route", "show", "table", "all", "default"] as const;
+  const text = await commands.run(argv, { signal }).catch((error) => {
+    const isAbsent = family === "-6" && error instanceof CommandError &&
+      /not supported/.test(error.stderr);
+    if (isAbsent) return "";
+    throw error;
+  });
   // No route at all is an empty text in some versions, an empty list in others.
   const routes = v.parse(Routes, JSON.parse(printable(text.trim() || "[]")))
     .map((route) => ({ ...route, hops: [route, ...route.nexthops] }));
   const [best] = routes.filter(({ table, flags }) =>
     table === undefined && !flags.includes("linkdown")
   ).map(({ metric, hops }) => ({ metric, dev: hops.find(({ dev }) => dev !== undefined)?.dev }))
-    .filter(({ dev }) => dev !== undefined)
+    // Where IPv6 is told to go nowhere, that stands on `lo`.
+    .filter(({ dev }) => dev !== undefined && dev !== "lo")
     .sort((a, b) => a.metric - b.metric);
   const nextHops = routes.flatMap(({ hops }) => hops.flatMap(({ gateway }) => gateway ?? []));
-  return { interface: best?.dev, nextHops: [...new Set(nextHops)] };
+  return { interface: best?.dev, nextHops };
 }
 
 /** Where one address is, or is to be. */
@@ -95,10 +129,13 @@ export interface AddressPlace {
 }
 
 /**
- * Binds a VIP as /32 with our mark. An address that is there already is a success and is left alone, so that Cilium sees
- * no change.
+ * Binds a VIP as /32 or /128 with our mark. An address that is there already is a success and is left alone, so that
+ * Cilium sees no change.
  *
- * Throws {@linkcode CommandError}, and an Error when the address is there without our mark.
+ * One of IPv6 is deprecated from the start, so that the kernel takes it for the source of nothing that has another
+ * (RFC 6724, rule 3), and nobody is asked whether it is free: that was looked at, and the holder answers for it.
+ *
+ * Throws {@linkcode CommandError}, and an Error when the address is there without our mark or the interface has no IPv6.
  */
 export async function bindAddress(
   { ip, interface: name }: AddressPlace,
@@ -112,8 +149,24 @@ export async function bindAddress(
       `Cannot bind VIP ${ip} on '${name}': the address is there already and Sallyport did not add it`,
     );
   }
-  const address = ["addr", "add", `${ip}/32`, "dev", name, "label", labelFor(name)];
-  await commands.run(["ip", ...address], { signal });
+  const deprecated = ["nodad", "noprefixroute", "valid_lft", "forever", "preferred_lft", "0"];
+  const rest = isIP(ip) === 4
+    ? [`${ip}/32`, "dev", name, "label", labelFor(name)]
+    : [`${ip}/128`, "dev", name, ...deprecated, "metric", String(MARK_METRIC)];
+  try {
+    await commands.run(["ip", "addr", "add", ...rest], { signal });
+  } catch (cause) {
+    if (isIP(ip) !== 6 || !isWithoutIPv6(cause)) throw cause;
+    throw new Error(
+      `Cannot bind VIP ${ip} on '${name}' as IPv6 is off there: set its sysctl disable_ipv6 to 0`,
+      { cause },
+    );
+  }
+}
+
+function isWithoutIPv6(error: unknown): boolean {
+  return error instanceof CommandError &&
+    /IPv6 is disabled|Permission denied|not supported/.test(error.stderr);
 }
 
 /**
@@ -131,7 +184,7 @@ export async function unbindAddress(
   for (const address of link?.addresses ?? []) {
     if (!address.ours || address.ip !== ip) continue;
     try {
-      // With its prefix length: without it, `ip` takes /32 and warns.
+      // With its prefix length: without it, `ip` takes that of a host and warns.
       const exact = `${ip}/${address.prefixLength}`;
       await commands.run(["ip", "addr", "del", exact, "dev", name], { signal });
     } catch (error) {
@@ -205,12 +258,24 @@ function toInterface(link: v.InferOutput<typeof Links>[number]): HostInterface {
     up: isUp,
     state: link.operstate.toLowerCase(),
     ...(link.address === undefined ? {} : { mac: link.address }),
-    addresses: link.addr_info.flatMap(({ family, local, prefixlen, label }) =>
-      family === "inet" && local !== undefined
-        ? [{ ip: local, prefixLength: prefixlen, ours: label?.endsWith(MARK) ?? false }]
-        : []
-    ),
+    addresses: link.addr_info.flatMap(toAddress),
   };
+}
+
+function toAddress(info: v.InferOutput<typeof Links>[number]["addr_info"][number]): HostAddress[] {
+  const { family, local, prefixlen, label, metric } = info;
+  if (local === undefined) return [];
+  if (family === "inet") {
+    return [{ ip: local, prefixLength: prefixlen, ours: label?.endsWith(MARK) ?? false }];
+  }
+  const lasts = info.scope === "global" && !info.temporary && !info.tentative && !info.dadfailed;
+  const ip = canonicalIP(local);
+  if (family !== "inet6" || !lasts || ip === undefined) return [];
+  return [{
+    ip,
+    prefixLength: prefixlen,
+    ours: prefixlen === 128 && metric === MARK_METRIC,
+  }];
 }
 
 async function findLink(name: string, options: AddressOptions): Promise<HostInterface | undefined> {

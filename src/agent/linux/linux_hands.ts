@@ -1,5 +1,6 @@
-/** The agent's hands on Linux: iproute2, nftables, arping. */
+/** The agent's hands on Linux: iproute2, nftables, arping, ndisc6 and ndptool. */
 
+import { FAMILIES, familyOf } from "../../core/ip_family.ts";
 import {
   arpIgnores,
   bindAddress,
@@ -12,7 +13,7 @@ import {
 import { clockReader } from "./clocks.ts";
 import { type Commands, hostCommands } from "./command.ts";
 import type { HostInterface } from "../core/view.ts";
-import { canQuote, mute, own, readGate, removeGate, speak } from "./gate.ts";
+import { canQuote, knowsIPv6, mute, own, readGate, removeGate, speak } from "./gate.ts";
 import type { Hands } from "../hands.ts";
 import { announce, probe } from "./neighbours.ts";
 import { neededReader } from "./needed.ts";
@@ -26,7 +27,7 @@ export interface LinuxHandsOptions {
   readonly probeMilliseconds?: number;
   /** URL of the API server, which is no VIP. */
   readonly apiServer?: string;
-  /** Told of gratuitous ARP packets that could not be sent, and of interfaces that are passed over. */
+  /** Told of announcements that could not be sent, and of interfaces that are passed over. */
   readonly onFailure?: (error: Error) => void;
 }
 
@@ -40,6 +41,16 @@ export function linuxHands(
   const passedOver = new Set<string>();
   const readNeeded = neededReader({ apiServer });
   let reading: Promise<DefaultRoutes> | undefined;
+  let asking: Promise<boolean> | undefined;
+
+  /** Once: a kernel does not change. */
+  async function hasIPv6(): Promise<boolean> {
+    asking ??= knowsIPv6(options);
+    return await asking.catch((error) => {
+      asking = undefined;
+      throw error;
+    });
+  }
 
   /** What is asked for at the same time is read once. */
   function routes(): Promise<DefaultRoutes> {
@@ -65,20 +76,28 @@ export function linuxHands(
       return links.map((link) => ({ ...link, arpIgnore: ignores.get(link.name) ?? 0 }));
     },
     defaultRouteInterface: async () => (await routes()).interface,
+    defaultRouteInterface6: async () => (await routes()).interface6,
     clocks: clockReader(),
     needed: async () => await readNeeded(await routes()),
     watch: (onChange, ending) => watchAddresses(onChange, { ...options, signal: ending }),
     bind: (address) => bindAddress(address, options),
     unbind: (address) => unbindAddress(address, options),
     async own(ips) {
-      if (ips.length === 0) return await removeGate(nft);
+      const ipv6 = await hasIPv6();
+      if (ips.length === 0) return await removeGate(nft, { ipv6 });
       const links = await listInterfaces(options);
-      const ownAddresses = Object.fromEntries(links.flatMap((link) => {
-        const ip = ownAddress(link);
-        return ip === undefined || link.name === "lo" ? [] : [[link.name, ip]];
-      }));
+      const ownAddresses = Object.fromEntries(
+        links.filter(({ name }) => name !== "lo")
+          .map((link) =>
+            [
+              link.name,
+              FAMILIES.map((family) => ownAddress(link, family)).filter((ip) => ip !== undefined),
+            ] as const
+          )
+          .filter(([, own]) => own.length > 0),
+      );
       noteNames(Object.keys(ownAddresses));
-      await own(nft, ips, { ownAddresses });
+      await own(nft, ips, { ownAddresses, ipv6 });
     },
     speak: (entries) => speak(nft, entries),
     mute: (ips) => mute(nft, ips),
@@ -101,7 +120,7 @@ export function linuxHands(
       const ownMacs = links.flatMap(({ mac }) => mac === undefined ? [] : [mac]);
       const answers = await Promise.all(interfaces.map((name) => {
         const link = links.find((link) => link.name === name);
-        const sourceIP = link && ownAddress(link);
+        const sourceIP = link && ownAddress(link, 4);
         return probe({
           ip,
           interface: name,
@@ -117,7 +136,7 @@ export function linuxHands(
   };
 }
 
-/** The interface's first address that is no VIP of ours. */
-function ownAddress({ addresses }: HostInterface): string | undefined {
-  return addresses.find(({ ours }) => !ours)?.ip;
+/** The interface's first address of a family that is no VIP of ours. */
+function ownAddress({ addresses }: HostInterface, family: 4 | 6): string | undefined {
+  return addresses.find(({ ip, ours }) => !ours && familyOf(ip) === family)?.ip;
 }

@@ -2,7 +2,7 @@
 
 import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
-import { isIPv4 } from "node:net";
+import { canonicalIP, isIP } from "../../core/ip_family.ts";
 import type { DefaultRoutes } from "./addresses.ts";
 
 /** Names the name servers of the node. */
@@ -22,7 +22,10 @@ const LOOKUP_MILLISECONDS = 60_000;
 export function neededReader(
   { apiServer, resolvConf = RESOLV_CONF }: NeededOptions,
 ): (routes: DefaultRoutes) => Promise<ReadonlyMap<string, string>> {
-  const hostname = apiServer === undefined ? undefined : new URL(apiServer).hostname;
+  const hostname = apiServer === undefined
+    ? undefined
+    // An IPv6 address stands in brackets in a URL.
+    : new URL(apiServer).hostname.replace(/^\[(.*)\]$/, "$1");
   let servers: readonly string[] = [];
   let lookedUpAt = -Infinity;
 
@@ -31,21 +34,22 @@ export function neededReader(
     const now = performance.now();
     if (now - lookedUpAt < LOOKUP_MILLISECONDS) return;
     lookedUpAt = now;
-    lookup(name, { all: true, family: 4 }).then(
+    lookup(name, { all: true }).then(
       (found) => servers = found.map(({ address }) => address),
       () => lookedUpAt = -Infinity,
     );
   }
 
   return async ({ nextHops }) => {
-    if (hostname !== undefined && isIPv4(hostname)) servers = [hostname];
+    if (hostname !== undefined && isIP(hostname) !== 0) servers = [hostname];
     else if (hostname !== undefined) lookUp(hostname);
     const text = await readFile(resolvConf, "utf8").catch(() => "");
     const nameservers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, ip = ""]) => ip);
-    return new Map([
+    const named = [
       ...servers.map((ip) => [ip, "the API server's address"] as const),
       ...nameservers.map((ip) => [ip, `a name server of this node (${resolvConf})`] as const),
       ...nextHops.map((ip) => [ip, "the next hop of this node's default route"] as const),
-    ]);
+    ];
+    return new Map(named.map(([ip, what]) => [canonicalIP(ip) ?? ip, what]));
   };
 }

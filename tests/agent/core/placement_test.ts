@@ -21,6 +21,15 @@ const ETH0 = link("eth0", "10.0.0.11/24");
 const ETH1 = link("eth1", "198.51.100.11/24");
 const HOST = [LO, ETH0, ETH1];
 
+/** With an address of each family on each interface; those of eth0 are private. */
+const DUAL = [LO, both(ETH0, "fd00:1::11/64"), both(ETH1, "2a00:7::11/64")];
+
+function both(link: HostInterface, cidr: string): HostInterface {
+  const [ip = "", length] = cidr.split("/");
+  const address = { ip, prefixLength: Number(length), ours: false };
+  return { ...link, addresses: [...link.addresses, address] };
+}
+
 const NEEDED = new Map([["198.51.100.1", "the next hop of this node's default route"]]);
 
 const PLACES: readonly {
@@ -29,6 +38,7 @@ const PLACES: readonly {
   readonly listed?: readonly string[];
   readonly interfaces?: readonly HostInterface[];
   readonly defaultRoute?: string;
+  readonly defaultRoute6?: string;
   readonly expected: ReturnType<typeof placementOf> | RegExp;
 }[] = [
   {
@@ -111,14 +121,99 @@ const PLACES: readonly {
     interfaces: [LO, ETH0, { ...ETH1, arpIgnore: 1 }],
     expected: /BindFailed.*arp_ignore is 1.*strictARP/,
   },
+  {
+    what: "IPv6 in the subnet of a listed interface: there, and spoken there alone",
+    ip: "2a00:7::200",
+    listed: ["eth0", "eth1"],
+    interfaces: DUAL,
+    expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
+  {
+    what: "IPv6, nothing listed: the interface whose subnet holds it",
+    ip: "fd00:1::200",
+    interfaces: DUAL,
+    defaultRoute6: "eth1",
+    expected: { interface: "eth0", speakOn: ["eth0"] },
+  },
+  {
+    what: "IPv6, nothing listed and in no subnet: the interface of its own default route",
+    ip: "2a00:8::200",
+    interfaces: DUAL,
+    defaultRoute: "eth0",
+    defaultRoute6: "eth1",
+    expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
+  {
+    what: "IPv6 with a default route of IPv4 alone",
+    ip: "2a00:8::200",
+    interfaces: DUAL,
+    defaultRoute: "eth0",
+    expected: /InterfaceMissing.*No interface has 2a00:8::200 in its subnet/,
+  },
+  {
+    what: "private IPv6 outside all subnets beside a public address: there",
+    ip: "fd00:9::200",
+    listed: ["eth1"],
+    interfaces: DUAL,
+    expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
+  {
+    what: "public IPv6 outside all subnets beside a private address: refused",
+    ip: "2a00:8::200",
+    listed: ["eth0"],
+    interfaces: DUAL,
+    expected: /^BindFailed: 2a00:8::200 lies in no subnet of 'eth0', and other pods' traffic/,
+  },
+  {
+    what: "IPv6 outside all subnets, and lower than the address there: refused",
+    ip: "2a00:6::200",
+    listed: ["eth1"],
+    interfaces: DUAL,
+    expected: /^BindFailed: 2a00:6::200 lies in no subnet of 'eth1'/,
+  },
+  {
+    what: "IPv6 on an interface that has none",
+    ip: "2a00:7::200",
+    listed: ["eth1"],
+    expected: /^BindFailed: 2a00:7::200 lies in no subnet of 'eth1'/,
+  },
+  {
+    what: "the address of all routers of an IPv6 subnet",
+    ip: "2a00:7::",
+    listed: ["eth1"],
+    interfaces: DUAL,
+    expected: /BindFailed.*2a00:7:: is the anycast address of all routers of 2a00:7::11\/64/,
+  },
+  {
+    what: "the last address of an IPv6 subnet, which is nothing special",
+    ip: "2a00:7::ffff:ffff:ffff:ffff",
+    listed: ["eth1"],
+    interfaces: DUAL,
+    expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
+  {
+    what: "the node's own IPv6 address",
+    ip: "fd00:1::11",
+    listed: ["eth0"],
+    interfaces: DUAL,
+    expected: /AddressConflict.*this node's own address on 'eth0'/,
+  },
+  {
+    what: "IPv6 where the kernel would not answer ARP for an address of lo",
+    ip: "2a00:7::200",
+    listed: ["eth1"],
+    interfaces: DUAL.map((link) => ({ ...link, arpIgnore: 1 })),
+    expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
 ];
 
-for (const { what, ip, listed = [], interfaces = HOST, defaultRoute, expected } of PLACES) {
+for (const { what, ip, listed = [], interfaces = HOST, expected, ...routes } of PLACES) {
   Deno.test(`where a VIP is bound: ${what}`, () => {
     const place = placementOf(ip, {
       listed,
       interfaces,
-      defaultRouteInterface: defaultRoute,
+      defaultRouteInterface: routes.defaultRoute,
+      defaultRouteInterface6: routes.defaultRoute6,
       needed: NEEDED,
     });
     if (expected instanceof RegExp) {

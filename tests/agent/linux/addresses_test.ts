@@ -9,6 +9,7 @@ import {
 } from "../../../src/agent/linux/addresses.ts";
 import { type Host, labTest, Network } from "../../lab/network.ts";
 import { pause, until } from "../../lab/wait.ts";
+import { programs } from "../../support/needs.ts";
 
 const NIC = { name: "eth1", bridge: "public", address: "10.0.0.10/24" };
 
@@ -125,6 +126,109 @@ labTest(
     }),
 );
 
+const NIC6 = { ...NIC, address6: "fd00::10/64" };
+
+async function withDualHost(work: (host: Host, network: Network) => Promise<void>): Promise<void> {
+  await using network = await Network.create();
+  await work(await network.host("a", [NIC6]), network);
+}
+
+const bind6 = ({ commands }: Host, ip = "fd00::9") =>
+  bindAddress({ ip, interface: "eth1" }, { commands });
+
+/** Notes whence packets to UDP port 9 come. */
+const SEEN = `table ip6 seen {
+  set sources { type ipv6_addr; flags dynamic; }
+  chain in { type filter hook input priority 0; udp dport 9 add @sources { ip6 saddr }; }
+}`;
+
+for (const vip of ["fd00::9", "fd00::200"]) {
+  labTest(
+    `a VIP that is ${vip} is the source of nothing that the node sends or masquerades`,
+    () =>
+      withDualHost(async (host, network) => {
+        const client = await network.host("client", [{ ...NIC6, address6: "fd00::2/64" }]);
+        const pods = { name: "eth2", bridge: "pods" };
+        await host.useCable({ ...pods, address6: "fd00:1::10/64" });
+        const pod = await network.host("pod", [{ ...pods, address6: "fd00:1::2/64" }]);
+        await pod.ip("-6", "route", "add", "default", "via", "fd00:1::10");
+        await host.sysctl("net/ipv6/conf/all/forwarding", 1);
+        await host.run(
+          ["nft", "-f", "-"],
+          `table ip6 nat {
+             chain post { type nat hook postrouting priority srcnat; oifname "eth1" masquerade; }
+           }`,
+        );
+        await client.run(["nft", "-f", "-"], SEEN);
+        await bind6(host, vip);
+        assert.equal(await host.sourceFor("fd00::2"), "fd00::10");
+        for (const from of [host, pod]) await from.run(["bash", "-c", "echo > /dev/udp/fd00::2/9"]);
+        const sources = async () =>
+          /elements = \{ (.*?) \}/s.exec(await client.run(["nft", "list", "table", "ip6", "seen"]))
+            ?.[1];
+        await until("packets", async () => await sources() !== undefined);
+        await pause(100);
+        assert.equal(await sources(), "fd00::10");
+        assert.deepEqual(await addressesOf(host), ["10.0.0.10/24", `${vip}/128*`, "fd00::10/64"]);
+      }),
+    [programs("nft", "bash")],
+  );
+}
+
+labTest(
+  "an IPv6 VIP is bound once, unbound, and nobody else's is touched",
+  () =>
+    withDualHost(async (host) => {
+      const { commands } = host;
+      await bind6(host);
+      const before = await host.ip("-json", "addr");
+      await bind6(host);
+      assert.equal(await host.ip("-json", "addr"), before);
+      // As another program would add one.
+      await host.ip("addr", "add", "fd00::8/128", "dev", "eth1", "nodad", "preferred_lft", "0");
+      await assert.rejects(bind6(host, "fd00::8"), {
+        message:
+          "Cannot bind VIP fd00::8 on 'eth1': the address is there already and Sallyport did not add it",
+      });
+      await unbindAddress({ ip: "fd00::8", interface: "eth1" }, { commands });
+      const others = ["10.0.0.10/24", "fd00::8/128", "fd00::10/64"];
+      for (let time = 1; time <= 2; time++) {
+        await unbindAddress({ ip: "fd00::9", interface: "eth1" }, { commands });
+        assert.deepEqual(await addressesOf(host), others);
+      }
+    }),
+);
+
+labTest(
+  "an interface without IPv6 says what to do, and IPv4 goes on there",
+  () =>
+    withHost(async (host) => {
+      await assert.rejects(bind6(host), {
+        message:
+          "Cannot bind VIP fd00::9 on 'eth1' as IPv6 is off there: set its sysctl disable_ipv6 to 0",
+      });
+      await bindAddress({ ip: "10.0.0.9", interface: "eth1" }, host);
+      assert.deepEqual(await addressesOf(host), ["10.0.0.10/24", "10.0.0.9/32*"]);
+    }),
+);
+
+labTest(
+  "link-local, temporary and tentative addresses are none of the node's",
+  () =>
+    withDualHost(async (host) => {
+      await host.sysctl("net/ipv6/conf/eth1/use_tempaddr", 2);
+      await host.ip("addr", "add", "fd00:2::10/64", "dev", "eth1", "mngtmpaddr", "nodad");
+      await host.sysctl("net/ipv6/conf/eth1/accept_dad", 1);
+      await host.sysctl("net/ipv6/conf/eth1/dad_transmits", 60);
+      await host.ip("addr", "add", "fd00::77/64", "dev", "eth1");
+      const text = await host.ip("-6", "addr", "show", "dev", "eth1");
+      for (const flag of ["temporary", "tentative", "scope link"]) {
+        assert.ok(text.includes(flag), flag);
+      }
+      assert.deepEqual(await addressesOf(host), ["10.0.0.10/24", "fd00:2::10/64", "fd00::10/64"]);
+    }),
+);
+
 labTest("a change of a link or an address is told at once", () =>
   withHost(async (host) => {
     const ending = new AbortController();
@@ -178,7 +282,7 @@ labTest(
         const routes = await defaultRoutes({ commands });
         assert.deepEqual(
           { ...routes, nextHops: routes.nextHops.toSorted() },
-          { interface: name, nextHops },
+          { interface: name, interface6: undefined, nextHops },
         );
       };
       const add = (...route: string[]) => host.ip("route", "add", ...route);
@@ -191,6 +295,40 @@ labTest(
       const hops = ["nexthop", "via", "10.2.0.5", "dev", "eth2", "nexthop", "via", "10.2.0.6"];
       await add("default", "metric", "100", ...hops);
       await expect("eth2", "10.0.0.254", "10.0.0.7", "10.2.0.5", "10.2.0.6");
+    }),
+);
+
+labTest(
+  "each family has its default route's interface; the next hops are those of both",
+  () =>
+    withDualHost(async (host) => {
+      const { commands } = host;
+      await host.useCable({ name: "eth2", bridge: "other", address6: "fd00:2::10/64" });
+      assert.deepEqual(await defaultRoutes({ commands }), {
+        interface: undefined,
+        interface6: undefined,
+        nextHops: [],
+      });
+      await host.ip("route", "add", "default", "via", "10.0.0.254");
+      await host.ip("-6", "route", "add", "default", "via", "fd00::1", "metric", "200");
+      await host.ip(
+        "-6",
+        "route",
+        "add",
+        "default",
+        "via",
+        "fe80::1",
+        "dev",
+        "eth2",
+        "metric",
+        "100",
+      );
+      await host.ip("-6", "route", "add", "unreachable", "default", "metric", "9999");
+      assert.deepEqual(await defaultRoutes({ commands }), {
+        interface: "eth1",
+        interface6: "eth2",
+        nextHops: ["10.0.0.254", "fe80::1", "fd00::1"],
+      });
     }),
 );
 

@@ -6,14 +6,20 @@ import { until } from "../../lab/wait.ts";
 import { programs } from "../../support/needs.ts";
 
 const VIP = "10.0.0.9";
-const NEEDS = [programs("arping")];
+const VIP6 = "fd00::9";
+const NEEDS = [programs("arping", "ndisc6", "ndptool")];
 
 async function pair(network: Network): Promise<readonly [Host, Host]> {
-  const cable = { name: "eth1", bridge: "public" };
-  return [
-    await network.host("a", [{ ...cable, address: "10.0.0.10/24" }]),
-    await network.host("b", [{ ...cable, address: "10.0.0.11/24" }]),
-  ];
+  return [await host(network, "a", 10), await host(network, "b", 11)];
+}
+
+function host(network: Network, name: string, number: number): Promise<Host> {
+  return network.host(name, [{
+    name: "eth1",
+    bridge: "public",
+    address: `10.0.0.${number}/24`,
+    address6: `fd00::${number}/64`,
+  }]);
 }
 
 function bind({ commands }: Host, ip = VIP): Promise<void> {
@@ -150,5 +156,69 @@ labTest("a probe that cannot be asked is an error, and so is an aborted one", as
   await assert.rejects(probe(question, a), /Cannot run 'arping': exit code 2: .*eth9/);
   const signal = AbortSignal.timeout(50);
   const long = { ip: VIP, interface: "eth1", timeoutMilliseconds: 5000 };
+  await assert.rejects(probe(long, { ...a, signal }), { name: "TimeoutError" });
+}, NEEDS);
+
+labTest("an unsolicited advertisement moves a neighbour's entry, whatever its state", async () => {
+  await using network = await Network.create();
+  const [a, b] = await pair(network);
+  await bind(a, VIP6);
+  const mac = await a.macOf("eth1");
+  const lies = ["lladdr", "02:00:00:00:00:01", "dev", "eth1", "nud"];
+  for (const state of ["stale", "reachable", "delay"]) {
+    await b.ip("neigh", "replace", VIP6, ...lies, state);
+    await announce({ ip: VIP6, interfaces: ["eth1"] }, a);
+    await until(`the new entry (${state})`, async () => await b.arpEntry(VIP6) === mac);
+  }
+  const failures: string[] = [];
+  const onFailure = ({ message }: Error) => failures.push(message);
+  await announce({ ip: VIP6, interfaces: ["eth9"] }, { ...a, onFailure });
+  await until("the failure", () => failures.length === 1);
+  assert.deepEqual(failures, [`Cannot announce ${VIP6} on 'eth9'`]);
+}, NEEDS);
+
+labTest(
+  "an IPv6 probe finds the other owner at once, not itself, and nobody where there is none",
+  async () => {
+    await using network = await Network.create();
+    const [a, b] = await pair(network);
+    const question = { ip: VIP6, interface: "eth1", timeoutMilliseconds: 1500 };
+    const short = { ...question, timeoutMilliseconds: 200 };
+    assert.equal(await probe(short, a), undefined);
+    await bind(a, VIP6);
+    assert.equal(await probe(short, a), undefined);
+    await bind(b, VIP6);
+    const startedAt = performance.now();
+    assert.equal(await probe(question, a), await b.macOf("eth1"));
+    assert(performance.now() - startedAt < 1000);
+    assert.equal(await b.arpEntry("fd00::10"), undefined, "probing leaves no trace");
+  },
+  NEEDS,
+);
+
+labTest(
+  "an IPv6 host that is known to answer hides no other one, and is told where it is alone",
+  async () => {
+    await using network = await Network.create();
+    const [a, b] = await pair(network);
+    const c = await host(network, "c", 12);
+    const besides = await b.macOf("eth1");
+    const look = () => probe({ ip: VIP6, interface: "eth1", timeoutMilliseconds: 500, besides }, a);
+    assert.equal(await look(), undefined);
+    await bind(b, VIP6);
+    assert.equal(await look(), besides);
+    await bind(c, VIP6);
+    assert.equal(await look(), await c.macOf("eth1"));
+  },
+  NEEDS,
+);
+
+labTest("an IPv6 probe that cannot be asked is an error, and so is an aborted one", async () => {
+  await using network = await Network.create();
+  const [a] = await pair(network);
+  const question = { ip: VIP6, interface: "eth9", timeoutMilliseconds: 300 };
+  await assert.rejects(probe(question, a), /Cannot run 'ndisc6': exit code 1: .*eth9/);
+  const signal = AbortSignal.timeout(50);
+  const long = { ip: VIP6, interface: "eth1", timeoutMilliseconds: 5000 };
   await assert.rejects(probe(long, { ...a, signal }), { name: "TimeoutError" });
 }, NEEDS);
