@@ -4,7 +4,7 @@
  * costs.
  */
 import { MEMBER_LABEL, SHARD_LABEL } from "../core/names.ts";
-import { virtualIPOf } from "../core/reports.ts";
+import { areSameIPs, egressIPsOf, virtualIPsOf } from "../core/reports.ts";
 import { isSpread } from "../core/shards.ts";
 import { SHARDS } from "../core/shares.ts";
 import type { Gateway, Policy } from "../core/types.ts";
@@ -60,10 +60,11 @@ export function covers(listed: NodeScope, needed: NodeScope): boolean {
 
 /** A virtual IP whose first holder is not found yet, or that some node disputes. */
 function isUnsettled(gateway: Gateway): boolean {
-  const ip = virtualIPOf(gateway);
-  const { phase, egressIP, conditions = [] } = gateway.status;
-  if (ip === undefined) return false;
-  return phase === undefined || phase === "Idle" || egressIP !== ip ||
+  const ips = virtualIPsOf(gateway);
+  const { phase, conditions = [] } = gateway.status;
+  if (ips.length === 0) return false;
+  return phase === undefined || phase === "Idle" ||
+    !areSameIPs(egressIPsOf(gateway.status), ips) ||
     conditions.some(({ type, status }) => type === "AddressConflict" && status === "True");
 }
 

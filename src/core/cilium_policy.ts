@@ -17,10 +17,14 @@ import {
   POLICY_LABEL,
   TERM_ANNOTATION,
 } from "./names.ts";
+import { familyOf } from "./ip_family.ts";
+import type { Family } from "./ip_family.ts";
+import { listOf } from "./json.ts";
 import { equal, mergePatch } from "./merge_patch.ts";
 import { requirementFor } from "./node_set.ts";
 import type { NodeSet } from "./node_set.ts";
 import type { Part } from "./policy_parts.ts";
+import { virtualIPsOf } from "./reports.ts";
 import type {
   CiliumPolicy,
   Gateway,
@@ -46,6 +50,10 @@ export interface Target {
 export interface Wanted {
   readonly policy: Policy;
   readonly part: Pick<Part, "name" | "suffix" | "gateway">;
+  /** Whose destinations it has; undefined: they stay as they are, and so does the way. */
+  readonly networks:
+    | Pick<Part, "family" | "destinationCIDRs" | "excludedCIDRs">
+    | undefined;
   /** Undefined: those of a gateway that is no longer the policy's stay as they are until its traffic has gone over. */
   readonly rules:
     | { readonly selectors: readonly PolicyRule[]; readonly nodes: NodeSet }
@@ -57,12 +65,16 @@ export interface Wanted {
 
 /** The whole object to create. */
 export function ciliumPolicyFor(wanted: Wanted): JsonObject {
-  const { part, target } = wanted;
+  const { part, target, networks } = wanted;
   return {
     apiVersion: CILIUM_API_VERSION,
     kind: "CiliumEgressGatewayPolicy",
     metadata: { name: part.name, ...metadataFor(wanted, undefined) },
-    spec: specFor(wanted, { egressGateway: egressGatewayFor(target), selectors: [] }),
+    spec: specFor(wanted, {
+      egressGateway: egressGatewayFor(target, networks?.family ?? 4),
+      selectors: [],
+      networks: {},
+    }),
   };
 }
 
@@ -73,11 +85,13 @@ export function ciliumPolicyFor(wanted: Wanted): JsonObject {
  * its way: the part that names node and address is left alone.
  */
 export function ciliumPolicyPatch(existing: CiliumPolicy, wanted: Wanted): JsonObject | undefined {
-  const { target } = wanted;
-  const { selectors = [], egressGateway: observed } = existing.spec;
-  const egressGateway = (target.route?.waiting || target.unread) && observed !== undefined
+  const { target, networks } = wanted;
+  const { selectors = [], egressGateway: observed, destinationCIDRs = [], excludedCIDRs = [] } =
+    existing.spec;
+  const stays = target.route?.waiting || target.unread || networks === undefined;
+  const egressGateway = stays && observed !== undefined
     ? observed
-    : egressGatewayFor(target);
+    : egressGatewayFor(target, networks?.family ?? 4);
   const { annotations, ownerReferences } = existing;
   const meta = metadataFor(wanted, existing);
   const labels = isAdopted(existing) ? withoutManager(existing.labels) : existing.labels;
@@ -92,7 +106,7 @@ export function ciliumPolicyPatch(existing: CiliumPolicy, wanted: Wanted): JsonO
   };
   const spec = mergePatch(
     withoutEmpty(existing.spec),
-    specFor(wanted, { egressGateway, selectors }),
+    specFor(wanted, { egressGateway, selectors, networks: { destinationCIDRs, excludedCIDRs } }),
   );
   if (Object.keys(metadata).length === 0 && spec === undefined) return undefined;
   return {
@@ -102,7 +116,7 @@ export function ciliumPolicyPatch(existing: CiliumPolicy, wanted: Wanted): JsonO
 }
 
 function metadataFor(
-  { policy, part, target, isMarked }: Wanted,
+  { policy, part, target, isMarked, networks }: Wanted,
   existing: CiliumPolicy | undefined,
 ): {
   readonly labels: Readonly<Record<string, string>>;
@@ -110,6 +124,10 @@ function metadataFor(
   readonly ownerReferences: readonly JsonObject[];
 } {
   const { gateway, route } = target;
+  const ip = gateway === undefined || networks === undefined
+    ? undefined
+    : addressOf(gateway, networks.family);
+  const boundAt = ip === undefined ? undefined : route?.boundAt[ip];
   const keep = route?.waiting && existing !== undefined;
   const owner = {
     apiVersion: API_VERSION,
@@ -134,7 +152,7 @@ function metadataFor(
         : {}),
       ...(route === undefined || keep ? {} : {
         [TERM_ANNOTATION]: String(route.term),
-        ...(route.boundAt === undefined ? {} : { [BOUND_AT_ANNOTATION]: route.boundAt }),
+        ...(boundAt === undefined ? {} : { [BOUND_AT_ANNOTATION]: boundAt }),
       }),
     },
     ownerReferences: adopted ? others : [...others, owner],
@@ -150,33 +168,46 @@ function withoutManager(labels: Labels): Labels {
  * Node and source address. The selector is always replaced as a whole and names the node by the value of its hostname
  * label: a dead node's CiliumNode keeps its labels (cilium issue 41547), so moving a label would leave two gateways.
  */
-function egressGatewayFor({ gateway, route, node }: Target): JsonObject {
-  const name = route?.node;
+function egressGatewayFor({ gateway, route, node }: Target, family: Family): JsonObject {
+  const source = sourceFor(gateway, family);
+  // Without an address of this family Cilium would take whichever the interface has.
+  const name = source === undefined ? undefined : route?.node;
   const matchLabels: JsonObject = name === undefined
     ? { [NO_NODE_LABEL]: "true" }
     : { [HOSTNAME_LABEL]: node?.labels[HOSTNAME_LABEL] ?? name };
-  return { nodeSelector: { matchLabels }, ...sourceFor(gateway) };
+  return { nodeSelector: { matchLabels }, ...source };
 }
 
-function sourceFor(gateway: Gateway | undefined): JsonObject {
-  const source = gateway?.spec.sourceIP;
-  if (source === undefined) return {};
-  return source.mode === "VirtualIPAddress"
-    ? { egressIP: source.ips[0] ?? "" }
-    : { interface: source.interfaceName };
+/** The address of a gateway, or the interface that has it; undefined: it has none of this family. */
+function sourceFor(gateway: Gateway | undefined, family: Family): JsonObject | undefined {
+  if (gateway === undefined) return {};
+  const { sourceIP } = gateway.spec;
+  if (sourceIP.mode !== "VirtualIPAddress") return { interface: sourceIP.interfaceName };
+  const egressIP = addressOf(gateway, family);
+  return egressIP === undefined ? undefined : { egressIP };
+}
+
+/** The virtual IP of a family. */
+function addressOf(gateway: Gateway, family: Family): string | undefined {
+  return virtualIPsOf(gateway).find((ip) => familyOf(ip) === family);
 }
 
 function specFor(
-  { policy: { spec }, rules, target }: Wanted,
-  observed: { readonly egressGateway: Json; readonly selectors: Json },
+  { networks, rules, target }: Wanted,
+  observed: {
+    readonly egressGateway: Json;
+    readonly selectors: Json;
+    readonly networks: Readonly<Record<string, Json>>;
+  },
 ): JsonObject {
+  const { destinationCIDRs = [], excludedCIDRs = [] } = networks ?? observed.networks;
   return {
     selectors: rules === undefined
       ? observed.selectors
       : limitRules(rules.selectors, target.gateway?.spec.allowedNamespaces)
         .map((rule) => onNodes(rule, rules.nodes)),
-    destinationCIDRs: spec.destinationCIDRs,
-    ...(spec.excludedCIDRs.length === 0 ? {} : { excludedCIDRs: spec.excludedCIDRs }),
+    destinationCIDRs,
+    ...(listOf(excludedCIDRs).length === 0 ? {} : { excludedCIDRs }),
     egressGateway: observed.egressGateway,
   };
 }

@@ -6,7 +6,8 @@
 import type { Facts, NodeFacts } from "./facts.ts";
 import { hasMissedRenewal, isAbandoned, isStale, trustInHeartbeats } from "./heartbeat.ts";
 import { HOSTNAME_LABEL } from "./names.ts";
-import { foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
+import { familyOf } from "./ip_family.ts";
+import { foreignHost, freshReport, unreportedIPs, virtualIPOf } from "./reports.ts";
 import { isUnread } from "./selectors.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import { TIMINGS } from "./timings.ts";
@@ -43,6 +44,7 @@ const CHECKS: readonly Check[] = [
   nodeCordoned,
   nodeDeleting,
   hostnameLabel,
+  noIPv4Address,
   ciliumAgentNotReady,
   agentNotReady,
   agentLeaving,
@@ -163,6 +165,21 @@ function hostnameLabel({ facts, subject: { node } }: Examination): Reason | null
   return first === name ? null : reason(
     "HostnameLabelNotUnique",
     `Node ${first} has the same label ${HOSTNAME_LABEL}=${hostname}, and Cilium would send the traffic there`,
+  );
+}
+
+/**
+ * Cilium sends a gateway its traffic by the node's IPv4 address, whichever family that traffic is of (1.18 to 1.20,
+ * `GetNodeIP(false)` in pkg/egressgateway). A node that lists no address at all says nothing.
+ */
+function noIPv4Address({ facts, subject: { node } }: Examination): Reason | null {
+  const own = [...node.internalIPs, ...node.externalIPs].filter((ip) => !facts.virtualIPs.has(ip));
+  return own.length === 0 || own.some((ip) => familyOf(ip) === 4) ? null : reason(
+    "NoIPv4Address",
+    `Node has no IPv4 address (its addresses are ${
+      own.join(", ")
+    }), and Cilium sends a gateway its traffic by ` +
+      "that, of IPv6 too; give the node one, or take it out of nodeSelector",
   );
 }
 
@@ -288,7 +305,8 @@ function bindFailed(examination: Examination): Reason | null {
     failed.gateway === gateway.name && failed.reason === "BindFailed"
   );
   if (failure !== undefined) return reason("BindFailed", failure.message);
-  if (reportedAddress(lease, gateway) !== undefined) return null;
+  const unbound = unreportedIPs(lease, gateway);
+  if (unbound.length === 0) return null;
   // The memory comes first: a holder that nobody can follow stays, and its retryAfter must not move with each tick.
   const remembered = last?.reasons.find(({ type }) => type === "BindFailed");
   if (remembered !== undefined && (parseTime(remembered.retryAfter) ?? 0) > snapshot.now) {
@@ -299,9 +317,13 @@ function bindFailed(examination: Examination): Reason | null {
   const overdue = status.phase === "Preparing" && status.activeNodeName === node.name &&
     elected !== undefined && snapshot.now - elected >= TIMINGS.bindTimeoutMilliseconds;
   if (!overdue) return null;
+  const what = gateway.spec.sourceIP.mode === "VirtualIPAddress" &&
+      gateway.spec.sourceIP.ips.length > 1
+    ? `virtual IP ${unbound.join(" and ")}`
+    : "the virtual IP";
   const limit = `${TIMINGS.bindTimeoutMilliseconds / 1_000} s`;
   return {
-    ...reason("BindFailed", `The agent did not report the virtual IP as bound within ${limit}`),
+    ...reason("BindFailed", `The agent did not report ${what} as bound within ${limit}`),
     retryAfter: rfc3339(snapshot.now + TIMINGS.bindRetryMilliseconds),
   };
 }
@@ -347,22 +369,21 @@ function uplinkDown(examination: Examination): Reason | null {
 function addressConflict(examination: Examination): Reason | null {
   const { gateway, facts, subject, last } = examination;
   const { now } = facts.snapshot;
-  const ip = virtualIPOf(gateway);
   const report = believedReport(examination);
-  if (ip === undefined || report === undefined) return null;
+  if (virtualIPOf(gateway) === undefined || report === undefined) return null;
   // Of two hosts that answer, each look hears one or the other. The memory comes first, as that of BindFailed.
   const remembered = last?.reasons.find(({ type }) => type === "AddressConflict");
   if (remembered !== undefined && (parseTime(remembered.retryAfter) ?? 0) > now) return remembered;
   const failure = report.failures.find((failed) =>
     failed.gateway === gateway.name && failed.reason === "AddressConflict"
   );
-  const mac = foreignMAC(subject.node.name, { gateway, facts });
-  if (failure === undefined && mac === undefined) return null;
+  const foreign = foreignHost(subject.node.name, { gateway, facts });
+  if (failure === undefined && foreign === undefined) return null;
   return {
     ...reason(
       "AddressConflict",
       failure?.message ??
-        `Another host (${mac}) answers for ${ip}; take the address from that host`,
+        `Another host (${foreign?.mac}) answers for ${foreign?.ip}; take the address from that host`,
     ),
     retryAfter: rfc3339(now + TIMINGS.conflictMilliseconds),
   };

@@ -2,7 +2,7 @@
 import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { byText } from "./order.ts";
 import type { PolicyOutcome } from "./policy_outcome.ts";
-import { virtualIPOf } from "./reports.ts";
+import { virtualIPsOf } from "./reports.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import type {
   Change,
@@ -23,6 +23,7 @@ const POLICY_TROUBLE: Readonly<Record<string, EventReason>> = {
   GatewayNotFound: "GatewayNotFound",
   NamespaceNotAllowed: "NamespaceNotAllowed",
   EverythingExcluded: "EverythingExcluded",
+  FamilyNotServed: "FamilyNotServed",
   NoActiveNode: "NoActiveNode",
   ActiveNodeNotEligible: "ActiveNodeNotEligible",
   SameTraffic: "SameTraffic",
@@ -84,11 +85,11 @@ function ofGateway(outcome: GatewayOutcome): readonly Told[] {
     ...(begins && past.reason !== "Dropped"
       ? [told(MOVES[past.reason as MoveReason], outcome.message, past.planned)]
       : []),
-    ...(statusAfter !== undefined && virtualIPOf(gateway) !== undefined
+    ...(statusAfter !== undefined && virtualIPsOf(gateway).length > 0
       ? [told(
         "VirtualIPBound",
         `${statusAfter.activeNodeName} holds ${
-          virtualIPOf(gateway)
+          virtualIPsOf(gateway).join(" and ")
         } since term ${statusAfter.term}`,
       )]
       : []),

@@ -3,7 +3,7 @@ import { isObserverSuspect } from "./heartbeat.ts";
 import { HOSTNAME_LABEL } from "./names.ts";
 import { byText, sortedByName } from "./order.ts";
 import { policyOf } from "./policy_parts.ts";
-import { virtualIPOf } from "./reports.ts";
+import { egressIPsOf, virtualIPsOf } from "./reports.ts";
 import { mayMatch } from "./selectors.ts";
 import type {
   CiliumPolicy,
@@ -74,10 +74,9 @@ export function gatherFacts(snapshot: Snapshot): Facts {
     };
   });
   const { gateways } = snapshot;
-  const virtual = gateways.flatMap((gateway) => {
-    const ip = virtualIPOf(gateway);
-    return ip === undefined ? [] : [[ip, gateway] as const];
-  });
+  const virtual = gateways.flatMap((gateway) =>
+    virtualIPsOf(gateway).map((ip) => [ip, gateway] as const)
+  );
   return {
     snapshot,
     nodes,
@@ -86,7 +85,7 @@ export function gatherFacts(snapshot: Snapshot): Facts {
     byVirtualIP: grouped(virtual),
     virtualIPs: new Set([
       ...virtual.map(([ip]) => ip),
-      ...gateways.flatMap(({ status: { egressIP } }) => egressIP ?? []),
+      ...gateways.flatMap(({ status }) => egressIPsOf(status)),
     ]),
     madeFor: madeFor(snapshot.ciliumPolicies),
     ciliumPolicies: new Map(snapshot.ciliumPolicies.map((policy) => [policy.name, policy])),

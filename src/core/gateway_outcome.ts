@@ -22,7 +22,7 @@ import {
   servingNode,
 } from "./takeover.ts";
 import type { Fence, Handover } from "./takeover.ts";
-import { begins, tenureOf } from "./tenure.ts";
+import { begins, fromEgressIPsOf, tenureOf } from "./tenure.ts";
 import type { Tenure } from "./tenure.ts";
 import type { Candidate, Decision, Gateway, GatewayStatus, PastMove, Phase, Pin } from "./types.ts";
 
@@ -36,8 +36,8 @@ export interface Route {
    */
   readonly waiting: boolean;
   readonly term: number;
-  /** When the VIP was bound on `node`, as its agent reports it; undefined where nobody says. */
-  readonly boundAt: string | undefined;
+  /** VIP -> when it was bound on `node`, as its agent reports it. */
+  readonly boundAt: Readonly<Record<string, string>>;
 }
 
 /** The outcome for one gateway. `changes.ts` turns it into writes. */
@@ -136,7 +136,7 @@ function moveOf(
     gateway,
     to: holder,
     from: lastSpeaker(gateway),
-    fromEgressIP: tenure.lastFailover?.fromEgressIP,
+    fromEgressIPs: fromEgressIPsOf(tenure.lastFailover),
     fenced: changed ? [] : gateway.status.lastFailover?.fenced ?? [],
     term: tenure.term,
     startedAt: changed ? facts.snapshot.now : moveStartedAt(gateway) ?? facts.snapshot.now,
@@ -175,6 +175,6 @@ function routeOf(
 ): Route {
   const waiting = move?.state === "waiting";
   const node = waiting ? servingNode(gateway) : tenure.holder;
-  const boundAt = node === undefined ? undefined : boundAtOf(node, { gateway, facts });
+  const boundAt = node === undefined ? {} : boundAtOf(node, { gateway, facts });
   return { node, waiting, term: tenure.term, boundAt };
 }

@@ -6,7 +6,8 @@ import { fitGatewayStatus } from "./fit.ts";
 import { gatewayConditions } from "./gateway_conditions.ts";
 import { historyOf } from "./moves.ts";
 import type { Refusal } from "./refusals.ts";
-import { virtualIPOf } from "./reports.ts";
+import { familyOf } from "./ip_family.ts";
+import { virtualIPsOf } from "./reports.ts";
 import type { Handover } from "./takeover.ts";
 import { begins } from "./tenure.ts";
 import type { Tenure } from "./tenure.ts";
@@ -30,7 +31,8 @@ export function statusOf(
 ): GatewayStatus {
   const { tenure, phase, candidates, facts } = context;
   const addresses = addressesOf(tenure.holder, { gateway, facts });
-  const virtualIP = virtualIPOf(gateway);
+  const virtualIPs = tenure.holder === undefined ? [] : virtualIPsOf(gateway);
+  const [egressIP] = virtualIPs;
   const standbys = standbysOf(gateway, { candidates, holder: tenure.holder });
   const { now, clock = now } = facts.snapshot;
   const move = tenure.lastFailover;
@@ -51,7 +53,8 @@ export function statusOf(
     ...(tenure.holder === undefined ? {} : { activeNodeName: tenure.holder }),
     ...(addresses.length === 0 ? {} : { activeNodeAddresses: addresses }),
     standbyNodeNames: standbys,
-    ...(virtualIP === undefined || tenure.holder === undefined ? {} : { egressIP: virtualIP }),
+    ...(egressIP === undefined ? {} : { egressIP }),
+    ...(virtualIPs.length > 1 ? { egressIPs: virtualIPs } : {}),
     readyNodes: candidates.filter(({ eligible }) => eligible).length,
     term: tenure.term,
     phase,
@@ -64,14 +67,17 @@ export function statusOf(
 
 /**
  * What standbys ping: not the VIPs that a kubelet lists, which a standby has bound itself, so that it always answers. Where
- * none is listed, or the Node cannot be read, those that the same holder had before.
+ * none is listed, or the Node cannot be read, those that the same holder had before. By IPv6 where there is nothing else: one who
+ * answers by either is there.
  */
 function addressesOf(
   holder: string | undefined,
   { gateway, facts: { byNode, virtualIPs } }: { readonly gateway: Gateway; readonly facts: Facts },
 ): readonly string[] {
   const listed = holder === undefined ? undefined : byNode.get(holder)?.node.internalIPs;
-  const own = listed?.filter((address) => !virtualIPs.has(address)) ?? [];
+  const all = listed?.filter((address) => !virtualIPs.has(address)) ?? [];
+  const ipv4 = all.filter((address) => familyOf(address) === 4);
+  const own = ipv4.length > 0 ? ipv4 : all;
   const { activeNodeName, activeNodeAddresses = [] } = gateway.status;
   return own.length === 0 && holder !== undefined && holder === activeNodeName
     ? activeNodeAddresses

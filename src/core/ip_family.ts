@@ -34,7 +34,7 @@ export function canonicalIP(text: string): string | undefined {
 }
 
 /** IPv6 with its last 32 bits in hexadecimal: the library takes `::192.0.2.1` for `::ffff:192.0.2.1`. */
-export function undotted(text: string): string {
+function undotted(text: string): string {
   return text.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes: string[]) => {
     const [a = 0, b = 0, c = 0, d = 0] = bytes.slice(0, 4).map(Number);
     return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;

@@ -2,8 +2,11 @@
 import { addressesOf } from "./cidrs.ts";
 import type { Finding } from "./conditions.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
+import { FAMILIES, familyName } from "./ip_family.ts";
+import type { Family } from "./ip_family.ts";
 import { listed } from "./listed.ts";
 import type { Reach } from "./namespace_reach.ts";
+import { familiesOf } from "./policy_parts.ts";
 import { holderOf } from "./policy_way.ts";
 import type { Policy, PolicyWay } from "./types.ts";
 
@@ -17,6 +20,8 @@ export interface WayVerdict {
   readonly reach: Reach | undefined;
   /** The gateway does not serve yet, and its nodes are still with the gateways that had them. */
   readonly isElsewhere: boolean;
+  /** Families that the policy has destinations of and the gateway no address: Cilium drops these. */
+  readonly lacking: readonly Family[];
 }
 
 export interface Verdict {
@@ -64,6 +69,10 @@ function accepted(policy: Policy, verdict: Verdict): Finding {
         (refused === "" ? "" : `; not served: ${refused}`),
     };
   }
+  const lacking = lackingFamilies(ways);
+  if (lacking !== undefined) {
+    return { type, status: "True", reason: "FamilyNotServed", message: lacking };
+  }
   if (missingFallback !== undefined) {
     return {
       type,
@@ -109,6 +118,11 @@ function ready(policy: Policy, verdict: Verdict): Finding {
     };
   }
   const isOne = ways.length === 1;
+  const lacking = lackingFamilies(ways);
+  const families = familiesOf(policy.spec.destinationCIDRs).length;
+  if (lacking !== undefined && ways.every((way) => way.lacking.length === families)) {
+    return { type, status: "False", reason: "FamilyNotServed", message: lacking };
+  }
   const idle = ways.find(({ outcome, isElsewhere }) =>
     outcome !== undefined && (outcome.route.node === undefined || isElsewhere)
   );
@@ -138,7 +152,32 @@ function ready(policy: Policy, verdict: Verdict): Finding {
       message: `${traffic} is sent to ${unfit.outcome.route.node}, which is not eligible`,
     };
   }
-  return leaving(ways);
+  const well = leaving(ways);
+  return lacking === undefined
+    ? well
+    : { ...well, reason: "FamilyNotServed", message: `${well.message}; ${lacking}` };
+}
+
+/** Which destinations Cilium drops, since gateways have no address of their family; undefined: none. */
+function lackingFamilies(ways: readonly WayVerdict[]): string | undefined {
+  const each = FAMILIES.flatMap((family) => {
+    const without = ways.filter(({ lacking }) => lacking.includes(family));
+    if (without.length === 0) return [];
+    const names = without.map((way) => {
+      const source = way.outcome?.gateway.spec.sourceIP;
+      return source?.mode === "PrimaryIPFromEgressGatewayNodeInterface"
+        ? `'${servingName(way)}' on ${source.interfaceName}`
+        : `'${servingName(way)}'`;
+    });
+    const [what, have, share] = without.length === 1
+      ? ["EgressGateway", "has", "its share"]
+      : ["EgressGateways", "have", "their shares"];
+    return [
+      `${what} ${listed(names)} ${have} no ${familyName(family)} address, so that Cilium drops ` +
+      `${ways.length === 1 ? "the traffic" : share} to ${familyName(family)} destinations`,
+    ];
+  });
+  return each.length === 0 ? undefined : each.join("; ");
 }
 
 /** All of the traffic leaves. */

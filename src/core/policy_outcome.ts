@@ -2,23 +2,26 @@
 import { removal } from "./adoption.ts";
 import { ciliumPolicyFor, ciliumPolicyPatch } from "./cilium_policy.ts";
 import type { Target, Wanted } from "./cilium_policy.ts";
+import { networksOf } from "./cilium_spec.ts";
 import { conditionsFrom } from "./conditions.ts";
 import type { Facts } from "./facts.ts";
 import { fitPolicyStatus } from "./fit.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
+import { FAMILIES, familyOf } from "./ip_family.ts";
+import type { Family } from "./ip_family.ts";
 import { GATEWAY_LABEL, GENERATION_ANNOTATION, HOSTNAME_LABEL, PART_ANNOTATION } from "./names.ts";
 import { reachOf } from "./namespace_reach.ts";
 import { nodesOf, UNLABELLED } from "./node_set.ts";
 import { sortedByName } from "./order.ts";
 import { policyFindings } from "./policy_conditions.ts";
 import type { Verdict, WayVerdict } from "./policy_conditions.ts";
-import { claimedBy, partsOf, policyOf, sharesOf } from "./policy_parts.ts";
+import { claimedBy, familiesOf, partsOf, policyOf, sharesOf } from "./policy_parts.ts";
 import type { Part } from "./policy_parts.ts";
 import { serves, wayOf } from "./policy_way.ts";
 import type { Outcomes, Way } from "./policy_way.ts";
-import { freshReport } from "./reports.ts";
+import { egressIPsOf, freshReport } from "./reports.ts";
 import { isUnread as isUnreadLabel } from "./selectors.ts";
-import { isNeeded, isSplit, nodesNow } from "./share_handover.ts";
+import { isNeeded, nodesNow } from "./share_handover.ts";
 import type { Covering } from "./share_handover.ts";
 import type {
   Change,
@@ -50,7 +53,11 @@ interface Context {
   readonly outcomes: Outcomes;
   /** By the name of the gateway whose share it is. */
   readonly ways: ReadonlyMap<string, Way>;
-  readonly covering: Covering;
+  readonly parts: readonly Part[];
+  /** What there is of our making for the policy. */
+  readonly own: readonly CiliumPolicy[];
+  /** What is wanted of each family, and what is there of it. */
+  readonly coverings: ReadonlyMap<Family, Covering>;
 }
 
 /** Decides one policy, given what was decided for all gateways. */
@@ -71,22 +78,24 @@ export function decidePolicy(
     ),
     ...(facts.madeFor.get(policy.name) ?? []).filter(({ name }) => !wanted.has(name)),
   ];
-  const covering: Covering = {
-    parts,
+  const coverings = new Map(FAMILIES.map((family): [Family, Covering] => [family, {
+    parts: parts.filter((part) => part.family === family),
     covered: new Map(
-      own.filter(({ deleting }) => !deleting).map(({ name, labels, annotations, spec }) => [name, {
+      own.filter(({ deleting, spec }) => !deleting && hasFamily(spec, family)).map((
+        { name, labels, annotations, spec },
+      ) => [name, {
         gateway: wanted.get(name)?.gateway ?? labels[GATEWAY_LABEL] ?? "",
         nodes: nodesOf(spec),
         isCurrent: annotations[GENERATION_ANNOTATION] === String(policy.generation),
       }]),
     ),
-  };
+  }]));
   const ways = new Map(policy.spec.gateways.map(({ name }) => {
     const ofShare = own.filter((each) => wanted.get(each.name)?.gateway === name);
     const now = facts.snapshot.now;
     return [name, wayOf(name, { policy, outcomes, parts: ofShare, now })] as const;
   }));
-  const context: Context = { policy, facts, outcomes, ways, covering };
+  const context: Context = { policy, facts, outcomes, ways, parts, own, coverings };
   const verdict = verdictOf(context, overlaps);
   return {
     policy,
@@ -106,31 +115,86 @@ function isOf({ name }: Policy, existing: CiliumPolicy): boolean {
     existing.name !== name && claimedBy(existing).includes(name);
 }
 
-function partChange(part: Part, context: Context): readonly PartChange[] {
-  const { policy, facts, ways, covering } = context;
-  const existing = facts.ciliumPolicies.get(part.name);
+/** Tells whether an object sends some traffic of a family; one whose destinations cannot be told may send any. */
+function hasFamily(spec: CiliumPolicy["spec"], family: Family): boolean {
+  const families = familiesOf(networksOf(spec, "destinationCIDRs"));
+  return families.length === 0 || families.includes(family);
+}
+
+/** Tells whether the policy is more than one object, or was. */
+function isSplit({ parts, own }: Context): boolean {
+  return parts.length > 1 || own.filter(({ deleting }) => !deleting).length > 1;
+}
+
+/**
+ * What an object is to be now. One that has destinations of the other family, which the policy still wants, keeps them until the
+ * object that is to have them is there: else they would leave by the pods' own nodes meanwhile. Undefined: it stays as it is,
+ * since it has both.
+ */
+function standingIn(part: Part, { parts, coverings }: Context): Part | undefined {
+  const other = parts.find(({ family, gateway, rules }) =>
+    family !== part.family && gateway === part.gateway && rules === part.rules
+  );
+  if (other === undefined) return part;
+  const there = coverings.get(other.family)?.covered;
+  if (!there?.has(part.name) || there.get(other.name)?.isCurrent) return part;
+  const isMixed = coverings.get(part.family)?.covered.has(part.name);
+  return isMixed ? undefined : { ...other, name: part.name, suffix: part.suffix };
+}
+
+function partChange(wanted: Part, context: Context): readonly PartChange[] {
+  const { policy, facts, ways, coverings } = context;
+  const existing = facts.ciliumPolicies.get(wanted.name);
+  const part = standingIn(wanted, context);
+  if (part === undefined) return [];
+  const covering = coverings.get(part.family);
   const way = ways.get(part.gateway);
-  if (way === undefined || unreadOf(part, context) !== undefined) return [];
+  if (way === undefined || covering === undefined) return [];
+  if (unreadOf(part, context) !== undefined) return [];
   if (existing !== undefined && (existing.deleting || !isOf(policy, existing))) return [];
-  const nodes = nodesNow(part, { covering, serves: serves(way.outcome) });
+  if (existing === undefined && isNameTaken(context)) return [];
+  const nodes = nodesNow(part, { covering, serves: serves(way.outcome) && hasAddress(way, part) });
   if (nodes.size === 0) return existing === undefined ? [] : removed(existing);
   const rules = { selectors: part.rules, nodes };
   const target = targetOf(way, facts);
-  return written(existing, { policy, part, rules, target, isMarked: isSplit(covering) });
+  const isMarked = isSplit(context);
+  return written(existing, { policy, part, networks: part, rules, target, isMarked });
+}
+
+/**
+ * Tells whether somebody else's object has the name of the part that is called as the policy. It may be adopted yet: a second part
+ * beside it would take some of its traffic before.
+ */
+function isNameTaken({ policy, parts, facts }: Context): boolean {
+  const existing = facts.ciliumPolicies.get(policy.name);
+  return existing !== undefined && !isOf(policy, existing) &&
+    parts.some(({ name }) => name === policy.name);
+}
+
+/** Tells whether the gateway that serves has an address of a part's family, as far as its spec tells. */
+function hasAddress({ outcome }: Way, { family }: Pick<Part, "family">): boolean {
+  const source = outcome?.gateway.spec.sourceIP;
+  return source?.mode !== "VirtualIPAddress" || source.ips.some((ip) => familyOf(ip) === family);
 }
 
 /** A part of ours that the policy no longer has: it goes once others name all the nodes that it does. */
 function formerChange(existing: CiliumPolicy, context: Context): readonly PartChange[] {
-  const { policy, facts, outcomes, covering } = context;
+  const { policy, facts, outcomes, parts, coverings } = context;
   if (existing.deleting) return [];
-  if (!isNeeded(existing.name, covering)) return removed(existing);
+  const needed = familiesOf(policy.spec.destinationCIDRs).filter((family) => {
+    const covering = coverings.get(family);
+    return covering?.covered.has(existing.name) && isNeeded(existing.name, covering);
+  });
+  if (needed.length === 0) return removed(existing);
+  const hasOne = familiesOf(networksOf(existing.spec, "destinationCIDRs")).length === 1;
+  const networks = hasOne ? parts.find(({ family }) => needed.includes(family)) : undefined;
   const gateway = existing.labels[GATEWAY_LABEL] ?? "";
   if (isUnread("EgressGateway", gateway, facts)) return [];
   const suffix = existing.annotations[PART_ANNOTATION] ?? "";
   const part = { name: existing.name, suffix, gateway };
   const way: Way = { gateway, outcome: outcomes.get(gateway), standsIn: false };
   const target = targetOf(way, facts);
-  return written(existing, { policy, part, rules: undefined, target, isMarked: false });
+  return written(existing, { policy, part, networks, rules: undefined, target, isMarked: false });
 }
 
 function written(existing: CiliumPolicy | undefined, wanted: Wanted): readonly PartChange[] {
@@ -188,13 +252,13 @@ function statusOf({ policy, facts }: Context, verdict: Verdict): PolicyStatus {
   const { gateways, fallback } = policy.spec;
   const isPlain = gateways.length === 1 && fallback === undefined;
   const [first] = ways;
-  const { activeNodeName, egressIP } = gateways.length === 1 && first !== undefined
+  const { activeNodeName, ...shown }: Shown = gateways.length === 1 && first !== undefined
     ? first.way
-    : { activeNodeName: undefined, egressIP: undefined };
+    : {};
   return fitPolicyStatus({
     observedGeneration: policy.generation,
     ...(activeNodeName === undefined ? {} : { activeNodeName }),
-    ...(egressIP === undefined ? {} : { egressIP }),
+    ...shownIPs(egressIPsOf(shown)),
     ...(isPlain || clash !== undefined ? {} : { gateways: ways.map(({ way }) => way) }),
     conditions: conditionsFrom(policyFindings(policy, verdict), {
       stored: policy.status.conditions,
@@ -205,7 +269,9 @@ function statusOf({ policy, facts }: Context, verdict: Verdict): PolicyStatus {
 }
 
 function verdictOf(context: Context, overlaps: readonly string[]): Verdict {
-  const { policy, facts, ways, covering: { parts, covered } } = context;
+  const { policy, facts, ways, parts } = context;
+  const families = familiesOf(policy.spec.destinationCIDRs);
+  const covered = new Map([...context.coverings.values()].flatMap((each) => [...each.covered]));
   const foreign = parts.map(({ name }) => facts.ciliumPolicies.get(name))
     .find((existing) => existing !== undefined && !isOf(policy, existing));
   const shares = sharesOf(policy.spec);
@@ -232,6 +298,9 @@ function verdictOf(context: Context, overlaps: readonly string[]): Verdict {
         standsIn: way.standsIn,
         reach,
         isElsewhere: ways.size > 1 && covered.size > 0 && !serves(outcome) && !leaves,
+        lacking: families.filter((family) =>
+          outcome !== undefined && !carries(way, { family, facts })
+        ),
         way: {
           name: way.gateway,
           shards,
@@ -244,6 +313,19 @@ function verdictOf(context: Context, overlaps: readonly string[]): Verdict {
   };
 }
 
+/** Tells whether a gateway has an address of a family: a virtual IP, or what the agent reports for the interface, if it does. */
+function carries(
+  way: Way,
+  { family, facts }: { readonly family: Family; readonly facts: Facts },
+): boolean {
+  const { outcome } = way;
+  if (outcome === undefined || !hasAddress(way, { family })) return false;
+  const { node } = outcome.route;
+  const addresses = node === undefined ? undefined : interfaceAddresses(node, { outcome, facts });
+  return addresses === undefined || addresses.length === 0 ||
+    addresses.some((address) => familyOf(address) === family);
+}
+
 function missingFallback({ policy, facts, outcomes }: Context): string | undefined {
   const { fallback } = policy.spec;
   return fallback === undefined || outcomes.has(fallback) ||
@@ -252,44 +334,70 @@ function missingFallback({ policy, facts, outcomes }: Context): string | undefin
     : fallback;
 }
 
-type Shown = Pick<PolicyWay, "activeNodeName" | "egressIP">;
+type Shown = Pick<PolicyWay, "activeNodeName" | "egressIP" | "egressIPs">;
 
 /** What the status said last of a gateway; what cannot be read is not changed, so that its traffic stays. */
 function storedWay(name: string, { status, spec }: Policy): Shown {
-  const { activeNodeName, egressIP } = status.gateways?.find((way) => way.name === name) ??
+  const { activeNodeName, ...stored } = status.gateways?.find((way) => way.name === name) ??
     (spec.gateways.length === 1 ? status : {});
   return {
     ...(activeNodeName === undefined ? {} : { activeNodeName }),
-    ...(egressIP === undefined ? {} : { egressIP }),
+    ...shownIPs(egressIPsOf(stored)),
   };
 }
 
-/** By which node and address the traffic leaves. */
+/** Of several addresses the first is shown as the address, too. */
+function shownIPs(egressIPs: readonly string[]): Omit<Shown, "activeNodeName"> {
+  const [egressIP] = egressIPs;
+  return {
+    ...(egressIP === undefined ? {} : { egressIP }),
+    ...(egressIPs.length > 1 ? { egressIPs } : {}),
+  };
+}
+
+/** By which node and addresses the traffic leaves. */
 function shownWay({ gateway, outcome }: Way, { policy, facts }: Context): Shown {
   const node = outcome?.route.node;
   if (outcome === undefined || node === undefined) return {};
-  const stored = storedWay(gateway, policy).egressIP;
-  const egressIP = egressIPOf(node, { stored, outcome, facts });
-  return { activeNodeName: node, ...(egressIP === undefined ? {} : { egressIP }) };
+  const stored = egressIPsOf(storedWay(gateway, policy));
+  const families = familiesOf(policy.spec.destinationCIDRs);
+  const egressIPs = sourcesOf(node, { stored, outcome, facts, families });
+  return { activeNodeName: node, ...shownIPs(egressIPs) };
 }
 
 /**
- * The source address that the world sees: the VIP, or what the agent reports for the interface. While a handover waits
- * the traffic keeps the address that it has, also where the spec already names another.
+ * The source addresses that the world sees, of each family that the policy has destinations of: the VIPs, or what the agent
+ * reports for the interface. While a handover waits the traffic keeps the addresses that it has, also where the spec already
+ * names others.
  */
-function egressIPOf(
+function sourcesOf(
   node: string,
-  { stored, outcome, facts }: {
-    readonly stored: string | undefined;
+  { stored, outcome, facts, families }: {
+    readonly stored: readonly string[];
     readonly outcome: GatewayOutcome;
     readonly facts: Facts;
+    readonly families: readonly Family[];
   },
-): string | undefined {
-  const { gateway, route } = outcome;
-  const source = gateway.spec.sourceIP;
+): readonly string[] {
+  const { gateway: { spec: { sourceIP } }, route } = outcome;
   if (route.waiting) return stored;
-  if (source.mode === "VirtualIPAddress") return source.ips[0];
+  if (sourceIP.mode === "VirtualIPAddress") {
+    return sourceIP.ips.filter((ip) => families.includes(familyOf(ip)));
+  }
+  const addresses = interfaceAddresses(node, { outcome, facts }) ?? [];
+  return families.flatMap((family) =>
+    addresses.filter((address) => familyOf(address) === family).slice(0, 1)
+  );
+}
+
+/** What the agent reports for the interface that gives the traffic its address; undefined where it reports none. */
+function interfaceAddresses(
+  node: string,
+  { outcome: { gateway }, facts }: { readonly outcome: GatewayOutcome; readonly facts: Facts },
+): readonly string[] | undefined {
+  const { sourceIP } = gateway.spec;
+  if (sourceIP.mode === "VirtualIPAddress") return undefined;
   const report = freshReport(facts.leases.get(node), { gateway, snapshot: facts.snapshot });
-  const link = report?.interfaces.find(({ name }) => name === source.interfaceName);
-  return link?.addresses?.[0]?.split("/")[0];
+  return report?.interfaces.find(({ name }) => name === sourceIP.interfaceName)?.addresses
+    ?.map((address) => address.split("/")[0] ?? "");
 }

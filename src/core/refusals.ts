@@ -1,6 +1,6 @@
 /** Gateways in VirtualIPAddress mode whose address cannot be theirs. */
 import { byText } from "./order.ts";
-import { freshReport, virtualIPOf } from "./reports.ts";
+import { egressIPsOf, freshReport, virtualIPsOf } from "./reports.ts";
 import type { Facts, NodeFacts } from "./facts.ts";
 import type { Gateway } from "./types.ts";
 
@@ -18,9 +18,11 @@ export interface Refusal {
  * manifest cannot take down a gateway in production; both carry the condition.
  */
 export function refusalOf(gateway: Gateway, facts: Facts): Refusal | null {
-  const ip = virtualIPOf(gateway);
-  if (ip === undefined) return null;
-  return addressOfNode(ip, { gateway, facts }) ?? sharedWith(ip, { gateway, facts });
+  const found = virtualIPsOf(gateway).flatMap((ip) =>
+    addressOfNode(ip, { gateway, facts }) ?? sharedWith(ip, { gateway, facts }) ?? []
+  );
+  // Of two addresses the one that keeps it from serving is told.
+  return found.find(({ refused }) => refused) ?? found[0] ?? null;
 }
 
 /** Nodes that have the VIP, and not because their agent bound it. */
@@ -36,8 +38,8 @@ function addressOfNode(ip: string, { gateway, facts }: Context): Refusal | null 
       )
     );
   if (owner === undefined) return null;
-  const { activeNodeName, egressIP, lastFailover } = gateway.status;
-  const isHeld = activeNodeName !== undefined && egressIP === ip;
+  const { activeNodeName, lastFailover } = gateway.status;
+  const isHeld = activeNodeName !== undefined && egressIPsOf(gateway.status).includes(ip);
   // A report is the word of one agent: it may keep a gateway from beginning, not from coming back.
   const refused = listed === undefined ? !isHeld && lastFailover === undefined : !isHeld;
   const name = owner.node.name;
@@ -57,9 +59,10 @@ function hasBound(
   { node: { name }, lease }: NodeFacts,
   { gateway: { status }, ip }: { readonly gateway: Gateway; readonly ip: string },
 ): boolean {
-  const { activeNodeName, egressIP = ip, lastFailover } = status;
+  const { activeNodeName, lastFailover } = status;
+  const ips = egressIPsOf(status);
   const hadRole = [activeNodeName, lastFailover?.from, lastFailover?.to].includes(name);
-  return (hadRole && egressIP === ip) ||
+  return (hadRole && (ips.length === 0 || ips.includes(ip))) ||
     (lease?.report?.addresses.some((address) => address.ip === ip) ?? false);
 }
 

@@ -2,9 +2,9 @@
 import { isStale } from "./heartbeat.ts";
 import { parseTime } from "./time.ts";
 import { TIMINGS } from "./timings.ts";
-import type { Gateway, Lease, Report, ReportedAddress, Snapshot } from "./types.ts";
+import type { Gateway, GatewayStatus, Lease, Report, ReportedAddress, Snapshot } from "./types.ts";
 
-/** The VIP of a gateway in VirtualIPAddress mode, else undefined. */
+/** The VIP of a gateway in VirtualIPAddress mode, of two the first; else undefined. */
 export function virtualIPOf(gateway: Gateway): string | undefined {
   return virtualIPsOf(gateway)[0];
 }
@@ -12,6 +12,18 @@ export function virtualIPOf(gateway: Gateway): string | undefined {
 /** A gateway's virtual IPs; none in primary-IP mode. */
 export function virtualIPsOf({ spec: { sourceIP } }: Gateway): readonly string[] {
   return sourceIP.mode === "VirtualIPAddress" ? sourceIP.ips : [];
+}
+
+/** The virtual IPs that a gateway's term is about, by its status. */
+export function egressIPsOf(
+  { egressIP, egressIPs }: Pick<GatewayStatus, "egressIP" | "egressIPs">,
+): readonly string[] {
+  return egressIPs ?? (egressIP === undefined ? [] : [egressIP]);
+}
+
+/** Tells whether two lists name the same addresses, in whichever order. */
+export function areSameIPs(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((ip) => others.includes(ip));
 }
 
 /** The report of an agent whose heartbeat is fresh by the gateway's own timeout. */
@@ -26,36 +38,56 @@ export function freshReport(
     : lease.report;
 }
 
-/** What a Lease reports for the gateway's VIP, however old the report is. */
-export function reportedAddress(
+/** What a Lease reports for the gateway's VIPs, however old the report is. */
+export function reportedAddresses(
   lease: Lease | undefined,
   gateway: Gateway,
-): ReportedAddress | undefined {
-  const ip = virtualIPOf(gateway);
-  return lease?.report?.addresses.find((address) =>
-    address.uid === gateway.uid && address.ip === ip
-  );
+): readonly ReportedAddress[] {
+  const ips = virtualIPsOf(gateway);
+  return lease?.report?.addresses.filter(({ uid, ip }) =>
+    uid === gateway.uid && ips.includes(ip)
+  ) ?? [];
 }
 
-/** Tells whether the last report of a Lease claims the right to speak for the VIP, for whatever gateway. */
-export function claimsSpeech(lease: Lease, ip: string | undefined): boolean {
-  return lease.report?.addresses.some((address) => address.ip === ip && address.speaking) ?? false;
+/** The gateway's VIPs that a Lease does not report as bound. */
+export function unreportedIPs(lease: Lease | undefined, gateway: Gateway): readonly string[] {
+  const reported = reportedAddresses(lease, gateway);
+  return virtualIPsOf(gateway).filter((ip) => !reported.some((address) => address.ip === ip));
+}
+
+/** Tells whether the last report of a Lease claims the right to speak for one of the VIPs, for whatever gateway. */
+export function claimsSpeech(lease: Lease, ips: readonly string[]): boolean {
+  return lease.report?.addresses.some(({ ip, speaking }) => speaking && ips.includes(ip)) ?? false;
+}
+
+/** A foreign host that answered for a VIP. */
+export interface ForeignHost {
+  readonly ip: string;
+  readonly mac: string;
 }
 
 /**
- * The MAC address of a foreign host that answered for the VIP, as the agent of a node saw it. A MAC address that some
+ * A foreign host that answered for one of the VIPs, as the agent of a node saw it. A MAC address that some
  * agent reports as its own is no foreigner: a waiting standby hears the holder. Nor is one that may have been the holder's,
  * of which nothing is known now: its Lease was deleted, or its interface was taken out.
  */
-export function foreignMAC(
-  node: string,
-  { gateway, facts }: {
-    readonly gateway: Gateway;
-    readonly facts: { readonly snapshot: Snapshot; readonly leases: ReadonlyMap<string, Lease> };
-  },
-): string | undefined {
-  const mac = reportedAddress(facts.leases.get(node), gateway)?.conflict?.toLowerCase();
-  if (mac === undefined) return undefined;
+export function foreignHost(node: string, context: SeenBy): ForeignHost | undefined {
+  const { gateway, facts } = context;
+  return reportedAddresses(facts.leases.get(node), gateway).flatMap(({ ip, conflict }) => {
+    const mac = conflict?.toLowerCase();
+    return mac !== undefined && isForeign(mac, { ...context, node, ip }) ? [{ ip, mac }] : [];
+  })[0];
+}
+
+interface SeenBy {
+  readonly gateway: Gateway;
+  readonly facts: { readonly snapshot: Snapshot; readonly leases: ReadonlyMap<string, Lease> };
+}
+
+function isForeign(
+  mac: string,
+  { gateway, facts, node, ip }: SeenBy & { readonly node: string; readonly ip: string },
+): boolean {
   const { activeNodeName, lastFailover } = gateway.status;
   const since = parseTime(lastFailover?.startTime) ?? 0;
   const before = facts.snapshot.now - since < TIMINGS.heardHolderMilliseconds
@@ -63,10 +95,10 @@ export function foreignMAC(
     : undefined;
   for (const holder of [activeNodeName, before]) {
     if (holder === undefined || holder === node) continue;
-    if (reportedAddress(facts.leases.get(holder), gateway) === undefined) return undefined;
+    if (unreportedIPs(facts.leases.get(holder), gateway).includes(ip)) return false;
   }
   for (const lease of facts.leases.values()) {
-    if (lease.report?.interfaces.some((link) => link.mac?.toLowerCase() === mac)) return undefined;
+    if (lease.report?.interfaces.some((link) => link.mac?.toLowerCase() === mac)) return false;
   }
-  return mac;
+  return true;
 }

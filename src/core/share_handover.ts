@@ -20,7 +20,7 @@ export interface Covered {
   readonly isCurrent: boolean;
 }
 
-/** What is wanted of a policy, and what is there of it. */
+/** What is wanted of a policy for destinations of one family, and what is there of it. */
 export interface Covering {
   readonly parts: readonly Part[];
   /** Name of an existing object -> its gateway and nodes. */
@@ -50,11 +50,6 @@ export function nodesNow(
 export function isNeeded(name: string, covering: Covering): boolean {
   const nodes = covering.covered.get(name)?.nodes ?? EVERY_NODE;
   return [...nodes].some((node) => !isTakenOver(node, covering));
-}
-
-/** Tells whether the policy is more than one object, or was. */
-export function isSplit({ parts, covered }: Covering): boolean {
-  return parts.length > 1 || covered.size > 1;
 }
 
 /** All that is to name a node exists and does. */

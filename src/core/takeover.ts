@@ -11,7 +11,16 @@
  * See ARCHITECTURE.md for the agent's half and the argument.
  */
 import { isSpeechExpired } from "./heartbeat.ts";
-import { claimsSpeech, foreignMAC, freshReport, reportedAddress, virtualIPOf } from "./reports.ts";
+import {
+  areSameIPs,
+  claimsSpeech,
+  egressIPsOf,
+  foreignHost,
+  freshReport,
+  reportedAddresses,
+  unreportedIPs,
+  virtualIPsOf,
+} from "./reports.ts";
 import { sortedByName } from "./order.ts";
 import { isCredible } from "./terms.ts";
 import { parseTime, rfc3339 } from "./time.ts";
@@ -48,8 +57,8 @@ export interface Move {
   readonly to: string;
   /** The node that was last allowed to speak. */
   readonly from: string | undefined;
-  /** The virtual IP that it spoke for, where that is certain. */
-  readonly fromEgressIP: string | undefined;
+  /** The virtual IPs that it spoke for, where that is certain; else none. */
+  readonly fromEgressIPs: readonly string[];
   /** Nodes that were seen to be fenced for this term, and when first. */
   readonly fenced: readonly FencedNode[];
   /** The term of the move. */
@@ -76,28 +85,37 @@ export function handover(move: Move, facts: Facts): Handover {
   return { state: "waiting", fences: early, fenced, message: waiting.join("; ") };
 }
 
-/** When the VIP was bound on the node that now serves, as its agent reports it. */
+/** VIP -> when it was bound on the node that now serves, as its agent reports it. */
 export function boundAtOf(
   node: string,
-  context: { gateway: Gateway; facts: Facts },
-): string | undefined {
-  return reportedAddress(context.facts.leases.get(node), context.gateway)?.boundAt;
+  { gateway, facts }: { readonly gateway: Gateway; readonly facts: Facts },
+): Readonly<Record<string, string>> {
+  const reported = reportedAddresses(facts.leases.get(node), gateway);
+  return Object.fromEntries(reported.map(({ ip, boundAt }) => [ip, boundAt]));
 }
 
-/** Why the elected node cannot be relied on to have the VIP bound; null where it can. */
+/** Why the elected node cannot be relied on to have all VIPs bound; null where it can. */
 function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
   const lease = facts.leases.get(to);
-  const address = reportedAddress(lease, gateway);
   const report = freshReport(lease, { gateway, snapshot: facts.snapshot });
-  if (address === undefined || report === undefined) {
-    return `${to} has not yet reported the virtual IP as bound`;
+  const unbound = report === undefined ? virtualIPsOf(gateway) : unreportedIPs(lease, gateway);
+  if (unbound.length > 0) return `${to} has not yet reported ${inWords(unbound, gateway)} as bound`;
+  const foreign = foreignHost(to, { gateway, facts });
+  if (foreign !== undefined) {
+    return `${to} sees another host (${foreign.mac}) that answers for ${
+      inWords([foreign.ip], gateway)
+    }`;
   }
-  const mac = foreignMAC(to, { gateway, facts });
-  if (mac !== undefined) return `${to} sees another host (${mac}) that answers for the virtual IP`;
   // A node that was told neither to stand by nor to hold may be about to remove the address.
   const { standbyNodeNames, activeNodeName, lastFailover } = gateway.status;
   const told = [...(standbyNodeNames ?? []), activeNodeName, lastFailover?.from].includes(to);
-  return told || address.term >= term ? null : `${to} has not yet acknowledged term ${term}`;
+  const hasTerm = reportedAddresses(lease, gateway).every((address) => address.term >= term);
+  return told || hasTerm ? null : `${to} has not yet acknowledged term ${term}`;
+}
+
+/** Some of a gateway's VIPs, which are told apart where there are two. */
+function inWords(ips: readonly string[], gateway: Gateway): string {
+  return virtualIPsOf(gateway).length === 1 ? "the virtual IP" : `virtual IP ${ips.join(" and ")}`;
 }
 
 /**
@@ -108,11 +126,12 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
  */
 function nodesThatMaySpeak(move: Move, facts: Facts): readonly string[] {
   const { gateway, from, to } = move;
-  const ip = virtualIPOf(gateway);
+  const ips = virtualIPsOf(gateway);
   if (isVIPKnown(move)) return from === undefined || from === to ? [] : [from];
   const claiming = claimants(gateway, facts).map(({ name }) => name);
   const unheard = facts.snapshot.gateways.filter(({ uid, status }) =>
-    uid !== gateway.uid && (status.egressIP === ip || status.phase === "Preparing")
+    uid !== gateway.uid &&
+    (egressIPsOf(status).some((ip) => ips.includes(ip)) || status.phase === "Preparing")
   ).map(lastSpeaker).filter((node) =>
     node !== undefined && facts.leases.get(node)?.renewedAt === undefined
   );
@@ -120,15 +139,15 @@ function nodesThatMaySpeak(move: Move, facts: Facts): readonly string[] {
   return [...nodes].filter((node) => node !== to).sort();
 }
 
-/** Tells whether the gateway had this VIP before the move, so that only the last speaker may speak for it. */
-function isVIPKnown({ gateway, from, fromEgressIP }: Move): boolean {
-  return from !== undefined && fromEgressIP === virtualIPOf(gateway);
+/** Tells whether the gateway had these VIPs before the move, so that only the last speaker may speak for it. */
+function isVIPKnown({ gateway, from, fromEgressIPs }: Move): boolean {
+  return from !== undefined && areSameIPs(fromEgressIPs, virtualIPsOf(gateway));
 }
 
-/** Leases whose last report claims the gateway's VIP, by name. */
+/** Leases whose last report claims one of the gateway's VIPs, by name. */
 function claimants(gateway: Gateway, facts: Facts): readonly Lease[] {
-  const ip = virtualIPOf(gateway);
-  return sortedByName([...facts.leases.values()].filter((lease) => claimsSpeech(lease, ip)));
+  const ips = virtualIPsOf(gateway);
+  return sortedByName([...facts.leases.values()].filter((lease) => claimsSpeech(lease, ips)));
 }
 
 function isFenced(lease: Lease, terms: Fence["terms"]): boolean {
@@ -165,7 +184,7 @@ function release(node: string, move: Move, facts: Facts): Release {
   // From the first fence on: what a node says anew, takes away, or writes as somebody else, puts nothing off.
   if (hasPassed(parseTime(first?.time), { lease, gateway, now })) return {};
 
-  const claims = claimsSpeech(lease, virtualIPOf(gateway)) || lease.reportError !== undefined;
+  const claims = claimsSpeech(lease, virtualIPsOf(gateway)) || lease.reportError !== undefined;
   if (!claims && hasRead(lease, { gateway, term })) return {};
 
   const gone = isSpeechExpired(lease, now) ||
@@ -214,10 +233,12 @@ function hasPassed(
     forMilliseconds > TIMINGS.fenceMilliseconds;
 }
 
-/** The highest credible term in which a Lease claims the VIP in the gateway's own name. */
+/** The highest credible term in which a Lease claims a VIP in the gateway's own name. */
 function claimedTerm(lease: Lease | undefined, gateway: Gateway): number {
-  const address = reportedAddress(lease, gateway);
-  return address?.speaking && isCredible(address.term, gateway) ? address.term : 0;
+  const terms = reportedAddresses(lease, gateway).flatMap(({ speaking, term }) =>
+    speaking && isCredible(term, gateway) ? [term] : []
+  );
+  return Math.max(0, ...terms);
 }
 
 /**
@@ -225,7 +246,7 @@ function claimedTerm(lease: Lease | undefined, gateway: Gateway): number {
  * watch hangs. An agent that is fenced at a term which it does not know lists the gateways anew.
  */
 export function reminder(gateway: Gateway, facts: Facts): readonly Fence[] {
-  if (virtualIPOf(gateway) === undefined) return [];
+  if (virtualIPsOf(gateway).length === 0) return [];
   const { activeNodeName: node, term = 0, lastFailover } = gateway.status;
   const lease = node === undefined ? undefined : facts.leases.get(node);
   const { now } = facts.snapshot;
@@ -286,9 +307,9 @@ function foreignClaims(
   lease: Lease | undefined,
   gateway: Gateway,
 ): Readonly<Record<string, number>> {
-  const ip = virtualIPOf(gateway);
-  const claims = lease?.report?.addresses.filter((address) =>
-    address.speaking && address.ip === ip
+  const ips = virtualIPsOf(gateway);
+  const claims = lease?.report?.addresses.filter(({ speaking, ip }) =>
+    speaking && ips.includes(ip)
   );
   return Object.fromEntries(
     (claims ?? []).filter(({ uid, term }) => uid !== gateway.uid && Number.isSafeInteger(term + 1))

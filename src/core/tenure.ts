@@ -2,7 +2,7 @@
 import type { Election } from "./elect.ts";
 import { recentReturns } from "./damping.ts";
 import type { Facts } from "./facts.ts";
-import { virtualIPOf } from "./reports.ts";
+import { areSameIPs, egressIPsOf, virtualIPsOf } from "./reports.ts";
 import { lastSpeaker } from "./takeover.ts";
 import { nextTerm, termToldBy } from "./terms.ts";
 import { rfc3339Milliseconds } from "./time.ts";
@@ -25,7 +25,8 @@ export function tenureOf(
   const next = nextTerm(gateway, facts);
   if (holder === undefined) return { holder, term: next, lastFailover };
   const from = lastSpeaker(gateway);
-  const fromEgressIP = hasLostTerms(gateway, { holder, facts }) ? undefined : servedIP(gateway);
+  const served = hasLostTerms(gateway, { holder, facts }) ? [] : servedIPs(gateway);
+  const [fromEgressIP] = served;
   const returns = recentReturns(gateway, facts.snapshot.now) + (election.isReturn ? 1 : 0);
   return {
     holder,
@@ -33,11 +34,12 @@ export function tenureOf(
     lastFailover: {
       ...(from === undefined ? {} : { from }),
       ...(fromEgressIP === undefined ? {} : { fromEgressIP }),
+      ...(served.length > 1 ? { fromEgressIPs: served } : {}),
       to: holder,
       reason: holder === gateway.status.activeNodeName ? whyAnew(gateway) : election.message,
       startTime: rfc3339Milliseconds(clock),
       ...(returns === 0 ? {} : { returns }),
-      ...(virtualIPOf(gateway) === undefined ? { durationMilliseconds: 0 } : {}),
+      ...(virtualIPsOf(gateway).length === 0 ? { durationMilliseconds: 0 } : {}),
     },
   };
 }
@@ -50,10 +52,11 @@ export function begins(
   gateway: Gateway,
   { holder, facts }: { readonly holder: string | undefined; readonly facts: Facts },
 ): boolean {
-  const { activeNodeName, egressIP, phase } = gateway.status;
+  const { activeNodeName, phase } = gateway.status;
   if (holder !== activeNodeName) return true;
   if (holder === undefined) return false;
-  return phase === undefined || phase === "Idle" || egressIP !== virtualIPOf(gateway) ||
+  return phase === undefined || phase === "Idle" ||
+    !areSameIPs(egressIPsOf(gateway.status), virtualIPsOf(gateway)) ||
     hasLostTerms(gateway, { holder, facts });
 }
 
@@ -71,22 +74,34 @@ function hasLostTerms(
   return termToldBy(facts.leases.get(holder), gateway) > term;
 }
 
-/** The virtual IP that the last speaker is known to have served with. */
-function servedIP({ status: { phase, egressIP, lastFailover } }: Gateway): string | undefined {
+/** The virtual IPs that the last speaker is known to have served with. */
+function servedIPs({ status }: Gateway): readonly string[] {
+  const { phase, lastFailover } = status;
   return phase === "Active"
-    ? egressIP
+    ? egressIPsOf(status)
     : phase === "Preparing"
-    ? lastFailover?.fromEgressIP
-    : undefined;
+    ? fromEgressIPsOf(lastFailover)
+    : [];
+}
+
+/** The virtual IPs that a move began with; none where that is not known. */
+export function fromEgressIPsOf(move: Failover | undefined): readonly string[] {
+  return egressIPsOf({
+    ...(move?.fromEgressIP === undefined ? {} : { egressIP: move.fromEgressIP }),
+    ...(move?.fromEgressIPs === undefined ? {} : { egressIPs: move.fromEgressIPs }),
+  });
 }
 
 /** Why a term begins though the holder stays. */
 function whyAnew(gateway: Gateway): string {
-  const { phase, egressIP = "the node's own" } = gateway.status;
+  const { phase } = gateway.status;
   if (phase === undefined || phase === "Idle") {
     return "The holder is taken over from a status without a phase of its own";
   }
-  return egressIP === virtualIPOf(gateway)
+  const [before, after] = [egressIPsOf(gateway.status), virtualIPsOf(gateway)];
+  const inWords = (ips: readonly string[]) =>
+    ips.length === 0 ? "the node's own" : ips.join(" and ");
+  return areSameIPs(before, after)
     ? "The holder knows a term above this one, of a move that was not made or whose status is lost"
-    : `The source address changed from ${egressIP} to ${virtualIPOf(gateway) ?? "the node's own"}`;
+    : `The source address changed from ${inWords(before)} to ${inWords(after)}`;
 }

@@ -87,7 +87,7 @@ export interface ReportedInterface {
   readonly name: string;
   readonly up: boolean;
   readonly mac?: string;
-  /** IPv4 addresses with prefix length, without VIPs of ours. */
+  /** Addresses of both families with prefix length, without VIPs of ours. */
   readonly addresses?: readonly string[];
 }
 
@@ -109,6 +109,8 @@ export interface ReportedAddress {
 
 export interface ReportedFailure {
   readonly gateway: string;
+  /** Which of the gateway's VIPs; absent: it has one, or it is none of them in particular. */
+  readonly ip?: string;
   readonly reason: "BindFailed" | "InterfaceMissing" | "AddressConflict";
   readonly message: string;
 }
@@ -225,6 +227,7 @@ export type ReasonType =
   | "NodeDeleting"
   | "HostnameLabelMissing"
   | "HostnameLabelNotUnique"
+  | "NoIPv4Address"
   | "CiliumAgentNotReady"
   | "AgentNotReady"
   | "AgentLeaving"
@@ -293,6 +296,8 @@ export interface Failover {
   readonly from?: string;
   /** The virtual IP that it served with; absent where that is not known for certain. */
   readonly fromEgressIP?: string;
+  /** All of them, where there was one of each family. */
+  readonly fromEgressIPs?: readonly string[];
   readonly to: string;
   readonly reason: string;
   /** RFC 3339, server time of the decision. */
@@ -351,8 +356,10 @@ export interface GatewayStatus {
   /** InternalIPs of the holder: what standbys ping. */
   readonly activeNodeAddresses?: readonly string[];
   readonly standbyNodeNames?: readonly string[];
-  /** The virtual IP that the term is about; absent in primary-IP mode. */
+  /** The virtual IP that the term is about, of two the first; absent in primary-IP mode. */
   readonly egressIP?: string;
+  /** All of them, where there is one of each family. */
+  readonly egressIPs?: readonly string[];
   readonly readyNodes?: number;
   readonly term?: number;
   readonly phase?: Phase;
@@ -410,6 +417,7 @@ export interface PolicyWay {
   readonly shards: number;
   readonly activeNodeName?: string;
   readonly egressIP?: string;
+  readonly egressIPs?: readonly string[];
   /** The gateway that stands in for it; absent: it serves itself. */
   readonly servedBy?: string;
 }
@@ -420,6 +428,7 @@ export interface PolicyStatus {
   /** Of a policy with one gateway. */
   readonly activeNodeName?: string;
   readonly egressIP?: string;
+  readonly egressIPs?: readonly string[];
   /** Of a policy with several gateways, or with a fallback. */
   readonly gateways?: readonly PolicyWay[];
   readonly conditions?: readonly Condition[];
@@ -577,6 +586,7 @@ export type EventReason =
   | "GatewayNotFound"
   | "NameClash"
   | "NamespaceNotAllowed"
+  | "FamilyNotServed"
   | "NoActiveNode"
   | "SameTraffic";
 

@@ -10,6 +10,7 @@
 import ipaddr from "ipaddr.js";
 import { nodeRequirementsOf, requirementsOf } from "./allowed_namespaces.ts";
 import { networksOf, rulesOf } from "./cilium_spec.ts";
+import { familyOf } from "./ip_family.ts";
 import { isObject, listOf } from "./json.ts";
 import {
   GATEWAY_LABEL,
@@ -20,6 +21,7 @@ import {
 import { shardOf, UNLABELLED } from "./node_set.ts";
 import { byText, sortedByName } from "./order.ts";
 import { partsOf, policyOf } from "./policy_parts.ts";
+import { egressIPsOf } from "./reports.ts";
 import { matchesLabels, meetsRequirement } from "./selectors.ts";
 import type { CiliumPolicy, Labels, PolicyRule, Snapshot } from "./types.ts";
 
@@ -288,7 +290,7 @@ function by(
       verdict: "Dropped",
       why: [
         selects,
-        ready?.status === "False"
+        ready?.status === "False" || ready?.reason === "FamilyNotServed"
           ? ready.message
           : "It names no node that there is, so that Cilium drops",
       ],
@@ -302,7 +304,10 @@ function by(
     };
   }
   const way = stored?.status.gateways?.find(({ name, servedBy }) => (servedBy ?? name) === gateway);
-  const egressIP = egressIPOf(policy) ?? way?.egressIP ?? stored?.status.egressIP;
+  const egressIP = egressIPOf(policy) ??
+    [...egressIPsOf(way ?? {}), ...egressIPsOf(stored?.status ?? {})].find((ip) =>
+      familyOf(ip) === familyOf(network)
+    );
   const term = status?.term === undefined ? "" : ` in term ${status.term}`;
   const move = status?.lastFailover;
   const since = move?.to === node ? ` since ${move.startTime}: ${move.reason}` : "";
@@ -385,7 +390,8 @@ function untold(
     !deleting &&
     spec.destinationCIDRs.some((network) => lengthIfHolds(network, destination) !== undefined)
   ).flatMap((policy) => {
-    const [part] = partsOf(policy).filter(({ nodes, rules }) =>
+    const [part] = partsOf(policy).filter(({ nodes, rules, family }) =>
+      family === familyOf(destination) &&
       nodes.has(String(shardOf(nodeLabels) ?? UNLABELLED)) &&
       rules.some((rule) => selectsPod(rule, labels) && selectsNode([rule], nodeLabels))
     );

@@ -185,6 +185,7 @@ const GATEWAY_STATUS = {
   activeNodeAddresses: ["192.0.2.1"],
   standbyNodeNames: ["b"],
   egressIP: "172.18.18.242",
+  egressIPs: ["172.18.18.242", "2001:db8::242"],
   readyNodes: 2,
   term: 3,
   phase: "Active",
@@ -209,6 +210,8 @@ const GATEWAY_STATUS = {
   ],
   lastFailover: {
     from: "b",
+    fromEgressIP: "172.18.18.242",
+    fromEgressIPs: ["172.18.18.242", "2001:db8::242"],
     to: "a",
     reason: "NodeNotReady",
     startTime: "2026-11-23T10:00:00Z",
@@ -229,6 +232,9 @@ const GATEWAY_STATUS = {
   conditions: [CONDITION],
 };
 
+/** As the API server prints a list. */
+const EGRESS_IPS_COLUMN = '["172.18.18.242","2001:db8::242"]';
+
 test("a status keeps every field, and columns show it", async ({ api }) => {
   await api.apply(virtualWith({}));
   await api.patch(`${GATEWAYS}/g/status?fieldValidation=Strict`, { status: GATEWAY_STATUS });
@@ -241,6 +247,7 @@ test("a status keeps every field, and columns show it", async ({ api }) => {
     Phase: "Active",
     "Ready-Nodes": 2,
     "Egress IP": "172.18.18.242",
+    "Egress IPs": EGRESS_IPS_COLUMN,
     From: "b",
     Term: 3,
     Reason: "Serving",
@@ -253,9 +260,15 @@ test("a policy's status keeps every field, and columns show it", async ({ api })
     observedGeneration: 1,
     activeNodeName: "a",
     egressIP: "172.18.18.242",
-    gateways: [
-      { name: "g", shards: 256, activeNodeName: "a", egressIP: "172.18.18.242", servedBy: "h" },
-    ],
+    egressIPs: ["172.18.18.242", "2001:db8::242"],
+    gateways: [{
+      name: "g",
+      shards: 256,
+      activeNodeName: "a",
+      egressIP: "172.18.18.242",
+      egressIPs: ["172.18.18.242", "2001:db8::242"],
+      servedBy: "h",
+    }],
     conditions: [CONDITION],
   };
   await api.apply(policy());
@@ -268,6 +281,7 @@ test("a policy's status keeps every field, and columns show it", async ({ api })
     Gateways: null,
     Active: "a",
     "Egress IP": "172.18.18.242",
+    "Egress IPs": EGRESS_IPS_COLUMN,
     Reason: "Serving",
   });
   await api.delete(`${POLICIES}/p`);

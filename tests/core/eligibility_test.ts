@@ -52,6 +52,14 @@ const EXCLUDED: Partial<Record<ReasonType, readonly Row[]>> = {
       says: /^Node a has the same label kubernetes\.io\/hostname=a, and Cilium would send/,
     },
   ],
+  NoIPv4Address: [
+    {
+      when: "Cilium could not reach it, as it has IPv6 addresses alone",
+      machine: { node: { internalIPs: ["fd00::2"], externalIPs: ["2001:db8::2"] } },
+      says:
+        /^Node has no IPv4 address \(its addresses are fd00::2, 2001:db8::2\), and Cilium sends a gateway its traffic by that/,
+    },
+  ],
   Unreadable: [
     {
       when: "a part of its Node cannot be read",

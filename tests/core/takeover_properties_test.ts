@@ -1,6 +1,12 @@
 /** When a takeover may be finished, wherever it stands. */
 import assert from "node:assert/strict";
-import { claimsSpeech, freshReport, reportedAddress, virtualIPOf } from "../../src/core/reports.ts";
+import {
+  claimsSpeech,
+  freshReport,
+  unreportedIPs,
+  virtualIPOf,
+  virtualIPsOf,
+} from "../../src/core/reports.ts";
 import { isSpeechExpired } from "../../src/core/heartbeat.ts";
 import { decide } from "../../src/core/decide.ts";
 import type { Gateway, GatewayPlan, JsonObject, Lease, Snapshot } from "../../src/core/types.ts";
@@ -34,7 +40,7 @@ handsOver(
     const moves = finished(snapshot);
     for (const { before, planned } of moves) {
       const lease = leaseOf(snapshot, planned.activeNodeName);
-      assert.notEqual(reportedAddress(lease, before), undefined);
+      assert.deepEqual(unreportedIPs(lease, before), []);
       assert.notEqual(freshReport(lease, { gateway: before, snapshot }), undefined);
     }
     return moves.length;
@@ -53,7 +59,7 @@ handsOver(
         if (speaker === undefined || speaker === planned.activeNodeName) continue;
         const lease = found(leaseOf(state, speaker), `Lease of ${speaker}`);
         const { addresses = [], heard = {} } = lease.report ?? {};
-        const hasRead = !claimsSpeech(lease, virtualIPOf(before)) &&
+        const hasRead = !claimsSpeech(lease, virtualIPsOf(before)) &&
           ((heard[before.uid] ?? 0) >= planned.term ||
             addresses.some(({ uid, term }) => uid === before.uid && term >= planned.term));
         assert.ok(hasRead || mayBePassedOver(lease, { before, snapshot: state }), speaker);
@@ -99,7 +105,7 @@ handsOver(
     for (const { before, planned } of finished(snapshot)) {
       for (const lease of snapshot.leases) {
         if (lease.name === planned.activeNodeName) continue;
-        if (!claimsSpeech(lease, virtualIPOf(before))) continue;
+        if (!claimsSpeech(lease, virtualIPsOf(before))) continue;
         // Nobody but the last speaker can have had a VIP that the gateway served with before.
         const { phase, egressIP, lastFailover } = before.status;
         const servedWith = phase === "Active" ? egressIP : lastFailover?.fromEgressIP;

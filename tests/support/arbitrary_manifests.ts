@@ -93,10 +93,24 @@ const TEXTS: readonly string[] = [
     "2001:DB8::1",
     "::ffff:1.2.3.4",
     "fe80::1%eth0",
+    "2001:db8::1%eth0",
+    "2001:0db8:0:0:0:0:0:1",
+    "2001:db8::1.2.3.4",
+    "::FFFF:1.2.3.4",
+    "::ffff:102:304",
+    "::1.2.3.4",
+    "64:ff9b::1.2.3.4",
+    "fec0::1",
+    "fd00::7",
+    "[2001:db8::1]",
+    "2001:db8::1/128",
+    "2001:db8::12345",
+    "1::2::3",
   ],
   ...["10.0.0.0/8", "10.0.0.5/8", "10.0.0.0/08", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "/8"],
   ...["0.0.0.0/0", "0.0.0.1/0", "192.0.2.7/32", "192.0.2.7", "10/8", "10.0.0.0/255.0.0.0"],
   ...["2001:db8::/32", "2001:db8::1/32", "::/0", "::/129", "::ffff:10.0.0.0/104"],
+  ...["::FFFF:a00:0/104", "fe80::%eth0/64", "2001:db8::/032", "2001:0DB8::/32", "::1/0", "::/"],
   ...[
     "icmp:192.0.2.1",
     "tcp:192.0.2.1:443",
@@ -140,6 +154,9 @@ function bases(): readonly Manifest[] {
   const gateways = [
     virtualGateway({ preferredNodes, strategy: "Hash", whenNoneEligible: "Drop" }),
     virtualWith({ interfaces: ["eth0"], standby: "Bound", standbys: 2 }),
+    virtualWith({ ips: ["172.18.18.242", "2001:db8::242"] }),
+    JSON.parse(JSON.stringify(virtualWith({ ip: undefined, ips: ["2001:db8::242"] }))),
+    virtualWith({ ip: "2001:DB8::242" }),
     primaryGateway({
       failback: { mode: "Auto", minReadySeconds: 10 },
       failureDetection: {
@@ -159,6 +176,10 @@ function bases(): readonly Manifest[] {
   ];
   const policies = [
     policy({ excludedCIDRs: ["10.0.0.0/8"] }),
+    policy({
+      destinationCIDRs: ["0.0.0.0/0", "::/0"],
+      excludedCIDRs: ["10.0.0.0/8", "2001:db8::/32"],
+    }),
     policy({ selectors: [{ podSelector: rule }, { namespaceSelector: rule }] }),
   ];
   return [

@@ -11,7 +11,8 @@ import {
 } from "./crd_manifests.ts";
 
 const LONG_LABEL = "a".repeat(64);
-const IP = "spec.sourceIP.virtualIPAddress.ip";
+const VIRTUAL = "spec.sourceIP.virtualIPAddress";
+const IP = `${VIRTUAL}.ip`;
 const INTERFACE = `spec.sourceIP.${PRIMARY}.interfaceName`;
 
 export const GATEWAY_REFUSALS: readonly Refusal[] = [
@@ -85,12 +86,6 @@ function modes(): readonly Refusal[] {
       `write ${PRIMARY} with interfaceName instead of virtualIPAddress, or mode VirtualIPAddress`,
     ),
     row(
-      "a virtual block without an address",
-      { mode: "VirtualIPAddress", virtualIPAddress: { interfaces: ["eth1"] } },
-      IP,
-      "Required value",
-    ),
-    row(
       "a primary block without an interface",
       { mode: PRIMARY_MODE, [PRIMARY]: {} },
       INTERFACE,
@@ -101,7 +96,9 @@ function modes(): readonly Refusal[] {
 
 function addresses(): readonly Refusal[] {
   const unicast = "write a unicast address of the nodes' network such as 172.18.18.242";
+  const unicast6 = "write a unicast address of the nodes' network such as 2001:db8::242";
   const notOne = "is not an IP address: write an IPv4 address such as 172.18.18.242";
+  const notOne6 = "is not an IP address: write an IPv6 address such as 2001:db8::242";
   const rows: readonly [ip: string, says: string][] = [
     ["", `'' ${notOne}`],
     ["egress.example.com", `'egress.example.com' ${notOne}`],
@@ -109,9 +106,7 @@ function addresses(): readonly Refusal[] {
     ["172.18.18.256", `'172.18.18.256' ${notOne}`],
     ["172.18.018.242", `'172.18.018.242' ${notOne}`],
     [" 172.18.18.242", `' 172.18.18.242' ${notOne}`],
-    ["::ffff:172.18.18.242", `'::ffff:172.18.18.242' ${notOne}`],
     ["172.18.18.242/24", "write an IPv4 address without prefix length such as 172.18.18.242"],
-    ["2001:db8::1", "IPv6 is not supported yet: write an IPv4 address such as 172.18.18.242"],
     ["0.0.0.0", `it is unspecified: ${unicast}`],
     ["0.1.2.3", `it is reserved: ${unicast}`],
     ["127.0.0.1", `it is a loopback address: ${unicast}`],
@@ -122,13 +117,88 @@ function addresses(): readonly Refusal[] {
     ["240.0.0.1", `it is reserved: ${unicast}`],
     ["255.255.255.255", `it is the broadcast address: ${unicast}`],
     ["1".repeat(65), "may not be more than 64 bytes"],
+    ["2001:db8", `'2001:db8' ${notOne6}`],
+    ["2001:db8::1::2", `'2001:db8::1::2' ${notOne6}`],
+    ["2001:db8::12345", `'2001:db8::12345' ${notOne6}`],
+    ["[2001:db8::1]", `'[2001:db8::1]' ${notOne6}`],
+    ["2001:db8::1/64", "write an IPv6 address without prefix length such as 2001:db8::242"],
+    ["fe80::1%eth0", "write it without a zone, such as 2001:db8::242"],
+    ["2001:db8::1%eth0", "write it without a zone, such as 2001:db8::242"],
+    ["::ffff:172.18.18.242", "write the IPv4 address itself, such as 172.18.18.242"],
+    ["::ffff:ac12:12f2", "write the IPv4 address itself, such as 172.18.18.242"],
+    ["0:0:0:0:0:ffff:ac12:12f2", "write the IPv4 address itself, such as 172.18.18.242"],
+    ["::FFFF:172.18.18.242", "write the IPv4 address itself, such as 172.18.18.242"],
+    ["::", `it is unspecified: ${unicast6}`],
+    ["0:0::0", `it is unspecified: ${unicast6}`],
+    ["::1", `it is a loopback address: ${unicast6}`],
+    ["::172.18.18.242", `it is reserved: ${unicast6}`],
+    ["64:ff9b::1", `it is reserved: ${unicast6}`],
+    ["fe80::1", `it is link-local: ${unicast6}`],
+    ["febf::1", `it is link-local: ${unicast6}`],
+    ["ff02::1", `it is a multicast address: ${unicast6}`],
+    ["ff0e::8", `it is a multicast address: ${unicast6}`],
   ];
-  return rows.map(([ip, says]) => ({
-    what: `the virtual IP '${ip}'`,
-    object: virtualWith({ ip }),
-    field: IP,
+  return [
+    ...rows.map(([ip, says]) => ({
+      what: `the virtual IP '${ip}'`,
+      object: virtualWith({ ip }),
+      field: IP,
+      says,
+    })),
+    ...rows.map(([ip, says]) => ({
+      what: `'${ip}' as the second of two virtual IPs`,
+      object: virtualWith({ ip: undefined, ips: [ip.includes(":") ? "10.0.0.7" : "fd00::7", ip] }),
+      field: `${VIRTUAL}.ips[1]`,
+      says,
+    })),
+    ...pairs(),
+  ];
+}
+
+function pairs(): readonly Refusal[] {
+  const none =
+    "The block names no address: write ip, such as 172.18.18.242 or 2001:db8::242, or ips";
+  const row = (what: string, changes: Spec, says: string, field = VIRTUAL) => ({
+    what,
+    object: virtualWith({ ip: undefined, ...changes }),
+    field,
     says,
-  }));
+  });
+  return [
+    row("a virtual block without an address", { interfaces: ["eth1"] }, none),
+    row("an empty list of virtual IPs", { ips: [] }, none),
+    row(
+      "two IPv4 addresses",
+      { ips: ["10.0.0.7", "10.0.0.8"] },
+      "ips names two addresses of one family, '10.0.0.7' and '10.0.0.8': write one IPv4 and one IPv6 address",
+    ),
+    row(
+      "two IPv6 addresses",
+      { ips: ["fd00::7", "fd00::8"] },
+      "ips names two addresses of one family, 'fd00::7' and 'fd00::8': write one IPv4 and one IPv6 address",
+    ),
+    row(
+      "one IPv6 address twice, written differently",
+      { ips: ["fd00::7", "FD00:0::7"] },
+      "ips names two addresses of one family, 'fd00::7' and 'FD00:0::7'",
+    ),
+    row(
+      "three addresses",
+      { ips: ["10.0.0.7", "fd00::7", "fd00::8"] },
+      "must have at most 2 items",
+      `${VIRTUAL}.ips`,
+    ),
+    row(
+      "an address that is not the first of the list",
+      { ip: "10.0.0.7", ips: ["fd00::7", "10.0.0.7"] },
+      "ip is '10.0.0.7' and the first of ips is 'fd00::7': write the same address there, or leave ip out",
+    ),
+    row(
+      "an address beside a list of the other family alone",
+      { ip: "10.0.0.7", ips: ["fd00::7"] },
+      "ip is '10.0.0.7' and the first of ips is 'fd00::7': write the same address there, or leave ip out",
+    ),
+  ];
 }
 
 function interfaces(): readonly Refusal[] {

@@ -16,7 +16,10 @@ export const POLICY_REFUSALS: readonly Refusal[] = [
 function cidrs(list: "destinationCIDRs" | "excludedCIDRs"): readonly Refusal[] {
   const notOne =
     "is not a CIDR: write an IPv4 address and a prefix length of 0 to 32, such as 192.0.2.0/24";
-  const ipv6 = "IPv6 is not supported yet: write an IPv4 CIDR such as 192.0.2.0/24";
+  const notOne6 =
+    "is not a CIDR: write an IPv6 address and a prefix length of 0 to 128, such as 2001:db8::/32, or ::/0 for everywhere";
+  const noZone = "is not a CIDR: write it without a zone, such as 2001:db8::/32";
+  const mapped = "is not a CIDR: write the IPv4 network itself, such as 192.0.2.0/24";
   const rows: readonly [cidr: string, says: string][] = [
     ["", `'' ${notOne}`],
     ["everywhere", `'everywhere' ${notOne}`],
@@ -31,10 +34,24 @@ function cidrs(list: "destinationCIDRs" | "excludedCIDRs"): readonly Refusal[] {
       "'10.1.2.3/8' has bits set behind its prefix length: write zeros there, as in 10.0.0.0/8, or '10.1.2.3/32'",
     ],
     ["192.0.2.1/0", "or '192.0.2.1/32' for this address alone"],
-    ["2001:db8::/32", ipv6],
-    ["2001:db8::1/32", ipv6],
-    ["2001:db8::1", ipv6],
-    ["::/0", ipv6],
+    ["2001:db8::/129", `'2001:db8::/129' ${notOne6}`],
+    ["2001:db8/32", `'2001:db8/32' ${notOne6}`],
+    ["2001:db8::/032", `'2001:db8::/032' ${notOne6}`],
+    ["::/", `'::/' ${notOne6}`],
+    ["fe80::%eth0/64", `'fe80::%eth0/64' ${noZone}`],
+    ["fe80::1%eth0", `'fe80::1%eth0' ${noZone}`],
+    ["::ffff:10.0.0.0/104", `'::ffff:10.0.0.0/104' ${mapped}`],
+    ["::ffff:a00:0/104", `'::ffff:a00:0/104' ${mapped}`],
+    ["::FFFF:10.0.0.1", `'::FFFF:10.0.0.1' ${mapped}`],
+    [
+      "2001:db8::1",
+      "'2001:db8::1' lacks a prefix length: write '2001:db8::1/128' for this address alone",
+    ],
+    [
+      "2001:DB8::1/32",
+      "'2001:DB8::1/32' has bits set behind its prefix length: write zeros there, as in 2001:db8::/32, or '2001:DB8::1/128' for this address alone",
+    ],
+    ["::1/0", "write zeros there, as in 2001:db8::/32, or '::1/128' for this address alone"],
   ];
   return rows.map(([cidr, says]) => ({
     what: `'${cidr}' among ${list}`,
@@ -205,7 +222,7 @@ function references(): readonly Refusal[] {
       what: "an empty list of destinations",
       object: policy({ destinationCIDRs: [] }),
       field: "spec.destinationCIDRs",
-      says: "write at least one CIDR, 0.0.0.0/0 for everywhere",
+      says: "write at least one CIDR, 0.0.0.0/0 and ::/0 for everywhere",
     },
     {
       what: "a policy's name of 64 characters",

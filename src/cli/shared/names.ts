@@ -1,6 +1,5 @@
 /** Names of objects as a person gives them. */
-import ipaddr from "ipaddr.js";
-import { isIP } from "../../cluster/decoders/common.ts";
+import { canonicalIP } from "../../core/ip_family.ts";
 import { ConfigError } from "../../kube/errors.ts";
 
 /** `NAMESPACE/POD`, or a pod's name alone in the namespace of `--namespace`, else in `default`. */
@@ -24,7 +23,8 @@ export function podName(
 
 /** @throws ConfigError for what is no IP address of either family */
 export function ipAddress(text: string): string {
-  if (isIP(text)) return ipaddr.parse(text).toString();
+  const ip = canonicalIP(text);
+  if (ip !== undefined) return ip;
   throw new ConfigError(
     `Cannot read destination '${text}': write an IP address such as 203.0.113.7`,
   );

@@ -1,7 +1,6 @@
 /** Schemas that several decoders share. */
-import ipaddr from "ipaddr.js";
 import * as v from "valibot";
-import { isIP as familyOf } from "../../core/ip_family.ts";
+import { canonicalCIDR, canonicalIP } from "../../core/ip_family.ts";
 import { CONTROLLER_MANAGER } from "../../core/names.ts";
 import { parseTime } from "../../core/time.ts";
 import type { Condition, JsonObject, Labels, LabelSelector } from "../../core/types.ts";
@@ -122,26 +121,28 @@ export const condition: v.GenericSchema<unknown, Condition> = v.object({
   observedGeneration: v.fallback(v.optional(v.number(), 0), 0),
 });
 
-export const ipv4 = v.pipe(
+/** An address of either family, in canonical text. */
+export const ip = v.pipe(
   v.string(),
   v.check(
-    (text) => ipaddr.IPv4.isValidFourPartDecimal(text),
-    "write an IPv4 address such as 172.18.18.242",
+    (text) => canonicalIP(text) !== undefined,
+    "write an IP address such as 172.18.18.242 or 2001:db8::242",
   ),
+  v.transform((text) => canonicalIP(text) ?? text),
 );
 
-/** Tells whether a text is an IP address, of either family, and nothing more: no zone, no short form. */
-export function isIP(text: string): boolean {
-  return familyOf(text) !== 0;
-}
-
-export const ipv4CIDR = v.pipe(
+/** A network of either family, in canonical text. */
+export const cidr = v.pipe(
   v.string(),
   v.check(
-    (text) => ipaddr.IPv4.isValidCIDRFourPartDecimal(text),
-    "write an IPv4 network such as 10.0.0.0/8",
+    (text) => canonicalCIDR(text) !== undefined,
+    "write a network such as 10.0.0.0/8 or 2001:db8::/32",
   ),
+  v.transform((text) => canonicalCIDR(text) ?? text),
 );
+
+/** An address in canonical text; what is none stays as it is. */
+export const address = v.pipe(v.string(), v.transform((text) => canonicalIP(text) ?? text));
 
 /** An object without the members that are undefined or null. */
 export type Compact<T> =

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { familyOf } from "../../core/ip_family.ts";
 import { TIMINGS } from "../../core/timings.ts";
 import type {
   AllowedNamespaces,
@@ -9,10 +10,10 @@ import type {
 } from "../../core/types.ts";
 import { parseUplinkTarget } from "../../core/uplink_target.ts";
 import {
+  address,
   compact,
   condition,
-  ipv4,
-  isIP,
+  ip,
   itemsOf,
   labels,
   labelSelector,
@@ -32,6 +33,16 @@ const DEFAULTS = {
   failures: 3,
 } as const;
 
+/** The addresses that are written; one that is given twice is one. */
+function addressesOf(
+  { ip, ips }: {
+    readonly ip?: string | null | undefined;
+    readonly ips?: readonly string[] | null | undefined;
+  },
+): readonly string[] {
+  return ips != null && ips.length > 0 ? ips : ip == null ? [] : [ip];
+}
+
 const primaryIP = v.object({
   mode: v.literal("PrimaryIPFromEgressGatewayNodeInterface"),
   primaryIPFromEgressGatewayNodeInterface: v.object({
@@ -41,12 +52,27 @@ const primaryIP = v.object({
 
 const virtualIP = v.object({
   mode: v.literal("VirtualIPAddress"),
-  virtualIPAddress: v.object({
-    ip: ipv4,
-    interfaces: v.nullish(v.array(v.string())),
-    standby: v.nullish(v.picklist(["Bound", "Unbound"])),
-    standbys: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0))),
-  }),
+  virtualIPAddress: v.pipe(
+    v.object({
+      ip: v.nullish(ip),
+      ips: v.nullish(v.pipe(v.array(ip), v.maxLength(2))),
+      interfaces: v.nullish(v.array(v.string())),
+      standby: v.nullish(v.picklist(["Bound", "Unbound"])),
+      standbys: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    }),
+    v.check(
+      (source) => addressesOf(source).length > 0,
+      "write ip, such as 172.18.18.242 or 2001:db8::242, or ips with one address of each family",
+    ),
+    v.check(
+      (source) => new Set(addressesOf(source).map(familyOf)).size === addressesOf(source).length,
+      "write at most one IPv4 and one IPv6 address in ips",
+    ),
+    v.check(
+      (source) => source.ip == null || source.ip === addressesOf(source)[0],
+      "write the same address as ip and as the first of ips, or leave ip out",
+    ),
+  ),
 });
 
 const allowedNamespaces = v.pipe(
@@ -142,10 +168,10 @@ function sourceIPOf(
       interfaceName: source.primaryIPFromEgressGatewayNodeInterface.interfaceName,
     };
   }
-  const { ip, interfaces, standby, standbys } = source.virtualIPAddress;
+  const { interfaces, standby, standbys } = source.virtualIPAddress;
   return {
     mode: source.mode,
-    ips: [ip],
+    ips: addressesOf(source.virtualIPAddress),
     interfaces: interfaces ?? [],
     standby: standby ?? DEFAULTS.standby,
     standbys: standbys ?? DEFAULTS.standbys,
@@ -175,7 +201,8 @@ const candidate = v.pipe(
 const lastFailover = v.pipe(
   v.object({
     from: part(v.string()),
-    fromEgressIP: part(v.string()),
+    fromEgressIP: part(address),
+    fromEgressIPs: part(itemsOf(ip)),
     returns: part(v.number()),
     fenced: part(itemsOf(v.object({ node: v.string(), time: v.string() }))),
     to: v.string(),
@@ -211,9 +238,10 @@ const status = v.pipe(
     observedGeneration: part(v.number()),
     activeNodeName: v.nullish(v.string()),
     // Agents ping them: a kubelet's hostname or worse is none of their arguments.
-    activeNodeAddresses: part(v.pipe(itemsOf(v.string()), v.filterItems(isIP))),
+    activeNodeAddresses: part(itemsOf(ip)),
     standbyNodeNames: part(itemsOf(v.string())),
-    egressIP: v.nullish(v.string()),
+    egressIP: v.nullish(address),
+    egressIPs: part(itemsOf(ip)),
     readyNodes: part(v.number()),
     term: v.nullish(v.number()),
     phase: part(v.picklist(["Preparing", "Active", "Idle"])),

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { fitText } from "../../core/fit.ts";
+import { canonicalIP } from "../../core/ip_family.ts";
 import {
   AGENT_MANAGER,
   CONTROLLER_MANAGER,
@@ -8,7 +9,7 @@ import {
 } from "../../core/names.ts";
 import { rfc3339 } from "../../core/time.ts";
 import type { Lease, Milliseconds, Report } from "../../core/types.ts";
-import { compact, isIP, isObject, itemsOf, lastWrite, metadata, part } from "./common.ts";
+import { address, compact, isObject, itemsOf, lastWrite, metadata, part } from "./common.ts";
 import { Parts } from "./parts.ts";
 
 const failureReasons = ["BindFailed", "InterfaceMissing", "AddressConflict"] as const;
@@ -34,7 +35,10 @@ const link = v.object({
   up: v.boolean(),
   mac,
   addresses: part(
-    v.pipe(itemsOf(v.string()), v.transform((all) => all.filter(isAddress).slice(0, MOST_ITEMS))),
+    v.pipe(
+      itemsOf(v.string()),
+      v.transform((all) => all.flatMap(addressWithLength).slice(0, MOST_ITEMS)),
+    ),
   ),
 });
 
@@ -42,18 +46,22 @@ const boundAddress = v.object({
   gateway: word,
   uid: word,
   term: v.pipe(v.number(), v.integer()),
-  ip: word,
+  ip: v.pipe(word, address),
   interface: word,
   boundAt: v.pipe(v.string(), v.transform((text) => text.slice(0, 64))),
   speaking: v.boolean(),
   conflict: mac,
 });
 
-const failed = v.object({
-  gateway: word,
-  reason: v.picklist(failureReasons),
-  message: v.pipe(v.string(), v.transform(fitText)),
-});
+const failed = v.pipe(
+  v.object({
+    gateway: word,
+    ip: part(address),
+    reason: v.picklist(failureReasons),
+    message: v.pipe(v.string(), v.transform(fitText)),
+  }),
+  v.transform((each) => compact(each)),
+);
 
 const targets = part(v.pipe(
   itemsOf(v.pipe(v.string(), v.maxLength(LONGEST_TARGET))),
@@ -69,10 +77,11 @@ const uplink = v.object({
   problem: part(v.pipe(v.string(), v.transform(fitText))),
 });
 
-/** An address with its prefix length, as `10.0.0.1/24`. */
-function isAddress(text: string): boolean {
-  const [ip = "", length = "", ...rest] = text.split("/");
-  return rest.length === 0 && isIP(ip) && /^\d{0,3}$/.test(length);
+/** An address with its prefix length, as `10.0.0.1/24`, in canonical text. */
+function addressWithLength(text: string): readonly string[] {
+  const [, address = "", length = ""] = /^([^/]*)(\/\d{0,3})?$/.exec(text) ?? [];
+  const ip = canonicalIP(address);
+  return ip === undefined ? [] : [`${ip}${length}`];
 }
 
 /** What is left out is empty: of a report as of every object, one part that is missing takes nothing else with it. */

@@ -1,6 +1,7 @@
 import * as v from "valibot";
+import { canonicalIP } from "../../core/ip_family.ts";
 import type { Node } from "../../core/types.ts";
-import { compact, isIP, metadata } from "./common.ts";
+import { compact, metadata } from "./common.ts";
 import { Parts } from "./parts.ts";
 import { readyCondition } from "./ready.ts";
 
@@ -25,8 +26,8 @@ export const node = v.pipe(
     });
     // What a kubelet lists that is no address is nobody's.
     const ofType = (wanted: string) =>
-      addresses.filter(({ type, address }) => type === wanted && isIP(address))
-        .map(({ address }) => address);
+      addresses.filter(({ type }) => type === wanted)
+        .flatMap(({ address }) => canonicalIP(address) ?? []);
     const state: Node["ready"] = ready?.status ?? "Missing";
     return compact({
       name: metadata.name,

@@ -7,9 +7,11 @@ import type {
   WeightedGateway,
 } from "../../core/types.ts";
 import {
+  address,
+  cidr,
   compact,
   condition,
-  ipv4CIDR,
+  ip,
   itemsOf,
   labelSelector,
   metadata,
@@ -35,7 +37,8 @@ const way = v.pipe(
     name: v.string(),
     shards: v.fallback(v.number(), 0),
     activeNodeName: part(v.string()),
-    egressIP: part(v.string()),
+    egressIP: part(address),
+    egressIPs: part(itemsOf(ip)),
     servedBy: part(v.string()),
   }),
   v.transform((way): PolicyWay => compact(way)),
@@ -45,7 +48,8 @@ const status = v.pipe(
   v.object({
     observedGeneration: part(v.number()),
     activeNodeName: part(v.string()),
-    egressIP: part(v.string()),
+    egressIP: part(address),
+    egressIPs: part(itemsOf(ip)),
     gateways: part(itemsOf(way)),
     conditions: part(itemsOf(condition)),
   }),
@@ -91,8 +95,8 @@ export const policy = v.pipe(
       v.pipe(gateways, v.transform((gateways) => ({ gateways }))),
       v.object({
         fallbackGatewayName: v.nullish(gatewayName),
-        destinationCIDRs: v.pipe(v.array(ipv4CIDR), v.minLength(1)),
-        excludedCIDRs: v.nullish(v.array(ipv4CIDR)),
+        destinationCIDRs: v.pipe(v.array(cidr), v.minLength(1)),
+        excludedCIDRs: v.nullish(v.array(cidr)),
         selectors: v.pipe(v.array(rule), v.minLength(1)),
       }),
     ]),

@@ -112,12 +112,20 @@ export class CIDR {
 export function parseIP(text: string): IP | undefined {
   const family = isIPv4(text) ? 4 : isIPv6(text) && !text.includes("%") ? 6 : undefined;
   if (family === undefined) return undefined;
-  const parsed = ipaddr.parse(text);
+  const parsed = ipaddr.parse(family === 6 ? undotted(text) : text);
   if (parsed.kind() === "ipv6" && (parsed as ipaddr.IPv6).isIPv4MappedAddress()) return undefined;
   return new IP(
     family,
     parsed.toByteArray().reduce((value, byte) => (value << 8n) | BigInt(byte), 0n),
   );
+}
+
+/** With its last 32 bits in hexadecimal: the library takes `::192.0.2.1` for `::ffff:192.0.2.1`. */
+function undotted(text: string): string {
+  return text.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes: string[]) => {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes.slice(0, 4).map(Number);
+    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+  });
 }
 
 /** Undefined for a text that is no network; bits behind the prefix length may be set. */

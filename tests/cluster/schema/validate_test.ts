@@ -82,7 +82,7 @@ Deno.test("a status is judged on its own", () => {
     status({ phase: "Sideways", mood: "good" }),
     [
       'status.mood: unknown field "status.mood": remove it, or write one of observedGeneration, activeNodeName, ' +
-      "activeNodeAddresses, standbyNodeNames, egressIP, readyNodes, term, phase, candidates, lastFailover, history, conditions",
+      "activeNodeAddresses, standbyNodeNames, egressIP, egressIPs, readyNodes, term, phase, candidates, lastFailover, history, conditions",
       'status.phase: Unsupported value: "Sideways": supported values: "Preparing", "Active", "Idle"',
     ].map((line) => line),
   );
