@@ -115,6 +115,12 @@ export function createMetrics({ now = Date.now }: MetricsOptions = {}): Metrics 
     labelNames: ["node"],
     registers,
   });
+  const uplinkDown = new Gauge({
+    name: "sallyport_uplink_down",
+    help: "1 for each candidate of a gateway that is not eligible since its uplink is down",
+    labelNames: ["gateway", "node"],
+    registers,
+  });
   const fences = new Gauge({
     name: "sallyport_fences_unanswered",
     help: "Gateways that a node was told to be silent for, and has not been heard of since",
@@ -226,6 +232,15 @@ export function createMetrics({ now = Date.now }: MetricsOptions = {}): Metrics 
   function setNodes({ gateways }: Plan, { leases, now, ...snapshot }: RecordedTick["snapshot"]) {
     heartbeatAge.reset();
     fences.reset();
+    uplinkDown.reset();
+    for (const { name: gateway, candidates } of gateways) {
+      for (const { node, reasons } of candidates) {
+        const isDown = reasons.some(({ type, retryAfter }) =>
+          type === "UplinkDown" && retryAfter === undefined
+        );
+        if (isDown) uplinkDown.set({ gateway, node }, 1);
+      }
+    }
     const candidates = new Set(gateways.flatMap((each) => each.candidates.map(({ node }) => node)));
     const uids = new Set(snapshot.gateways.map(({ uid }) => uid));
     for (const lease of leases) {

@@ -21,7 +21,7 @@ export const CONTROL_PLANE_IP = "10.50.0.100";
 /** The Service `kubernetes`, for which the API server's certificate is good: programs that run as in a pod use it. */
 export const SERVICE_IP = "10.0.0.1";
 export const API_PORT = 6443;
-const CLIENT_IP = "10.60.0.50";
+export const CLIENT_IP = "10.60.0.50";
 const OBSERVER_IP = "10.60.0.60";
 const UDP_PORT = 4000;
 
@@ -130,6 +130,30 @@ export class GatewayNode {
 
   restoreLinks(): Promise<void> {
     return this.host.restore();
+  }
+
+  /** The cable of the public interface ends at a dead router: packets vanish, the carrier stays. */
+  loseUplink(): Promise<void> {
+    return this.host.cut({ only: ["eth1"], how: "silent" });
+  }
+
+  restoreUplink(): Promise<void> {
+    return this.host.restore({ only: ["eth1"] });
+  }
+
+  /** Of so many packets in a hundred that come by the public interface, none arrives; 0: all arrive. */
+  async losePackets(percent: number): Promise<void> {
+    await this.host.run(["nft", "-f", "-"], `table inet lab_loss {}\ndelete table inet lab_loss`);
+    if (percent === 0) return;
+    await this.host.run(
+      ["nft", "-f", "-"],
+      `table inet lab_loss {
+         chain in {
+           type filter hook prerouting priority raw;
+           iifname "eth1" numgen random mod 100 < ${percent} drop
+         }
+       }`,
+    );
   }
 
   /** Cuts the node off from the API server, and from nothing else. */
@@ -295,6 +319,9 @@ export class Lab implements AsyncDisposable {
       }),
     /** Runs a program there to its end and gives its output. */
     run: (argv: Argv): Promise<string> => this.#parts.client.run(argv),
+    /** It is the nodes' router, too: its port to the public network dies, or comes back. */
+    cut: (): Promise<void> => this.#parts.client.cut({ how: "silent" }),
+    restore: (): Promise<void> => this.#parts.client.restore(),
     /** The client's own ARP entry. */
     macOf: (ip: string): Promise<string | undefined> => this.#parts.client.arpEntry(ip),
   };

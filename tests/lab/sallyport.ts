@@ -1,6 +1,6 @@
 /** Sallyport in the lab: a real API server, the real controller and the real agents, and one gateway with a VIP. */
 import { fileURLToPath } from "node:url";
-import type { GatewayStatus } from "../../src/core/types.ts";
+import type { GatewayStatus, Uplink } from "../../src/core/types.ts";
 import { ciliumCrds } from "../support/cilium_crds.ts";
 import { putNode, putPod } from "../support/cluster.ts";
 import { controlPlane, startControlPlane } from "../support/control_plane.ts";
@@ -33,6 +33,8 @@ export interface Variant {
   readonly standby?: "Bound" | "Unbound";
   /** Detection of a dead holder by its standbys' pings. Default true. */
   readonly peers?: boolean;
+  /** What candidates must reach. Default: nothing. */
+  readonly uplink?: Partial<Uplink> & Pick<Uplink, "targets">;
 }
 
 /** A command line, and variables beside those that every start has. */
@@ -135,13 +137,13 @@ export class Sallyport implements AsyncDisposable {
   }
 
   #spec() {
-    const { standby = "Bound", peers = true } = this.#variant;
+    const { standby = "Bound", peers = true, uplink = null } = this.#variant;
     const virtualIPAddress = { ip: this.ip, interfaces: ["eth1"], standby };
     return {
       nodeSelector: CANDIDATE,
       sourceIP: { mode: "VirtualIPAddress", virtualIPAddress },
       failback: { mode: "Never" },
-      failureDetection: { peers },
+      failureDetection: { peers, uplink },
     };
   }
 

@@ -174,7 +174,10 @@ function connectAgain(probe: UplinkProbe, listener: UplinkListener): Stop {
       listener.onAnswer(key, 0);
       socket.destroy();
     });
-    socket.on("error", () => socket.destroy());
+    socket.on("error", (error) => {
+      if (isRefusedHere(error)) listener.onProblem(key, messageOf(error));
+      socket.destroy();
+    });
     socket.once("close", () => {
       clearTimeout(timer);
       open.delete(socket);
@@ -186,6 +189,12 @@ function connectAgain(probe: UplinkProbe, listener: UplinkListener): Stop {
       for (const socket of open) socket.destroy();
     },
   });
+}
+
+/** This process may not make the connection, or has no such address: the target was not asked. */
+function isRefusedHere(error: Error): boolean {
+  const code = "code" in error ? error.code : undefined;
+  return error.name === "NotCapable" || code === "EACCES" || code === "EADDRNOTAVAIL";
 }
 
 /** Asks at once, and then in each interval. */
