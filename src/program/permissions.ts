@@ -47,7 +47,8 @@ export function permissionFlags(settings: Partial<Settings>, reach: Reach): read
   // The folder of the state is made where it is missing.
   const write = [stateDirectory].flatMap(absolute);
   return [
-    `--allow-net=${addresses(settings, reach).join(",")}`,
+    // Gateways name what an agent's node must reach, and may name another host tomorrow.
+    nodeName === undefined ? `--allow-net=${addresses(settings, reach).join(",")}` : "--allow-net",
     `--allow-read=${read.join(",")}`,
     ...(write.length === 0 ? [] : [`--allow-write=${write.join(",")}`]),
   ];

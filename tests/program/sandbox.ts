@@ -64,7 +64,10 @@ export function startFunction(
   for (const { flag, value } of permissions) {
     kinds.set(flag, [...kinds.get(flag) ?? [], value]);
   }
-  const flags = [...kinds].map(([flag, values]) => `${flag}=${values.join(",")}`);
+  // A flag without a value allows all of its kind.
+  const flags = [...kinds].map(([flag, values]) =>
+    values.join() === "" ? flag : `${flag}=${values.join(",")}`
+  );
   return new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--no-check", "--no-prompt", `--config=${ROOT}deno.json`],

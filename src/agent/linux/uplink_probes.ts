@@ -194,7 +194,7 @@ function connectAgain(probe: UplinkProbe, listener: UplinkListener): Stop {
 /** This process may not make the connection, or has no such address: the target was not asked. */
 function isRefusedHere(error: Error): boolean {
   const code = "code" in error ? error.code : undefined;
-  return error.name === "NotCapable" || code === "EACCES" || code === "EADDRNOTAVAIL";
+  return code === "EACCES" || code === "EADDRNOTAVAIL";
 }
 
 /** Asks at once, and then in each interval. */

@@ -44,9 +44,6 @@ async function outcomeWithout(lacking: string | null): Promise<Outcome> {
   };
   const all = await permissionsOf(start);
   const values: Readonly<Record<string, string>> = {
-    "the API server": new URL(start.server).host,
-    "its address": `127.0.0.1:${AGENT_PORT}`,
-    "Cilium's health": `127.0.0.1:${HEALTHZ_PORT}`,
     "the kubeconfig": cluster.kubeconfig,
   };
   const spared = all.filter(({ flag, value }) => {
