@@ -35,7 +35,9 @@ export function gatewayTroubles(gateway: GatewayView): readonly Finding[] {
     if (type === "AddressConflict" && status === "True") {
       found.push({ level: "bad", text: message });
     }
-    if (type === "Degraded" && reason === "Unreadable") {
+    // Excluded candidates are told by their nodes, ignored heartbeats once for all gateways.
+    const isTold = ["CandidatesExcluded", "HeartbeatsIgnored"].includes(reason);
+    if (type === "Degraded" && status === "True" && !isTold) {
       found.push({ level: "busy", text: message });
     }
   }

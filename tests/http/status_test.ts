@@ -357,3 +357,26 @@ Deno.test("the status page's policy allows its own script and style by hash, and
   assert.doesNotMatch(page, /\s(src|on\w+|style)=/);
   assert.doesNotMatch(page, /href="(?!#|\.\/"|status\.json"|readyz"|metrics")/);
 });
+
+Deno.test("a policy over several gateways is told with each one's share, and who stands in", async () => {
+  const shop = {
+    ...policyPlan("shop", "web"),
+    gateways: [
+      { name: "web", shards: 192, activeNodeName: "node-a", egressIP: "172.18.18.242" },
+      { name: "mail", shards: 64, activeNodeName: "node-b", servedBy: "web" },
+    ],
+  };
+  const ticked = {
+    plan: plan({ policies: [shop, policyPlan("blog", "web")] }),
+    snapshot: snapshot(),
+  };
+  const page = await (await app({ status: () => new StatusRenderer().render(ticked) }).request("/"))
+    .text();
+  const text = page.replace(/<[^>]*>/g, " ").replace(/\s+/g, " ");
+  assert.match(
+    text,
+    /shop web → node-a 172\.18\.18\.242 75 % of the nodes mail served by web → node-b 25 % of the nodes/,
+  );
+  // One gateway has all of them, which goes without saying.
+  assert.match(text, /blog web → nobody shop web/);
+});
