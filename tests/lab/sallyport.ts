@@ -137,13 +137,13 @@ export class Sallyport implements AsyncDisposable {
   }
 
   #spec() {
-    const { standby = "Bound", peers = true, uplink = null } = this.#variant;
+    const { standby = "Bound", peers = true, uplink } = this.#variant;
     const virtualIPAddress = { ip: this.ip, interfaces: ["eth1"], standby };
     return {
       nodeSelector: CANDIDATE,
       sourceIP: { mode: "VirtualIPAddress", virtualIPAddress },
       failback: { mode: "Never" },
-      failureDetection: { peers, uplink },
+      failureDetection: { peers, ...(uplink === undefined ? {} : { uplink }) },
     };
   }
 
