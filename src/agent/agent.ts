@@ -11,7 +11,7 @@ import { DEFAULT_PACE } from "./core/pace.ts";
 import type { Pace } from "./core/pace.ts";
 import type { AgentPlan, AgentView, Binding } from "./core/view.ts";
 import { messageOf } from "../core/message.ts";
-import { virtualIPsOf } from "../core/reports.ts";
+import { egressIPsOf, virtualIPsOf } from "../core/reports.ts";
 import type { Gateway, Report } from "../core/types.ts";
 import type { AgentEvent, AgentStatus } from "./agent_status.ts";
 import { Bindings } from "./bindings.ts";
@@ -172,8 +172,9 @@ export class Agent {
   }
 
   #noteServed(): void {
-    for (const { status: { phase, egressIP } } of this.#gateways ?? []) {
-      if (phase === "Active" && egressIP !== undefined) this.#servedAt.set(egressIP, this.#now());
+    for (const { status } of this.#gateways ?? []) {
+      const served = status.phase === "Active" ? egressIPsOf(status) : [];
+      for (const ip of served) this.#servedAt.set(ip, this.#now());
     }
   }
 

@@ -1,6 +1,6 @@
 /** The VIPs that this agent has bound: in the kernel, and in a file that remembers them. */
 import { messageOf } from "../core/message.ts";
-import { virtualIPOf } from "../core/reports.ts";
+import { virtualIPsOf } from "../core/reports.ts";
 import { TIMINGS } from "../core/timings.ts";
 import type { Gateway } from "../core/types.ts";
 import type { AgentPlan, BindFailure, Binding, HostInterface } from "./core/view.ts";
@@ -70,7 +70,7 @@ export class Bindings {
         .map(({ ip }) => ({ ip, interface: name, speakOn: [], boundAt: new Date().toISOString() }))
     );
     for (const stray of strays) {
-      const gateway = gateways.find((candidate) => virtualIPOf(candidate) === stray.ip);
+      const gateway = gateways.find((candidate) => virtualIPsOf(candidate).includes(stray.ip));
       if (gateway === undefined) await hands.unbind(stray);
       else await this.#set([...this.#all, { ...stray, gateway: gateway.name, uid: gateway.uid }]);
     }

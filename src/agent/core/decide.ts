@@ -4,7 +4,7 @@
  * Pure, as the controller's: no clock, no I/O. The loop looks, decides, acts, and looks again.
  */
 import { byText } from "../../core/order.ts";
-import { virtualIPOf } from "../../core/reports.ts";
+import { egressIPsOf, virtualIPsOf } from "../../core/reports.ts";
 import { isInvolved } from "../../core/takeover.ts";
 import { TIMINGS } from "../../core/timings.ts";
 import type { Gateway, Report, ReportedAddress, ReportedFailure } from "../../core/types.ts";
@@ -12,6 +12,7 @@ import {
   claimableTerm,
   hasDuty,
   isDisconnected,
+  isWhole,
   knownStranger,
   speechUntil,
 } from "./entitlement.ts";
@@ -26,8 +27,12 @@ import type { AgentPlan, AgentView, Binding, Look, Placement } from "./view.ts";
 /** Decides what this agent does next. */
 export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
   const wanted = wantedGateways(view);
-  const failures = (view.gateways ?? []).flatMap((gateway) => failureOf(gateway, { wanted, view }));
-  const bind = wanted.flatMap((gateway) => bindingToMake(gateway, view));
+  const failures = (view.gateways ?? []).flatMap((gateway) =>
+    failuresOf(gateway, { wanted, view })
+  );
+  const bind = wanted.flatMap((gateway) =>
+    virtualIPsOf(gateway).flatMap((ip) => bindingToMake(gateway, { ip, view }))
+  );
   const leave = view.leavingAt !== undefined && mayLeave(view, pace);
   const takeBack = view.bindings.filter((binding) => isHarmful(binding, view));
   const unbind = view.bindings.filter((binding) =>
@@ -37,15 +42,16 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
     !unbind.includes(binding) && !takeBack.includes(binding)
   );
   const there = stay.filter((binding) => isInKernel(binding, view) && isHeard(binding, view));
-  const speak = there.flatMap((binding) => {
+  const whole = there.filter((binding) => isWhole(binding, { among: there, view }));
+  const speak = whole.flatMap((binding) => {
     const until = speechUntil(binding, view);
     return until === undefined ? [] : [{ binding, until }];
   });
   const due = speak.filter(({ binding }) => isAnnouncementDue(binding.ip, { view, pace }));
-  const claims = Object.fromEntries(stay.flatMap((binding) => claimOf(binding, view)));
+  const claims = claimsOf(stay, view);
   return {
     mute: [...view.speaking.keys()].filter((ip) =>
-      !there.some((binding) => binding.ip === ip && hasDuty(binding, view))
+      !whole.some((binding) => binding.ip === ip && hasDuty(binding, view))
     ).sort(byText),
     giveUp: view.bindings.filter((binding) =>
       binding.claimedTerm !== undefined && !hasDuty(binding, view)
@@ -61,7 +67,7 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
         .map((binding) => lookFor(binding, view)),
       ...firstLooks(view.gateways ?? [], { wanted, view }),
     ],
-    report: view.gateways === undefined ? undefined : reportOf(view, { stay, failures }),
+    report: view.gateways === undefined ? undefined : reportOf(view, { stay, claims, failures }),
     claims,
     ping: pingTargets(view),
     uplinkProbes: uplinkProbes(view),
@@ -103,41 +109,51 @@ function placeFor(
 }
 
 /**
- * Why a gateway's VIP cannot be bound here. Told of all gateways, not only of those that want it here: a node that is
+ * Why a gateway's VIPs cannot be bound here. Told of all gateways, not only of those that want them here: a node that is
  * passed over for a reason must go on giving it, else it would be elected again at once.
  */
-function failureOf(
+function failuresOf(
   gateway: Gateway,
   { wanted, view }: { wanted: readonly Gateway[]; view: AgentView },
 ): readonly ReportedFailure[] {
-  const ip = virtualIPOf(gateway);
-  if (ip === undefined) return [];
+  const ips = virtualIPsOf(gateway);
+  return ips.flatMap((ip) => {
+    const failure = failureOf(gateway, { ip, isWanted: wanted.includes(gateway), view });
+    const which = ips.length > 1 ? { ip } : {};
+    return failure === undefined ? [] : [{ gateway: gateway.name, ...which, ...failure }];
+  });
+}
+
+function failureOf(
+  gateway: Gateway,
+  { ip, isWanted, view }: {
+    readonly ip: string;
+    readonly isWanted: boolean;
+    readonly view: AgentView;
+  },
+): Pick<ReportedFailure, "reason" | "message"> | undefined {
   const place = placeFor(gateway, { ip, view });
-  if ("reason" in place) {
-    return [{ gateway: gateway.name, reason: place.reason, message: place.message }];
-  }
-  const stranger = isBoundHere(gateway, view) ? undefined : strangerAt(ip, view);
+  if ("reason" in place) return { reason: place.reason, message: place.message };
+  const stranger = isBoundHere(gateway, { ip, view }) ? undefined : strangerAt(ip, view);
   if (stranger !== undefined) {
-    return [{
-      gateway: gateway.name,
+    return {
       reason: "AddressConflict",
       message: `Another host (${stranger}) answers for ${ip}; take the address from that host`,
-    }];
+    };
   }
   const failure = view.bindFailures.get(ip);
-  if (failure === undefined) return [];
+  if (failure === undefined) return undefined;
   const forgotten = failure.retryAt === undefined
-    ? !wanted.includes(gateway) && view.now - failure.at >= TIMINGS.bindRetryMilliseconds
+    ? !isWanted && view.now - failure.at >= TIMINGS.bindRetryMilliseconds
     : view.now >= failure.retryAt;
-  return forgotten
-    ? []
-    : [{ gateway: gateway.name, reason: "BindFailed", message: failure.message }];
+  return forgotten ? undefined : { reason: "BindFailed", message: failure.message };
 }
 
 /** A VIP that is not bound yet, or whose address somebody removed, or that is to be spoken for on other interfaces. */
-function bindingToMake(gateway: Gateway, view: AgentView): AgentPlan["bind"] {
-  const ip = virtualIPOf(gateway);
-  if (ip === undefined) return [];
+function bindingToMake(
+  gateway: Gateway,
+  { ip, view }: { readonly ip: string; readonly view: AgentView },
+): AgentPlan["bind"] {
   const place = placeFor(gateway, { ip, view });
   if ("reason" in place) return [];
   const binding = view.bindings.find((other) => other.uid === gateway.uid && other.ip === ip);
@@ -158,9 +174,9 @@ function firstLooks(
   { wanted, view }: { readonly wanted: readonly Gateway[]; readonly view: AgentView },
 ): AgentPlan["probe"] {
   if (isDisconnected(view)) return [];
-  return gateways.flatMap((gateway) => {
-    const ip = virtualIPOf(gateway);
-    if (ip === undefined || isBoundHere(gateway, view)) return [];
+  const all = gateways.flatMap((gateway) => virtualIPsOf(gateway).map((ip) => ({ gateway, ip })));
+  return all.flatMap(({ gateway, ip }) => {
+    if (isBoundHere(gateway, { ip, view })) return [];
     const place = placeFor(gateway, { ip, view });
     if ("reason" in place) return [];
     // What was seen is told until it is seen no more, wanted or not.
@@ -171,8 +187,11 @@ function firstLooks(
   });
 }
 
-function isBoundHere(gateway: Gateway, { bindings }: AgentView): boolean {
-  return bindings.some(({ uid, ip }) => uid === gateway.uid && ip === virtualIPOf(gateway));
+function isBoundHere(
+  { uid }: Gateway,
+  { ip, view: { bindings } }: { readonly ip: string; readonly view: AgentView },
+): boolean {
+  return bindings.some((binding) => binding.uid === uid && binding.ip === ip);
 }
 
 function isInKernel({ ip, interface: name }: Binding, { interfaces }: AgentView): boolean {
@@ -202,7 +221,7 @@ function isToGo(
   const { status } = gateway;
   if (leave) return !isInvolved(gateway, view.nodeName);
   if (!wanted.includes(gateway)) return true;
-  return virtualIPOf(gateway) !== binding.ip && status.egressIP !== binding.ip &&
+  return ![...virtualIPsOf(gateway), ...egressIPsOf(status)].includes(binding.ip) &&
     status.phase === "Active";
 }
 
@@ -213,10 +232,18 @@ function mayLeave(view: AgentView, pace: Pace): boolean {
   return waited >= pace.leaveMilliseconds || (view.gateways !== undefined && !held);
 }
 
-/** The claim that must be acknowledged before the first packet, and stand in the Lease until after the last. */
-function claimOf(binding: Binding, view: AgentView): readonly (readonly [string, number])[] {
-  const term = isReportable(binding, view) ? claimableTerm(binding, view) : undefined;
-  return term === undefined ? [] : [[binding.uid, term]];
+/**
+ * The claims that must be acknowledged before the first packet, and stand in the Lease until after the last. One stands for all
+ * VIPs of its gateway, so all of them must be there.
+ */
+function claimsOf(stay: readonly Binding[], view: AgentView): AgentPlan["claims"] {
+  const reportable = stay.filter((binding) => isReportable(binding, view));
+  return Object.fromEntries(reportable.flatMap((binding) => {
+    const term = isWhole(binding, { among: reportable, view })
+      ? claimableTerm(binding, view)
+      : undefined;
+    return term === undefined ? [] : [[binding.uid, term]];
+  }));
 }
 
 function isAnnouncementDue(ip: string, { view, pace }: { view: AgentView; pace: Pace }): boolean {
@@ -250,11 +277,12 @@ function reportOf(
   view: AgentView,
   context: {
     stay: readonly Binding[];
+    claims: AgentPlan["claims"];
     failures: readonly ReportedFailure[];
   },
 ): Report {
-  const { stay, failures } = context;
-  const addresses = stay.flatMap((binding) => reportedBinding(binding, view));
+  const { stay, claims, failures } = context;
+  const addresses = stay.flatMap((binding) => reportedBinding(binding, { claims, view }));
   const ours = new Set(view.bindings.map(({ ip }) => ip));
   return {
     interfaces: view.interfaces.filter(({ name }) => name !== "lo").map((
@@ -289,14 +317,14 @@ function renewingSince({ renewal, now }: AgentView): Pick<Report, "renewingSince
   return { renewingSince: renewal.since ?? null };
 }
 
-/** The node of a gateway's VIP says that it knows the term also when it has lost the address, or never had it. */
+/** The node of a gateway's VIPs says that it knows the term also when it has lost them, or never had them. */
 function heardTerms(
   { gateways = [], nodeName }: AgentView,
   addresses: readonly ReportedAddress[],
 ): Readonly<Record<string, number>> {
   const told = gateways.filter((gateway) => {
     const { activeNodeName, lastFailover } = gateway.status;
-    return virtualIPOf(gateway) !== undefined &&
+    return virtualIPsOf(gateway).length > 0 &&
       [activeNodeName, lastFailover?.from].includes(nodeName) &&
       !addresses.some(({ uid }) => uid === gateway.uid);
   });
@@ -315,7 +343,10 @@ function isReportable(binding: Binding, view: AgentView): boolean {
     (view.probes.has(binding.ip) || view.speaking.has(binding.ip));
 }
 
-function reportedBinding(binding: Binding, view: AgentView): readonly ReportedAddress[] {
+function reportedBinding(
+  binding: Binding,
+  { claims, view }: { readonly claims: AgentPlan["claims"]; readonly view: AgentView },
+): readonly ReportedAddress[] {
   const gateway = view.gateways?.find(({ uid }) => uid === binding.uid);
   if (!isReportable(binding, view) || gateway === undefined) return [];
   const mac = view.probes.get(binding.ip)?.mac;
@@ -326,7 +357,8 @@ function reportedBinding(binding: Binding, view: AgentView): readonly ReportedAd
     ip: binding.ip,
     interface: binding.interface,
     boundAt: binding.boundAt,
-    speaking: claimableTerm(binding, view) !== undefined || view.speaking.has(binding.ip),
+    speaking: (binding.uid in claims && claimableTerm(binding, view) !== undefined) ||
+      view.speaking.has(binding.ip),
     ...(mac === undefined ? {} : { conflict: mac }),
   }];
 }

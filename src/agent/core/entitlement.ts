@@ -10,10 +10,14 @@
  *  4. freshness: the renewal was sent less than 3 s ago. Or, cut off from the API server, a look on the wire since then
  *     showed no other owner: agents fail static.
  *
+ * A gateway's VIPs, one of each family, are spoken for together or not at all: there is one claim for them, and what takes the
+ * right to speak for one takes it for the other.
+ *
  * Another host that answers for the VIP ends nothing while the API server is heard: nobody else has the right to, so the
  * holder defends the address (RFC 5227, 2.4 c) and reports the conflict. Cut off, the node cannot ask who that is, and
  * takes it for its successor, unless it knows better.
  */
+import { egressIPsOf } from "../../core/reports.ts";
 import { TIMINGS } from "../../core/timings.ts";
 import type { Gateway } from "../../core/types.ts";
 import type { AgentView, Binding } from "./view.ts";
@@ -35,10 +39,40 @@ export function hasDuty(binding: Binding, view: AgentView): boolean {
   if (view.gateways === undefined && !isDisconnected(view)) {
     return binding.claimedTerm !== undefined;
   }
-  if (view.gateways === undefined) return standsAlone(binding, view);
+  if (view.gateways === undefined) return standAlone(binding, view);
   const term = gateway && namedTerm(binding, { gateway, view });
   if (term === undefined || gateway?.status.phase !== "Active") return false;
-  return !isDisconnected(view) || (binding.claimedTerm === term && standsAlone(binding, view));
+  return !isDisconnected(view) || (binding.claimedTerm === term && standAlone(binding, view));
+}
+
+/**
+ * Tells whether all of the gateway's VIPs are among these bindings: those of its status, or, before that is known, those that
+ * are bound in its name.
+ */
+export function isWhole(
+  { uid }: Binding,
+  { among, view }: { readonly among: readonly Binding[]; readonly view: AgentView },
+): boolean {
+  const gateway = view.gateways?.find((other) => other.uid === uid);
+  const ips = gateway === undefined
+    ? view.bindings.filter((other) => other.uid === uid).map(({ ip }) => ip)
+    : egressIPsOf(gateway.status);
+  return ips.every((ip) => among.some((other) => other.uid === uid && other.ip === ip));
+}
+
+/** Those of the same gateway that are spoken for together with this one, itself among them. */
+function togetherWith(binding: Binding, view: AgentView): readonly Binding[] {
+  const gateway = view.gateways?.find(({ uid }) => uid === binding.uid);
+  return view.bindings.filter(({ uid, ip, claimedTerm }) =>
+    uid === binding.uid &&
+    (gateway === undefined
+      ? claimedTerm === binding.claimedTerm
+      : egressIPsOf(gateway.status).includes(ip))
+  );
+}
+
+function standAlone(binding: Binding, view: AgentView): boolean {
+  return togetherWith(binding, view).every((each) => standsAlone(each, view));
 }
 
 /**
@@ -60,8 +94,9 @@ function namedTerm(
   { gateway, view }: { readonly gateway: Gateway; readonly view: AgentView },
 ): number | undefined {
   // The VIP of the term is that of the status; the one in spec may be newer, and its term has then not begun.
-  const { activeNodeName, term = 0, egressIP } = gateway.status;
-  if (egressIP !== binding.ip || activeNodeName !== view.nodeName || term <= 0) return undefined;
+  const { activeNodeName, term = 0 } = gateway.status;
+  const isOfTerm = egressIPsOf(gateway.status).includes(binding.ip);
+  if (!isOfTerm || activeNodeName !== view.nodeName || term <= 0) return undefined;
   return (view.fence[gateway.uid] ?? 0) > term ? undefined : term;
 }
 
@@ -89,11 +124,9 @@ export function knownStranger(ip: string, view: AgentView): string | undefined {
 export function speechUntil(binding: Binding, view: AgentView): number | undefined {
   if (!hasDuty(binding, view)) return undefined;
   if (isDisconnected(view)) {
-    const probe = view.probes.get(binding.ip);
-    const other = probe?.mac;
-    if (probe === undefined) return undefined;
-    if (other !== undefined && other !== knownStranger(binding.ip, view)) return undefined;
-    return future(probe.startedAt + TIMINGS.speechMilliseconds, view.now);
+    const looks = togetherWith(binding, view).map(({ ip }) => lonelyLook(ip, view));
+    const oldest = Math.min(...looks.map((startedAt) => startedAt ?? -Infinity));
+    return future(oldest + TIMINGS.speechMilliseconds, view.now);
   }
   const term = view.gateways?.find(({ uid }) => uid === binding.uid)?.status.term;
   const { renewal } = view;
@@ -101,6 +134,12 @@ export function speechUntil(binding: Binding, view: AgentView): number | undefin
     return undefined;
   }
   return future(renewal.sentAt + TIMINGS.speechMilliseconds, view.now);
+}
+
+/** When the last look began, if it showed nobody but a known stranger. */
+function lonelyLook(ip: string, view: AgentView): number | undefined {
+  const { startedAt, mac } = view.probes.get(ip) ?? {};
+  return mac === undefined || mac === knownStranger(ip, view) ? startedAt : undefined;
 }
 
 function future(time: number, now: number): number | undefined {

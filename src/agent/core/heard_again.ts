@@ -1,5 +1,6 @@
 /** When a holder is to announce its VIPs as if it had just begun to speak. */
 import { byText } from "../../core/order.ts";
+import { egressIPsOf } from "../../core/reports.ts";
 import type { Gateway } from "../../core/types.ts";
 
 /**
@@ -12,12 +13,12 @@ export function heardAgain(
   nodeName: string,
 ): readonly string[] {
   return after.flatMap((gateway) => {
-    const { activeNodeName, egressIP, phase } = gateway.status;
+    const { activeNodeName, phase } = gateway.status;
     const earlier = before.find(({ uid }) => uid === gateway.uid);
-    const held = activeNodeName === nodeName && phase === "Active" && egressIP !== undefined;
+    const held = activeNodeName === nodeName && phase === "Active";
     return held && earlier !== undefined && isPredecessorLost(earlier) &&
         !isPredecessorLost(gateway)
-      ? [egressIP]
+      ? egressIPsOf(gateway.status)
       : [];
   }).sort(byText);
 }
