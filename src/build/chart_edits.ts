@@ -20,6 +20,11 @@ const RULES = `PrometheusRule/${SYSTEM}/sallyport`;
 const MONITORING = [...MONITORS, RULES];
 const DASHBOARD = `ConfigMap/${SYSTEM}/sallyport-dashboard`;
 
+/** Further elements of a list, as the dot has them. */
+const included: Edit["lines"] = ({ column }) => [
+  `${" ".repeat(column)}{{- . | nindent ${column} }}`,
+];
+
 /** Further elements of a list, or entries of a map, from the dot. */
 const more: Edit["lines"] = ({ column }) => [
   `${" ".repeat(column)}{{- toYaml . | nindent ${column} }}`,
@@ -158,9 +163,7 @@ const EDITS: readonly Edit[] = [
     object: DEPLOYMENT,
     path: `${IN_POD}.containers.controller.env.-`,
     how: "add",
-    lines: optional('include "sallyport.ciliumEnvironment" $', ({ column }) => [
-      `${" ".repeat(column)}{{- . | nindent ${column} }}`,
-    ]),
+    lines: optional('include "sallyport.controllerEnvironment" $', included),
   },
   {
     object: CRON_JOB,
@@ -171,23 +174,23 @@ const EDITS: readonly Edit[] = [
     ]),
   },
   {
-    object: `NetworkPolicy/${SYSTEM}/sallyport-tick`,
+    object: DAEMON_SET,
+    path: `${IN_POD}.containers.agent.env.-`,
+    how: "add",
+    lines: optional('include "sallyport.traceEnvironment" $', included),
+  },
+  ...[
+    ["controller", ""],
+    ["tick", " $.Values.tick.pushgateway"],
+  ].map(([name, more]): Edit => ({
+    object: `NetworkPolicy/${SYSTEM}/sallyport-${name}`,
     path: "spec.egress.-",
     how: "add",
-    lines: optional(".Values.tick.pushgateway", ({ column }) => {
-      const margin = " ".repeat(column);
-      // Nothing else that the pod reaches has a name.
-      return [
-        `${margin}- ports:`,
-        `${margin}    - port: {{ (urlParse .).host | splitList ":" | last }}`,
-        `${margin}      protocol: TCP`,
-        ...["UDP", "TCP"].flatMap((protocol) => [
-          `${margin}    - port: 53`,
-          `${margin}      protocol: ${protocol}`,
-        ]),
-      ];
-    }),
-  },
+    lines: optional(
+      `include "sallyport.egress" (list $.Values.notices.url $.Values.traces.otlpEndpoint${more})`,
+      included,
+    ),
+  })),
   ...NETWORK_POLICIES.map((object): Edit => ({
     object,
     path: "spec.egress.0.ports",

@@ -60,11 +60,20 @@ function absolute(path: string | undefined): readonly string[] {
 
 /** The API server or the way to it, whatever else is asked or told, and where the program listens. */
 function addresses(settings: Partial<Settings>, { cluster, collector }: Reach): readonly string[] {
-  const { hostname, port, eventsPort, agentPort, agentMetrics, pushgateway, ciliumHealthz } =
-    settings;
+  const {
+    hostname,
+    port,
+    eventsPort,
+    agentPort,
+    agentMetrics,
+    pushgateway,
+    noticeURL,
+    ciliumHealthz,
+  } = settings;
   const urls = [
     cluster.proxyUrl ?? cluster.server,
     pushgateway,
+    noticeURL,
     // What is no URL is not sent to either.
     collector !== undefined && URL.canParse(collector) ? collector : undefined,
     ciliumHealthz === "off" ? undefined : ciliumHealthz,

@@ -7,6 +7,7 @@ import { withClient } from "./connect.ts";
 import type { Program, Running } from "./run_program.ts";
 import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
 import type { Settings } from "./settings.ts";
+import { startNotices } from "./notices.ts";
 import { createTickLog } from "./tick_log.ts";
 import { traceController } from "./tracing.ts";
 
@@ -17,6 +18,7 @@ const SETTINGS = [
   "tickEvery",
   "dryRun",
   "pushgateway",
+  "noticeURL",
 ] as const;
 
 export const tickJob: Program<typeof SETTINGS[number]> = { settings: SETTINGS, run: runTickJob };
@@ -36,6 +38,7 @@ export async function runTickJob(
   const target = { ...settings, onRequest: metrics?.recordRequest ?? (() => {}) };
   const succeeded = await withClient(target, async (client) => {
     const traces = await traceController(client, logger);
+    const notices = await startNotices(settings, logger);
     const ran = await runTicks(traces.client, {
       forMilliseconds: settings.tickFor,
       everyMilliseconds: settings.tickEvery,
@@ -46,6 +49,7 @@ export async function runTickJob(
         log.tick(result);
         metrics?.recordTick(result);
         traces.tick(result);
+        notices.tick(result);
         onTick?.(result);
       },
       onError: (error, durationMilliseconds) => {
@@ -55,7 +59,7 @@ export async function runTickJob(
       },
       signal,
     });
-    await traces.close();
+    await Promise.all([traces.close(), notices.close()]);
     return ran;
   });
   await metrics?.push().catch((error: unknown) =>

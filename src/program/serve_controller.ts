@@ -14,6 +14,7 @@ import { createMetrics } from "../controller/metrics.ts";
 import { withClient } from "./connect.ts";
 import type { Program } from "./run_program.ts";
 import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
+import { startNotices } from "./notices.ts";
 import { createTickLog } from "./tick_log.ts";
 import { traceController } from "./tracing.ts";
 
@@ -24,6 +25,7 @@ const SETTINGS = [
   "port",
   "tokenFile",
   "serveEvery",
+  "noticeURL",
 ] as const;
 
 /** What `functions/server.ts` and `sallyport serve` run. */
@@ -34,6 +36,7 @@ export const controllerProgram: Program<typeof SETTINGS[number]> = {
     const log = createTickLog(logger);
     await withClient({ ...settings, onRequest: metrics.recordRequest }, async (client) => {
       const traces = await traceController(client, logger);
+      const notices = await startNotices(settings, logger);
       const { server, ended } = await startController(traces.client, {
         hostname: settings.hostname,
         port: settings.port,
@@ -45,6 +48,7 @@ export const controllerProgram: Program<typeof SETTINGS[number]> = {
         onTick(result) {
           log.tick(result);
           traces.tick(result);
+          notices.tick(result);
         },
         onError(error, durationMilliseconds) {
           log.error(error);
@@ -57,7 +61,7 @@ export const controllerProgram: Program<typeof SETTINGS[number]> = {
         port: server.port,
       });
       await ended;
-      await traces.close();
+      await Promise.all([traces.close(), notices.close()]);
     });
     return true;
   },

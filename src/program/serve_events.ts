@@ -13,10 +13,17 @@ import { serve } from "../http/server.ts";
 import { withClient } from "./connect.ts";
 import type { Program } from "./run_program.ts";
 import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
+import { startNotices } from "./notices.ts";
 import { createTickLog } from "./tick_log.ts";
 import { traceController } from "./tracing.ts";
 
-const SETTINGS = [...CLUSTER_SETTINGS, ...CILIUM_SETTINGS, "hostname", "eventsPort"] as const;
+const SETTINGS = [
+  ...CLUSTER_SETTINGS,
+  ...CILIUM_SETTINGS,
+  "hostname",
+  "eventsPort",
+  "noticeURL",
+] as const;
 
 /** A tick under way may be a move, which takes seconds. */
 const GRACE_MILLISECONDS = 20_000;
@@ -27,6 +34,7 @@ export const eventsProgram: Program<typeof SETTINGS[number]> = {
     const log = createTickLog(logger);
     await withClient(settings, async (client) => {
       const traces = await traceController(client, logger);
+      const notices = await startNotices(settings, logger);
       const ticker = new Ticker(() =>
         settle(traces.client, {
           cilium: ciliumPods(settings),
@@ -34,6 +42,7 @@ export const eventsProgram: Program<typeof SETTINGS[number]> = {
           onTick(result) {
             log.tick(result);
             traces.tick(result);
+            notices.tick(result);
           },
           onError(error, durationMilliseconds) {
             log.error(error);
@@ -53,7 +62,7 @@ export const eventsProgram: Program<typeof SETTINGS[number]> = {
         port: server.port,
       });
       await server.closed;
-      await traces.close();
+      await Promise.all([traces.close(), notices.close()]);
     });
     return true;
   },

@@ -171,6 +171,16 @@ export const SETTINGS = {
     description: "Prometheus Pushgateway that gets the metrics of these ticks",
     schema: v.pipe(v.string(), v.url("write a URL such as http://pushgateway:9091")),
   }),
+  noticeURL: optional({
+    variable: "SALLYPORT_NOTICE_URL",
+    flag: "--notice-url <url>",
+    description: "where a CloudEvent of each move is posted to",
+    schema: v.pipe(
+      v.string(),
+      v.regex(/^https?:\/\/[^/@]+(\/|$)/, "write a URL such as https://hooks.example.com/moves"),
+      v.url("write a URL such as https://hooks.example.com/moves"),
+    ),
+  }),
   hostname: defaulted({
     variable: "SALLYPORT_HOSTNAME",
     flag: "--hostname <address>",

@@ -89,6 +89,7 @@ const PORTS = (name: string) => `NetworkPolicy/sallyport-system/${name} spec.egr
 const NODE_AFFINITY = "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution.0";
 const ANTI_AFFINITY = "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution.0";
 const ABSENT = undefined;
+const COLLECTOR = { name: "OTEL_EXPORTER_OTLP_ENDPOINT", value: "http://collector:4318" };
 
 interface Row {
   readonly values: readonly string[];
@@ -307,6 +308,47 @@ const ROWS: readonly Row[] = [
       [`${SERVER_POD}.${NODE_AFFINITY}.preference`]: ABSENT,
       [`${SERVER_POD}.${ANTI_AFFINITY}.topologyKey`]: "rack",
       [`${SERVER_POD}.${ANTI_AFFINITY}.labelSelector`]: ABSENT,
+    },
+  },
+  {
+    values: [
+      "traces.otlpEndpoint=http://collector:4318",
+      "notices.url=https://hooks.example.com/m",
+    ],
+    changes: {
+      [`${SERVER_POD}.containers.0.env.4`]: {
+        name: "SALLYPORT_NOTICE_URL",
+        value: "https://hooks.example.com/m",
+      },
+      [`${SERVER_POD}.containers.0.env.5`]: COLLECTOR,
+      [`${AGENT_POD}.containers.0.env.2`]: COLLECTOR,
+      "NetworkPolicy/sallyport-system/sallyport-controller spec.egress.1": {
+        ports: [
+          { port: 443, protocol: "TCP" },
+          { port: 4318, protocol: "TCP" },
+          { port: 53, protocol: "UDP" },
+          { port: 53, protocol: "TCP" },
+        ],
+      },
+    },
+  },
+  {
+    ...CRON_JOB,
+    values: ["traces.otlpEndpoint=http://collector:4318", "tick.pushgateway=http://push:9091"],
+    changes: {
+      [`${TICK_POD}.containers.0.env`]: [
+        COLLECTOR,
+        { name: "SALLYPORT_PUSHGATEWAY", value: "http://push:9091" },
+      ],
+      [`${AGENT_POD}.containers.0.env.2`]: COLLECTOR,
+      "NetworkPolicy/sallyport-system/sallyport-tick spec.egress.1": {
+        ports: [
+          { port: 4318, protocol: "TCP" },
+          { port: 9091, protocol: "TCP" },
+          { port: 53, protocol: "UDP" },
+          { port: 53, protocol: "TCP" },
+        ],
+      },
     },
   },
   {
@@ -545,6 +587,8 @@ const REFUSED: readonly (readonly [value: string, where: string])[] = [
   ["controller.image.tag=a b", "/controller/image/tag"],
   ["agent.affinity.nodeAffinty.x=1", "/agent/affinity"],
   ["monitoring.runbookBase=wiki", "/monitoring/runbookBase"],
+  ["notices.url=hooks", "/notices/url"],
+  ["traces.otlpEndpoint=collector:4318", "/traces/otlpEndpoint"],
   ["monitoring.interval=15", "/monitoring/interval"],
   ["monitoring.rules=yes", "/monitoring/rules"],
   ["agent.image.pullPolicy=always", "/agent/image/pullPolicy"],

@@ -43,6 +43,11 @@ const ROWS: Readonly<
   tickEvery: { text: "1m", value: 60_000, wrong: ["0s", /write more than nothing/] },
   dryRun: { text: "true", value: true, wrong: ["yes", /write true or false/] },
   pushgateway: { text: "http://p:9091", value: "http://p:9091", wrong: ["p", /write a URL such/] },
+  noticeURL: {
+    text: "https://hooks.example.com/moves",
+    value: "https://hooks.example.com/moves",
+    wrong: ["https://me:secret@hooks.example.com", /write a URL such as/],
+  },
   hostname: { text: "0.0.0.0", value: "0.0.0.0" },
   port: { text: "0", value: 0, wrong: ["70000", /write a port from 0 to 65535/] },
   tokenFile: { text: "/t", value: "/t" },
