@@ -1,8 +1,10 @@
 /** Findings about a cluster: is all there that Sallyport needs, and does it work. One small function per matter. */
 import type { Controllers } from "./controllers.ts";
+import { familyOf } from "./ip_family.ts";
 import { listed } from "./listed.ts";
 import { PIN_ANNOTATION } from "./names.ts";
 import { byText } from "./order.ts";
+import { virtualIPsOf } from "./reports.ts";
 import type { Condition, Gateway, Plan, Policy, Snapshot } from "./types.ts";
 
 export interface Finding {
@@ -167,16 +169,30 @@ const CILIUM_SETTINGS: readonly {
 /** The oldest minor version of Cilium that this was tried on. */
 const OLDEST_CILIUM = [1, 18] as const;
 
-function cilium({ ciliumConfig, ciliumVersions, snapshot }: CheckFacts): readonly Finding[] {
+function cilium(facts: CheckFacts): readonly Finding[] {
+  const { ciliumVersions, snapshot } = facts;
   const about = "Cilium";
   const unready = snapshot.ciliumPods.filter(({ ready, ended }) => !ready && ended === undefined);
-  const old = ciliumVersions.filter(({ version }) => isOlder(version));
+  const old = ciliumVersions.filter(({ version }) => isOlder(version, OLDEST_CILIUM));
+  const ofIPv6 = gatewaysOfIPv6(snapshot).map(({ name }) => name);
+  const oldForIPv6 = ofIPv6.length === 0
+    ? []
+    : ciliumVersions.filter(({ version }) =>
+      !isOlder(version, OLDEST_CILIUM) && isOlder(version, OLDEST_CILIUM_IPV6)
+    );
   return [
-    ...settings(ciliumConfig),
+    ...settings(facts),
     ...old.map(({ version, pods }): Finding => ({
       level: "error",
       about,
       message: `${listed(pods)} run ${version}: 1.${OLDEST_CILIUM[1]} or newer is needed`,
+    })),
+    ...oldForIPv6.map(({ version, pods }): Finding => ({
+      level: "error",
+      about,
+      message: `${listed(pods)} run ${version}, which takes no IPv6 address as egressIP: 1.${
+        OLDEST_CILIUM_IPV6[1]
+      } or newer is needed for gateways ${listed(ofIPv6)}`,
     })),
     ...ciliumVersions.length > 1
       ? [{
@@ -197,7 +213,35 @@ function cilium({ ciliumConfig, ciliumVersions, snapshot }: CheckFacts): readonl
   ];
 }
 
-function settings(config: CheckFacts["ciliumConfig"]): readonly Finding[] {
+/** The same, of clusters with gateways or policies of IPv6. */
+const CILIUM_SETTINGS_IPV6: typeof CILIUM_SETTINGS = [
+  { key: "enable-ipv6", wanted: ["true"], absent: "true", helm: "ipv6.enabled=true" },
+  {
+    key: "enable-ipv6-masquerade",
+    wanted: ["true"],
+    absent: "true",
+    helm: "enableIPv6Masquerade=true",
+  },
+  // Cilium sends a gateway its traffic by the node's IPv4 address, whichever family it is of.
+  { key: "enable-ipv4", wanted: ["true"], absent: "true", helm: "ipv4.enabled=true" },
+];
+
+/** The oldest minor version of Cilium that takes an IPv6 address as `egressIP`. */
+const OLDEST_CILIUM_IPV6 = [1, 20] as const;
+
+/** Gateways with a virtual IP of IPv6. */
+function gatewaysOfIPv6({ gateways }: Snapshot): readonly Gateway[] {
+  return gateways.filter((gateway) => virtualIPsOf(gateway).some((ip) => familyOf(ip) === 6));
+}
+
+function wantsIPv6(snapshot: Snapshot): boolean {
+  return gatewaysOfIPv6(snapshot).length > 0 ||
+    snapshot.policies.some(({ spec }) =>
+      spec.destinationCIDRs.some((network) => familyOf(network) === 6)
+    );
+}
+
+function settings({ ciliumConfig: config, snapshot }: CheckFacts): readonly Finding[] {
   const about = "Cilium settings";
   if (config === undefined) {
     return [{
@@ -214,7 +258,8 @@ function settings(config: CheckFacts["ciliumConfig"]): readonly Finding[] {
         "No ConfigMap cilium-config is beside Cilium's pods: see docs/cilium.md for what must be set",
     }];
   }
-  const wrong = CILIUM_SETTINGS.flatMap(({ key, wanted, absent, helm }): readonly Finding[] => {
+  const needed = [...CILIUM_SETTINGS, ...wantsIPv6(snapshot) ? CILIUM_SETTINGS_IPV6 : []];
+  const wrong = needed.flatMap(({ key, wanted, absent, helm }): readonly Finding[] => {
     const value = config[key] ?? absent;
     return wanted.includes(value)
       ? []
@@ -225,9 +270,9 @@ function settings(config: CheckFacts["ciliumConfig"]): readonly Finding[] {
     : [{ level: "ok", about, message: "All that egress gateways need is set" }];
 }
 
-function isOlder(version: string): boolean {
+function isOlder(version: string, oldest: readonly [major: number, minor: number]): boolean {
   const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(version)?.slice(1) ?? []).map(Number);
-  const [wantedMajor, wantedMinor] = OLDEST_CILIUM;
+  const [wantedMajor, wantedMinor] = oldest;
   if (major === 0 && minor === 0) return false;
   return major < wantedMajor || (major === wantedMajor && minor < wantedMinor);
 }

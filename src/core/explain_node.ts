@@ -3,6 +3,7 @@ import { nodeRequirementsOf } from "./allowed_namespaces.ts";
 import { shardOf, UNLABELLED } from "./node_set.ts";
 import { sortedByName } from "./order.ts";
 import { sharesOf } from "./policy_parts.ts";
+import { egressIPsOf } from "./reports.ts";
 import { meetsRequirement } from "./selectors.ts";
 import { SHARDS } from "./shares.ts";
 import type { Node, Plan, PolicyWay, Snapshot } from "./types.ts";
@@ -49,7 +50,8 @@ export function explainNode(
     ...(ways.length === 0 ? ["  No policy is for pods of this node."] : []),
     ...ways.map((way) => {
       const by = way.servedBy === undefined ? "" : `, for which ${way.servedBy} stands in`;
-      const address = way.egressIP === undefined ? "" : `, as ${way.egressIP}`;
+      const egressIPs = egressIPsOf(way);
+      const address = egressIPs.length === 0 ? "" : `, as ${egressIPs.join(" and ")}`;
       const leaves = way.activeNodeName === undefined
         ? "its traffic is dropped"
         : `by node ${way.activeNodeName}${address}`;

@@ -1,5 +1,6 @@
 /** The status page in blocks, each of which is sent again only when it is another. */
 import { html } from "hono/html";
+import { egressIPsOf } from "../core/reports.ts";
 import { SHARDS } from "../core/shares.ts";
 import type { Candidate, PolicyWay } from "../core/types.ts";
 import { compact, type Html, moment } from "./markup.ts";
@@ -215,7 +216,7 @@ function policyLine(
 }
 
 function wayLine(
-  { name, shards, activeNodeName, egressIP, servedBy }: PolicyWay,
+  { name, shards, activeNodeName, servedBy, ...way }: PolicyWay,
   ways: number,
 ): Html {
   const share = ways === 1 ? "" : html`<span>${percent(shards)} of the nodes</span>`;
@@ -223,7 +224,7 @@ function wayLine(
     <li><a href="#${gatewayId(name)}">${name}</a> ${servedBy === undefined ? "" : html`
       <span class="busy">served by <a href="#${gatewayId(servedBy)}">${servedBy}</a></span>
     `} → ${activeNodeName ?? "nobody"}
-      <span class="soft">${egressIP ?? ""}</span> ${share}</li>
+      <span class="soft">${egressIPsOf(way).join(", ")}</span> ${share}</li>
   `;
 }
 

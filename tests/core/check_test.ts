@@ -51,6 +51,40 @@ Deno.test("where all is well nothing is found, and what was looked at is told", 
   ]);
 });
 
+/** The same cluster with a gateway of IPv6, and other settings or versions of Cilium. */
+const withIPv6 = (
+  changes: Partial<CheckFacts> & {
+    readonly vip?: readonly string[];
+    readonly to?: readonly string[];
+  },
+): CheckFacts => {
+  const { vip = ["172.18.18.242", "2001:db8::242"], to = ["0.0.0.0/0", "::/0"], ...rest } = changes;
+  const policies = [policy("web", { destinationCIDRs: to })];
+  return { ...facts({ gateways: [gateway("gw", { vip })], policies }), ...rest };
+};
+
+Deno.test("of a cluster with IPv6, Cilium's settings for that are looked at, and its version", () => {
+  const cilium = (facts: CheckFacts) =>
+    bad(findings(facts)).filter((line) => /^\w+ Cilium/.test(line));
+  const off = { "enable-ipv6": "false", "enable-ipv6-masquerade": "false", "enable-ipv4": "false" };
+  const old = [{ version: "v1.19.6", pods: ["cilium-a"] }];
+  assert.deepEqual(cilium(withIPv6({})), []);
+  assert.deepEqual(cilium(withIPv6({ ciliumConfig: { ...SETTINGS, ...off } })), [
+    "error Cilium settings: enable-ipv6 is false: Helm value ipv6.enabled=true",
+    "error Cilium settings: enable-ipv6-masquerade is false: Helm value enableIPv6Masquerade=true",
+    "error Cilium settings: enable-ipv4 is false: Helm value ipv4.enabled=true",
+  ]);
+  assert.deepEqual(cilium(withIPv6({ ciliumVersions: old })), [
+    "error Cilium: cilium-a run v1.19.6, which takes no IPv6 address as egressIP: 1.20 or newer is needed for gateways gw",
+  ]);
+  // Who has no IPv6 needs none of it.
+  const ipv4 = { vip: ["172.18.18.242"], to: ["0.0.0.0/0"] };
+  assert.deepEqual(
+    cilium(withIPv6({ ...ipv4, ciliumConfig: { ...SETTINGS, ...off }, ciliumVersions: old })),
+    [],
+  );
+});
+
 const ROWS: readonly {
   readonly what: string;
   readonly change: (well: CheckFacts) => CheckFacts;

@@ -1,10 +1,14 @@
 /** Whatever is edited, fails, comes late or dies halfway: no node is ever left without a gateway by it. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { networksOf } from "../../src/core/cilium_spec.ts";
 import { decide } from "../../src/core/decide.ts";
+import { familyOf } from "../../src/core/ip_family.ts";
+import type { Family } from "../../src/core/ip_family.ts";
 import { GATEWAY_LABEL, SHARD_LABEL } from "../../src/core/names.ts";
+import { familiesOf } from "../../src/core/policy_parts.ts";
 import { SHARDS } from "../../src/core/shares.ts";
-import type { Labels, Policy, Snapshot } from "../../src/core/types.ts";
+import type { JsonObject, Labels, Policy, Snapshot } from "../../src/core/types.ts";
 import { applyWhatFits } from "../support/apply_plan.ts";
 import { cluster, edit, gateway, policy } from "../support/builders.ts";
 import { ciliumSelects } from "../support/cilium_rules.ts";
@@ -31,12 +35,15 @@ const START = cluster({
     gateway(name, {
       nodeSelector: { pool: name },
       // One of each kind.
-      ...(index % 2 === 0 ? { vip: `172.18.18.${10 + index}` } : {}),
+      ...(index % 2 === 0 ? { vip: [`172.18.18.${10 + index}`, `2001:db8::${10 + index}`] } : {}),
       failback: { minReadySeconds: 1 },
     })
   ),
   policies: [policy("web", { gateways: ["a", "b"] })],
 });
+
+/** By how many steps what a tick decides from may be older than what it writes to. */
+const MOST_LATE = 3;
 
 type Step =
   | { readonly does: "edit"; readonly spec: Policy["spec"] }
@@ -49,9 +56,11 @@ const someSpec = fc.record({
   heavy: fc.constantFrom(...GATEWAYS),
   weight: fc.integer({ min: 1, max: 4 }),
   fallback: fc.option(fc.constantFrom(...GATEWAYS), { nil: undefined }),
-}).map(({ gateways, heavy, weight, fallback }) =>
+  destinationCIDRs: fc.constantFrom(["0.0.0.0/0"], ["0.0.0.0/0", "::/0"], ["::/0"]),
+}).map(({ gateways, heavy, weight, fallback, destinationCIDRs }) =>
   policy("web", {
     gateways,
+    destinationCIDRs,
     weights: { [heavy]: weight },
     ...(fallback === undefined ? {} : { fallback }),
   }).spec
@@ -74,7 +83,7 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       does: fc.constant("tick" as const),
-      late: fc.constantFrom(0, 0, 0, 1, 3),
+      late: fc.constantFrom(0, 0, 0, 1, MOST_LATE),
       dies: fc.oneof(fc.constant(99), fc.integer({ min: 0, max: 6 })),
     }),
   },
@@ -108,9 +117,18 @@ function taken(state: Snapshot, seen: readonly Snapshot[], step: Step): Snapshot
   }
 }
 
-const waysOf = ({ ciliumPolicies }: Snapshot, labels: Labels): readonly string[] =>
-  ciliumPolicies.filter(({ spec }) => ciliumSelects(spec, POD, labels))
-    .map(({ labels }) => labels[GATEWAY_LABEL] ?? "");
+/** The gateways that a pod's traffic of one family is sent to from a node. */
+const waysOf = (
+  { ciliumPolicies }: Snapshot,
+  { labels, family }: { readonly labels: Labels; readonly family: Family },
+): readonly string[] =>
+  ciliumPolicies.filter(({ spec }) =>
+    networksOf(spec, "destinationCIDRs").some((network) => familyOf(network) === family) &&
+    ciliumSelects(spec, POD, labels)
+  ).map(({ labels }) => labels[GATEWAY_LABEL] ?? "");
+
+const wanted = ({ policies }: Snapshot): readonly Family[] =>
+  familiesOf(policies[0]?.spec.destinationCIDRs ?? []);
 
 property(
   "every node has a gateway at every moment, and exactly one at rest, whatever happened",
@@ -122,12 +140,23 @@ property(
       state = later(obey(applyWhatFits(state, decide(state))), 1);
     }
     seen.push(state);
+    // Those that have been wanted since they were served, and for longer than the latest tick is late.
+    let served = wanted(state);
     for (const step of steps) {
       state = taken(state, seen, step);
       seen.push(state);
-      for (const labels of KINDS) {
-        assert.ok(waysOf(state, labels).length > 0, `${JSON.stringify(labels)} after ${step.does}`);
+      const now = wanted(state);
+      served = served.filter((family) => now.includes(family));
+      for (const family of served) {
+        for (const labels of KINDS) {
+          const what = `IPv${family} of ${JSON.stringify(labels)} after ${step.does}`;
+          assert.ok(waysOf(state, { labels, family }).length > 0, what);
+        }
       }
+      served = now.filter((family) =>
+        seen.slice(-1 - MOST_LATE).every((past) => wanted(past).includes(family)) &&
+        KINDS.every((labels) => waysOf(state, { labels, family }).length > 0)
+      );
     }
     for (const { name } of state.nodes) {
       state = edit(state, { nodes: { [name]: { cordoned: false } } });
@@ -135,10 +164,21 @@ property(
     for (let tick = 0; tick < 40; tick++) {
       state = later(obey(applyWhatFits(state, decide(state))), 1);
     }
-    for (const labels of KINDS) {
-      assert.equal(waysOf(state, labels).length, 1, `${JSON.stringify(labels)} at rest`);
+    for (const family of wanted(state)) {
+      for (const labels of KINDS) {
+        const ways = waysOf(state, { labels, family });
+        assert.equal(ways.length, 1, `IPv${family} of ${JSON.stringify(labels)} at rest`);
+      }
+      assert.ok(
+        state.nodes.every(({ labels }) => waysOf(state, { labels, family }).length === 1),
+      );
     }
-    assert.ok(state.nodes.every(({ labels }) => waysOf(state, labels).length === 1));
+    for (const { name, spec } of state.ciliumPolicies) {
+      const families = familiesOf(networksOf(spec, "destinationCIDRs"));
+      assert.equal(families.length, 1, `${name} is of one family`);
+      const egressIP = (spec["egressGateway"] as JsonObject)["egressIP"];
+      if (typeof egressIP === "string") assert.equal(familyOf(egressIP), families[0], name);
+    }
     assert.deepEqual(decide(state).changes, []);
     return steps.length;
   },

@@ -12,6 +12,8 @@ const someTerm = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: TERM - 2, max: TERM + 1 }) },
 );
 
+const VIP6 = "2001:db8::242";
+
 const someLease: fc.Arbitrary<LeaseOptions | null> = fc.oneof(
   { weight: 1, arbitrary: fc.constant(null) },
   {
@@ -27,6 +29,8 @@ const someLease: fc.Arbitrary<LeaseOptions | null> = fc.oneof(
       ),
       term: someTerm,
       speaking: fc.boolean(),
+      // Of the second address, where there is one.
+      second: fc.constantFrom("bound", "bound", "speaking", "missing"),
       // In whose name: this gateway's, or that of one which is gone.
       uid: fc.oneof(
         { weight: 6, arbitrary: fc.constant("uid-gw") },
@@ -35,10 +39,15 @@ const someLease: fc.Arbitrary<LeaseOptions | null> = fc.oneof(
       unreachable: fc.subarray([...NODES], { maxLength: 1 }),
       fence: fc.oneof(fc.constant(undefined), someTerm),
       fencedAgo: fc.integer({ min: 0, max: 6 }),
-    }).map(({ ago, bound, term, speaking, uid, unreachable, fence, fencedAgo }) => ({
+    }).map(({ ago, bound, term, speaking, second, uid, unreachable, fence, fencedAgo }) => ({
       ago,
       report: {
-        addresses: bound ? [address({ term, speaking, uid })] : [],
+        addresses: [
+          ...(bound ? [address({ term, speaking, uid })] : []),
+          ...(bound && second !== "missing"
+            ? [address({ term, speaking: second === "speaking", uid, ip: VIP6 })]
+            : []),
+        ],
         heard: bound ? {} : { "uid-gw": term },
         unreachable,
       },
@@ -88,16 +97,33 @@ const someStatus: fc.Arbitrary<GatewayStatus> = fc.record({
   },
 }));
 
-/** Three nodes and gateway "gw", whose VIP is being handed over. */
+/** Three nodes and gateway "gw", whose VIP is being handed over, or both its VIPs. */
 export const anyHandover: fc.Arbitrary<Snapshot> = fc.record({
   a: someMachine,
   b: someMachine,
   c: someMachine,
   status: someStatus,
-}).map(({ status, ...nodes }) =>
-  cluster({
+  both: fc.boolean(),
+}).map(({ status, both, ...nodes }) => {
+  const { lastFailover } = status;
+  const egressIPs = [VIP, VIP6];
+  const known = lastFailover?.fromEgressIP !== undefined;
+  return cluster({
     nodes,
-    gateways: [gateway("gw", { vip: VIP, status })],
-    policies: [policy("web")],
-  })
-);
+    gateways: [
+      both
+        ? gateway("gw", {
+          vip: egressIPs,
+          status: {
+            ...status,
+            egressIPs,
+            ...(lastFailover === undefined ? {} : {
+              lastFailover: { ...lastFailover, ...(known ? { fromEgressIPs: egressIPs } : {}) },
+            }),
+          },
+        })
+        : gateway("gw", { vip: VIP, status }),
+    ],
+    policies: [policy("web", both ? { destinationCIDRs: ["0.0.0.0/0", "::/0"] } : {})],
+  });
+});

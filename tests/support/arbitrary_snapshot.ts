@@ -26,6 +26,24 @@ const GATEWAYS = ["g0", "g1", "g2"];
 
 export const vipOf = (name: string): string => `172.18.18.${10 + GATEWAYS.indexOf(name)}`;
 
+const vip6Of = (name: string): string => `2001:db8::${10 + GATEWAYS.indexOf(name)}`;
+
+type Source = "Primary" | "IPv4" | "IPv6" | "Both";
+
+const someSource: fc.Arbitrary<Source> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant("Primary" as const) },
+  { weight: 2, arbitrary: fc.constant("IPv4" as const) },
+  { weight: 1, arbitrary: fc.constantFrom("IPv6" as const, "Both" as const) },
+);
+
+/** The virtual IPs of a gateway. */
+function vipsOf(name: string, source: Source): readonly string[] {
+  return [
+    ...(source === "IPv4" || source === "Both" ? [vipOf(name)] : []),
+    ...(source === "IPv6" || source === "Both" ? [vip6Of(name)] : []),
+  ];
+}
+
 /** Once in about `odds` times the unusual value, else the usual one. */
 function rarely<T>(odds: number, usual: T, unusual: fc.Arbitrary<T>): fc.Arbitrary<T> {
   return fc.oneof(
@@ -36,13 +54,23 @@ function rarely<T>(odds: number, usual: T, unusual: fc.Arbitrary<T>): fc.Arbitra
 
 const secondsAgo = fc.oneof(fc.constant(3_600), fc.integer({ min: 0, max: 20 }));
 
-const boundAddress: fc.Arbitrary<ReportedAddress> = fc.record({
+/** One address of a gateway, or both, which may be told otherwise of each. */
+const boundAddresses: fc.Arbitrary<readonly ReportedAddress[]> = fc.record({
   gateway: fc.constantFrom(...GATEWAYS),
+  which: fc.constantFrom<readonly (typeof vipOf)[]>([vipOf], [vip6Of], [vipOf, vip6Of]),
+  isHalfSilent: fc.boolean(),
   term: fc.integer({ min: 0, max: 4 }),
   speaking: fc.boolean(),
   conflict: rarely<string | undefined>(8, undefined, fc.constant("02:00:00:00:00:07")),
-}).map(({ conflict, ...rest }) =>
-  address({ ip: vipOf(rest.gateway), ...rest, ...(conflict === undefined ? {} : { conflict }) })
+}).map(({ conflict, which, isHalfSilent, speaking, ...rest }) =>
+  which.map((ipOf, index) =>
+    address({
+      ip: ipOf(rest.gateway),
+      ...rest,
+      speaking: speaking && (index === 0 || !isHalfSilent),
+      ...(conflict === undefined ? {} : { conflict }),
+    })
+  )
 );
 
 const UPLINK_TARGETS = ["icmp:10.0.0.1", "tcp:10.0.0.2:443"];
@@ -73,10 +101,10 @@ const someReport: fc.Arbitrary<Partial<Report>> = fc.record({
     fc.constant([{ name: "eth1", up: false }]),
   ),
   cilium: rarely<NonNullable<Report["cilium"]>>(8, { ready: true }, fc.constant({ ready: false })),
-  addresses: fc.uniqueArray(boundAddress, {
-    selector: ({ gateway: name }) => name,
+  addresses: fc.uniqueArray(boundAddresses, {
+    selector: ([first]) => first?.gateway,
     maxLength: 3,
-  }),
+  }).map((all) => all.flat()),
   failures: rarely<Report["failures"]>(
     10,
     [],
@@ -138,7 +166,9 @@ const someMachine: fc.Arbitrary<Machine> = fc.record({
   lease: someLease,
 });
 
-function someStatus(name: string, vip: boolean): fc.Arbitrary<GatewayStatus> {
+function someStatus(name: string, source: Source): fc.Arbitrary<GatewayStatus> {
+  const egressIPs = vipsOf(name, source);
+  const [own = ""] = egressIPs;
   const holder = fc.constantFrom(...NODES, "gone");
   return fc.oneof(
     fc.constant({}),
@@ -154,14 +184,18 @@ function someStatus(name: string, vip: boolean): fc.Arbitrary<GatewayStatus> {
         startTime: fc.integer({ min: 0, max: 9 }).map((ago) => at(-ago)),
       }),
       // The VIP in spec may have been changed since.
-      egressIP: rarely(6, vipOf(name), fc.constant("172.18.18.99")),
-    }).map(({ egressIP, ...status }) => vip ? { ...status, egressIP } : status),
+      egressIP: rarely(6, own, fc.constant("172.18.18.99")),
+    }).map(({ egressIP, ...status }) => ({
+      ...status,
+      ...(source === "Primary" ? {} : { egressIP }),
+      ...(source === "Both" && egressIP === own ? { egressIPs } : {}),
+    })),
     fc.record({ activeNodeName: holder }),
   );
 }
 
 function someGateway(name: string): fc.Arbitrary<Snapshot["gateways"][number]> {
-  return fc.boolean().chain((vip) =>
+  return someSource.chain((source) =>
     fc.record({
       nodeSelector: fc.constantFrom({}, { role: "egress" }),
       preferredNodes: fc.subarray([
@@ -179,7 +213,7 @@ function someGateway(name: string): fc.Arbitrary<Snapshot["gateways"][number]> {
         peers: fc.boolean(),
         heartbeat: rarely<"Required" | "IfPresent" | "Ignore">(
           4,
-          vip ? "Required" : "IfPresent",
+          source === "Primary" ? "IfPresent" : "Required",
           fc.constantFrom("Ignore", "IfPresent"),
         ),
         uplink: rarely<Uplink | undefined>(
@@ -202,12 +236,12 @@ function someGateway(name: string): fc.Arbitrary<Snapshot["gateways"][number]> {
           selector: { matchLabels: { team: "shop" } },
         }),
       ),
-      status: someStatus(name, vip),
+      status: someStatus(name, source),
       pin: rarely<string | undefined>(5, undefined, fc.constantFrom(...NODES)),
     }).map(({ pin, ...options }: Omit<GatewayOptions, "pin"> & { pin: string | undefined }) =>
       gateway(name, {
         ...options,
-        ...(vip ? { vip: vipOf(name) } : {}),
+        ...(source === "Primary" ? {} : { vip: vipsOf(name, source) }),
         ...(pin === undefined ? {} : { pin }),
       })
     )
@@ -229,6 +263,9 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
           arbitrary: fc.shuffledSubarray([...GATEWAYS, "missing"], { minLength: 2, maxLength: 4 }),
         },
       ),
+      destinationCIDRs: fc.constantFrom(["0.0.0.0/0"], ["0.0.0.0/0", "2001:db8::/32", "::/0"], [
+        "::/0",
+      ]),
       fallback: rarely<string | undefined>(4, undefined, fc.constantFrom(...GATEWAYS, "missing")),
     }),
     { maxLength: 4 },
@@ -248,8 +285,8 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
   const state = cluster({
     nodes: Object.fromEntries(machines.map((machine, index) => [`n${index}`, machine])),
     gateways: gateways.filter(({ name }) => !unreadable.has(name)),
-    policies: policies.map(({ gateways, fallback }, index) =>
-      policy(`p${index}`, { gateways, ...(fallback === undefined ? {} : { fallback }) })
+    policies: policies.map(({ fallback, ...options }, index) =>
+      policy(`p${index}`, { ...options, ...(fallback === undefined ? {} : { fallback }) })
     ),
     ciliumPolicies: [
       foreignCiliumPolicy("theirs"),

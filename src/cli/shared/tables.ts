@@ -1,6 +1,7 @@
 /** Results as tables, as kubectl prints them. */
 import { PIN_ANNOTATION } from "../../core/names.ts";
 import { printableLine } from "../../core/printable.ts";
+import { egressIPsOf } from "../../core/reports.ts";
 import { fieldChanges } from "../../core/field_changes.ts";
 import type { FieldChange } from "../../core/field_changes.ts";
 import type { Change, Gateway, Plan, Policy, Snapshot } from "../../core/types.ts";
@@ -126,7 +127,7 @@ export function policyRows(policy: Policy, wide = false): readonly (readonly str
     ready(policy),
     way.name,
     way.activeNodeName ?? NONE,
-    way.egressIP ?? NONE,
+    egressIPsOf(way).join(",") || NONE,
     ...wide
       ? [spec.destinationCIDRs.join(","), spec.excludedCIDRs.join(",") || NONE, reason(policy)]
       : [],
