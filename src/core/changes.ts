@@ -5,6 +5,7 @@ import type { Facts } from "./facts.ts";
 import { fitConditions, MOST_CONDITIONS } from "./fit.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { API_GROUP, FENCE_ANNOTATION, NAMESPACE } from "./names.ts";
+import { leftoverChanges } from "./leftovers.ts";
 import { nodeLabelChanges } from "./node_labels.ts";
 import { byText } from "./order.ts";
 import type { PolicyOutcome } from "./policy_outcome.ts";
@@ -36,6 +37,7 @@ export function changesOf({ gateways, policies }: Outcomes, facts: Facts): reado
     ...orphanChanges(facts),
     ...invalidChanges(facts),
     ...nodeLabelChanges(facts, holders),
+    ...leftoverChanges(facts),
   ].sort((a, b) => byText(a.group, b.group) || a.stage - b.stage);
 }
 

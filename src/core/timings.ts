@@ -20,6 +20,7 @@
  * | yield + fence < settle; bindTimeout < settle | a one-shot tick would give up before a node that does not answer is fenced |
  * | bindTimeout < bindRetry; speech < leave | a node would be elected again before it is given up; a leaver would go unheard |
  * | leave < return < longestReturn | a node that restarts its agent would be one that comes and goes |
+ * | abandoned, fence < leftover | a Lease would be removed that still counts, or whose fence is waited for |
  * | worry >= abandoned | a resident controller would stop hurrying for a heartbeat that still counts |
  */
 export const TIMINGS = {
@@ -39,6 +40,9 @@ export const TIMINGS = {
   clockGrainMilliseconds: 1_000,
   /** A Lease without an agent's pod on its node is believed for this long; then the agent was taken away. */
   abandonedMilliseconds: 60_000,
+
+  /** A Lease that nothing has been written to for so long, of a node that is gone, is removed. */
+  leftoverMilliseconds: 300_000,
 
   // ------------------------------------------------------------ speech
 

@@ -174,7 +174,10 @@ async function recorder(account: string) {
 
 /** Grants that no recording can show, and why they stand. */
 const UNSEEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  [CONTROLLER]: {},
+  [CONTROLLER]: {
+    [`delete leases.coordination.k8s.io in ${NAMESPACE}`]:
+      "a Lease is removed five minutes after the last word on it, and the API server's clock is its own",
+  },
   [AGENT_APP]: {
     [`create leases.coordination.k8s.io in ${NAMESPACE}`]:
       "an apply that creates is recorded as patch and authorized as create too",

@@ -9,6 +9,7 @@ const {
   timeoutMilliseconds: timeout,
   clockGrainMilliseconds: clockGrain,
   abandonedMilliseconds: abandoned,
+  leftoverMilliseconds: leftover,
   speechMilliseconds: speech,
   gateRefreshMilliseconds: gateRefresh,
   announceLifetimeMilliseconds: announceLifetime,
@@ -60,6 +61,7 @@ const ROWS: readonly (readonly [string, boolean])[] = [
   ],
   ["bindTimeout < bindRetry; speech < leave", bindTimeout < bindRetry && speech < leave],
   ["leave < return < longestReturn", leave < returning && returning < longestReturn],
+  ["abandoned, fence < leftover", abandoned < leftover && fence < leftover],
   ["worry >= abandoned", worry >= abandoned],
 ];
 

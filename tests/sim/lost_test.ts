@@ -46,6 +46,34 @@ Deno.test("a holder that is cut off while its Lease is deleted does not speak wh
   assertHeld(world, "b");
 });
 
+for (
+  const [what, how] of [["is dead", "off"], ["is frozen", "frozen"], ["is cut off", "cut"]] as const
+) {
+  Deno.test(`the Lease of a node that is gone is removed, and nobody speaks beside its successor where it ${what}`, async () => {
+    const world = await holding();
+    if (how === "off") world.setPower("a", false);
+    if (how === "frozen") world.agents.get("a")?.process.freeze();
+    if (how === "cut") world.machine("a").link.cut({ requests: true, answers: true });
+    await world.until(() => world.speakers().join() === "b");
+    await world.pass(20);
+    world.removeNode("a");
+    world.removePods("a");
+    await world.pass(240);
+    assert.ok(world.lease("a"), "it stays for a while");
+    await world.pass(60);
+    assert.equal(world.lease("a"), undefined);
+    // It was not gone for good.
+    if (how === "frozen") world.agents.get("a")?.process.thaw();
+    if (how === "cut") {
+      world.deafen("a");
+      world.machine("a").link.heal();
+    }
+    await world.pass(10);
+    assertHeld(world, "b");
+    assert.equal(world.lease("a") !== undefined, how !== "off");
+  });
+}
+
 Deno.test("a dead holder whose Lease is deleted is replaced", async () => {
   const world = await holding();
   world.setPower("a", false);

@@ -322,6 +322,11 @@ export class World {
     this.server.put(PATHS.Node, node, undefined);
   }
 
+  /** Some time after its Node is gone, Kubernetes deletes what ran there. */
+  removePods(node: string): void {
+    this.server.put(AGENT_PODS, `sallyport-agent-${node}`, undefined);
+  }
+
   restoreNode(node: string): void {
     const { ip } = this.machine(node);
     const uid = `uid-${node}-${this.time.events}`;

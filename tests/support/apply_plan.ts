@@ -90,6 +90,14 @@ function performed(state: Snapshot, write: Write): Snapshot {
       }
       throw new Refused(`Cannot create ${kind} '${name}': nothing of ours creates those`);
     case "delete":
+      if (kind === "Lease") {
+        const { resourceVersion } = object_(change.body["preconditions"]);
+        const found = state.leases.find((lease) => lease.name === name);
+        if (found?.resourceVersion !== resourceVersion) {
+          throw new Refused(`Cannot delete Lease '${name}': preconditions fail`);
+        }
+        return { ...state, leases: state.leases.filter((lease) => lease !== found) };
+      }
       if (kind !== "CiliumEgressGatewayPolicy") {
         throw new Refused(`Cannot delete ${kind} '${name}': nothing of ours deletes those`);
       }
