@@ -1,8 +1,8 @@
 /**
  * How long clients go without when a holder's way out dies, and what watching it costs.
  *
- * `npm run bench uplink`; BENCH_RUNS cuts of each interval (default 10). `-- --print` leaves docs/benchmarks.md alone. Needs root, as
- * the lab does.
+ * `npm run bench uplink`; BENCH_RUNS cuts of each interval (default 10). `-- --only=cuts|costs` measures one of the two, `-- --print`
+ * leaves docs/benchmarks.md alone. Needs root, as the lab does.
  */
 import { parseArgs } from "node:util";
 import { CLIENT_IP } from "../lab/hosts.ts";
@@ -18,7 +18,10 @@ import { machine, publish, say } from "./report.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
-  options: { print: { type: "boolean", default: false } },
+  options: {
+    only: { type: "string", default: "" },
+    print: { type: "boolean", default: false },
+  },
 });
 const RUNS = Number(Deno.env.get("BENCH_RUNS") ?? 10);
 const IDLE_MILLISECONDS = 40_000;
@@ -32,9 +35,9 @@ const TARGET = { cpuPercent: 0.3, megabytes: 3 } as const;
 const absent = missing(sallyportNeeds);
 if (absent !== null) throw new Error(`Cannot measure uplinks: ${absent}`);
 await using world = await startSallyport();
-const costs = await measureCosts(world);
+const costs = values.only === "cuts" ? [] : await measureCosts(world);
 const rows: string[] = [];
-for (const intervalMilliseconds of [1_000, 200]) {
+for (const intervalMilliseconds of values.only === "costs" ? [] : [1_000, 200]) {
   await world.vary({ uplink: { targets: [`icmp:${CLIENT_IP}`], intervalMilliseconds } });
   rows.push(await measureCuts(world, intervalMilliseconds));
 }
@@ -53,7 +56,7 @@ const text = [
   "|---|---|---|---|---|---|",
   ...costs,
 ].join("\n");
-if (values.print) say(`\n${text}`);
+if (values.print || values.only !== "") say(`\n${text}`);
 else await publish("uplink", text);
 
 async function measureCuts(
@@ -79,7 +82,15 @@ async function measureCuts(
     if (first === undefined) throw new Error(`${holder} never answered`);
     times.push(first.receivedAt - cutAt);
     if (contested(await sampler.stop()).length > 0) twice++;
-    say(`${interval} ms, run ${run + 1}: ${first.receivedAt - cutAt} ms`);
+    const { lastFailover, history } = await world.status();
+    const took = Math.round(first.receivedAt - cutAt);
+    say(
+      `${interval} ms, run ${
+        run + 1
+      }: ${took} ms, of which the handover ${lastFailover?.durationMilliseconds} (${
+        history?.[0]?.message
+      })`,
+    );
     await world.lab.node(old).restoreUplink();
     await world.settled();
   }
