@@ -29,3 +29,13 @@ export function conditionsFrom(
     };
   });
 }
+
+/**
+ * The condition `Stalled` of kstatus, which tools that wait take for a failure: the object is not ready, and stays so until
+ * somebody changes what was written. There only where it is true, as kstatus has it. What may come by itself (a node, a
+ * gateway of the same rollout) is none of these reasons.
+ */
+export function stalled(ready: Finding, reasons: ReadonlySet<string>): readonly Finding[] {
+  if (ready.status !== "False" || !reasons.has(ready.reason)) return [];
+  return [{ ...ready, type: "Stalled", status: "True" }];
+}

@@ -1,6 +1,6 @@
-/** The conditions of a gateway: Ready, Degraded, NoStandby, AddressConflict, and Pinned where it is. */
+/** The conditions of a gateway: Ready, Degraded, NoStandby, AddressConflict, and Pinned and Stalled where it is. */
 import { listedCandidates } from "./candidates.ts";
-import { conditionsFrom } from "./conditions.ts";
+import { conditionsFrom, stalled } from "./conditions.ts";
 import type { Finding } from "./conditions.ts";
 import type { Election } from "./elect.ts";
 import type { Facts } from "./facts.ts";
@@ -24,14 +24,19 @@ interface Context {
   readonly wait: Handover | undefined;
 }
 
+/** The virtual IP is a node's own, or an older gateway's: it takes another address. */
+const STALLED: ReadonlySet<string> = new Set(["AddressConflict"]);
+
 /** Judges a gateway as it stands once the status that carries these conditions is written. */
 export function gatewayConditions(gateway: Gateway, context: Context): readonly Condition[] {
+  const whether = ready(context);
   const findings = [
-    ready(context),
+    whether,
     degraded(gateway, context),
     noStandby(context),
     addressConflict(context),
     ...pinned(gateway, context),
+    ...stalled(whether, STALLED),
   ];
   return conditionsFrom(findings, {
     stored: gateway.status.conditions,

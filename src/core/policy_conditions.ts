@@ -1,5 +1,6 @@
-/** What a policy says of itself: Accepted, Ready and Conflicted. */
+/** What a policy says of itself: Accepted, Ready, Conflicted, and Stalled where it is. */
 import { addressesOf } from "./cidrs.ts";
+import { stalled } from "./conditions.ts";
 import type { Finding } from "./conditions.ts";
 import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { FAMILIES, familyName } from "./ip_family.ts";
@@ -36,9 +37,23 @@ export interface Verdict {
   readonly missingFallback: string | undefined;
 }
 
+/** Reasons of not being ready that end only when a policy, a gateway or another object is written differently. */
+const STALLED: ReadonlySet<string> = new Set([
+  "NameClash",
+  "NamespaceNotAllowed",
+  "EverythingExcluded",
+  "FamilyNotServed",
+]);
+
 /** All conditions of a policy. */
 export function policyFindings(policy: Policy, verdict: Verdict): readonly Finding[] {
-  return [accepted(policy, verdict), ready(policy, verdict), conflicted(policy, verdict)];
+  const whether = ready(policy, verdict);
+  return [
+    accepted(policy, verdict),
+    whether,
+    conflicted(policy, verdict),
+    ...stalled(whether, STALLED),
+  ];
 }
 
 function accepted(policy: Policy, verdict: Verdict): Finding {
