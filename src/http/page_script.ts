@@ -216,6 +216,10 @@ document.addEventListener("click", async ({ target }) => {
 });
 // Does not bubble.
 document.addEventListener("toggle", ({ target }) => target.open && addButtons(target), true);
+// What an anchor leads to is not below the strip, however high that is.
+new ResizeObserver(() => {
+  document.documentElement.style.scrollPaddingTop = $("strip").offsetHeight + 8 + "px";
+}).observe($("strip"));
 $("filter").addEventListener("input", showFound);
 addEventListener("hashchange", openTarget);
 for (const card of document.querySelectorAll("details[open]")) addButtons(card);

@@ -5,7 +5,7 @@ export const STYLE = `
   --good-back: light-dark(#e3f4e9, #12301f); --bad-back: light-dark(#fde7e5, #421917); --busy-back: light-dark(#fdf1d8, #352a10);
   --card: light-dark(#fff, #1b2027); --page: light-dark(#f5f7f9, #12161b); --text: light-dark(#1a1f26, #e6eaf0);
   --link: light-dark(#0b57a4, #8ec2ff) }
-* { box-sizing: border-box } html { overflow-anchor: none }
+* { box-sizing: border-box } html { overflow-anchor: none; scroll-padding-top: 8rem }
 body { margin: 0 auto; max-width: 76rem; padding: 1rem 1.5rem; background: var(--page); color: var(--text);
   font: 15px/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
 a { color: var(--link) } h1 { font-size: 1.2rem; margin: 0 0 .6rem } h2 { font-size: 1.05rem; margin: .2rem 0 }
@@ -24,7 +24,6 @@ h3 { font-size: 1rem; margin: 0; display: inline } p { margin: .3rem 0 } ul, ol 
 input { font: inherit; padding: .15rem .5rem; border: 1px solid var(--soft); border-radius: .3rem; background: var(--card);
   color: var(--text) }
 .card.bad { border-left: 4px solid var(--bad) } .card.busy { border-left: 4px solid var(--busy) }
-details, #warnings, li[id] { scroll-margin-top: 8rem }
 summary { cursor: pointer } summary > * { margin-right: .8rem } .word { font-weight: 600 }
 .good > summary > :is(h3, .word, .holder) { display: inline-block; vertical-align: top; min-width: 9rem }
 .good > summary > .word { min-width: 4rem }
@@ -47,7 +46,7 @@ button { font: inherit; font-size: .8rem; color: var(--text); background: var(--
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px }
 footer a { margin: 0 .3rem }
 @media (max-width: 40rem) {
-  body { padding: .6rem } .bad > summary > span, .busy > summary > span { display: block } #strip { max-height: 35vh }
+  body { padding: .6rem } .bad > summary > span, .busy > summary > span { display: block } #strip { max-height: 6.5rem }
   .good > summary > :is(h3, .word, .holder) { min-width: 0 } .move { display: block } .move > span { margin-right: .6rem }
 }
 `;

@@ -363,7 +363,14 @@ Deno.test("a policy over several gateways is told with each one's share, and who
     ...policyPlan("shop", "web"),
     gateways: [
       { name: "web", shards: 192, activeNodeName: "node-a", egressIP: "172.18.18.242" },
-      { name: "mail", shards: 64, activeNodeName: "node-b", servedBy: "web" },
+      {
+        name: "mail",
+        shards: 64,
+        activeNodeName: "node-b",
+        servedBy: "web",
+        egressIP: "172.18.18.242",
+        egressIPs: ["172.18.18.242", "2001:db8::242"],
+      },
     ],
   };
   const ticked = {
@@ -375,7 +382,7 @@ Deno.test("a policy over several gateways is told with each one's share, and who
   const text = page.replace(/<[^>]*>/g, " ").replace(/\s+/g, " ");
   assert.match(
     text,
-    /shop web → node-a 172\.18\.18\.242 75 % of the nodes mail served by web → node-b 25 % of the nodes/,
+    /shop web → node-a 172\.18\.18\.242 75 % of the nodes mail served by web → node-b 172\.18\.18\.242, 2001:db8::242 25 % of the nodes/,
   );
   // One gateway has all of them, which goes without saying.
   assert.match(text, /blog web → nobody shop web/);

@@ -158,6 +158,33 @@ const BEHAVIOURS: Readonly<Record<string, (browser: Browser) => Promise<void>>> 
     assert.deepEqual(complaints, []);
   },
 
+  async "what an anchor or a line of the strip leads to is open, and not hidden by the strip, on a phone"(
+    browser,
+  ) {
+    await using world = await ticked(failover());
+    await using tab = await openTab(browser, { url: world.url, look: "phone" });
+    const { page } = tab;
+    const isBelowStrip = async (selector: string) => {
+      const [strip, target] = await Promise.all(
+        ["#strip", selector].map((each) => page.locator(each).boundingBox()),
+      );
+      assert.ok(strip && target, selector);
+      assert.ok(strip.height < 150, `The strip is ${strip.height} px high`);
+      const seen = target.y >= strip.y + strip.height && target.y < 844;
+      assert.ok(
+        seen,
+        `${selector}: ${target.y} px, the strip ends at ${strip.y + strip.height} px`,
+      );
+    };
+    await page.getByRole("link", { name: "team-4: Moving to egress-5" }).click();
+    await isBelowStrip("#gateway-team-4 > summary");
+    await page.goto(`${world.url}#gateway-team-7`);
+    assert.equal(await page.locator("#gateway-team-7").getAttribute("open"), "");
+    await isBelowStrip("#gateway-team-7 > summary");
+    await page.goto(`${world.url}#moves`);
+    await isBelowStrip("#moves");
+  },
+
   async "all can be done by keyboard: filter, open, copy"(browser) {
     await using world = await ticked(thirteen());
     await using tab = await openTab(browser, {
