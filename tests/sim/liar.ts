@@ -13,6 +13,7 @@ import {
 } from "../../src/core/names.ts";
 import { PATHS } from "../../src/cluster/resources.ts";
 import type { Gateway, JsonObject } from "../../src/core/types.ts";
+import { ROUTER } from "./objects.ts";
 import type { Pending } from "./virtual_time.ts";
 import type { World } from "./world.ts";
 
@@ -35,6 +36,8 @@ export interface Lies {
     | "own address"
     | "other macs"
     | "cilium"
+    | "dead uplink"
+    | "good uplink"
     | "long"
     | "many"
     | "boundAt"
@@ -60,6 +63,8 @@ export const lies: fc.Arbitrary<Omit<Lies, "node">> = fc.record({
       "own address",
       "other macs",
       "cilium",
+      "dead uplink",
+      "good uplink",
       "long",
       "many",
       "boundAt",
@@ -174,6 +179,13 @@ export class Liar {
           }))
         )
         : [],
+      uplinks: gateways.map(({ name, uid }) => ({
+        gateway: name,
+        uid,
+        reached: this.#says("good uplink") ? [ROUTER] : [],
+        lost: this.#says("dead uplink") ? [ROUTER, ...(this.#says("long") ? [long] : [])] : [],
+        ...(this.#says("long") ? { problem: long } : {}),
+      })),
       unreachable: this.#says("unreachable") ? others.map(({ name }) => name) : [],
       heard: this.#lies.heard === "nothing"
         ? {}

@@ -1,5 +1,6 @@
 /** A node: a kernel that goes on whatever becomes of the agent, and the hands that the agent has on it. */
-import type { Binding, HostInterface } from "../../src/agent/core/view.ts";
+import { uplinkKey } from "../../src/agent/core/uplinks.ts";
+import type { Binding, HostInterface, UplinkProbe } from "../../src/agent/core/view.ts";
 import type { Hands } from "../../src/agent/hands.ts";
 import { Link } from "./link.ts";
 import type { ApiServer } from "./api_server.ts";
@@ -32,6 +33,8 @@ export class Machine {
   onPermission: (ip: string, until: number) => void = () => {};
   /** It has a clock that goes on while it is paused. */
   hardwareClock = false;
+  /** False: the router behind its switch is dead for it. */
+  uplinkWorks = true;
   /** False: its cable is out, and nobody hears what it says. */
   plugged = true;
   /** Somebody has the token of its agent, and reports in its name. */
@@ -190,6 +193,22 @@ export class Machine {
           complain(`${this.name} announces ${ip} while it must be silent`);
         }
         return work();
+      },
+      probeUplinks: ({ onAnswer }, signal) => {
+        let asked: readonly UplinkProbe[] = [];
+        const ask = (probe: UplinkProbe): void => {
+          if (signal.aborted || !asked.includes(probe)) return;
+          if (this.runs && this.plugged && this.#hasInterface && this.uplinkWorks) {
+            process.after(this.#time.between(0.2, 30), () => onAnswer(uplinkKey(probe), 0));
+          }
+          process.after(probe.intervalMilliseconds, () => ask(probe));
+        };
+        return {
+          set: (probes) => {
+            asked = probes;
+            for (const probe of probes) process.after(0, () => ask(probe));
+          },
+        };
       },
       probe: async (ip, _, besides) => {
         await work();

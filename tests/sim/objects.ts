@@ -43,6 +43,9 @@ export function podObject(
   };
 }
 
+/** What uplinks must reach. */
+export const ROUTER = "icmp:172.18.18.1";
+
 export interface GatewaySettings {
   readonly vip: string;
   readonly standbys?: number;
@@ -51,6 +54,8 @@ export interface GatewaySettings {
   readonly minReadySeconds?: number;
   readonly whenNoneEligible?: "Keep" | "Drop";
   readonly peers?: boolean;
+  /** Nodes are to reach the router. */
+  readonly uplink?: boolean;
   readonly pin?: string;
   readonly strategy?: "Alphabetical" | "Hash" | "Balanced";
 }
@@ -63,6 +68,7 @@ export function gatewayObject(
   const { vip, standbys = 2, standby = "Bound", failback = "Auto", minReadySeconds = 10 } =
     settings;
   const { whenNoneEligible = "Keep", peers = true, pin, strategy, uid, time } = settings;
+  const uplink = { targets: [ROUTER], intervalMilliseconds: 500, failures: 3 };
   return {
     apiVersion: API_VERSION,
     kind: "EgressGateway",
@@ -79,7 +85,7 @@ export function gatewayObject(
         virtualIPAddress: { ip: vip, interfaces: ["eth0"], standbys, standby },
       },
       failback: { mode: failback, minReadySeconds },
-      failureDetection: { peers },
+      failureDetection: { peers, ...(settings.uplink === true ? { uplink } : {}) },
       whenNoneEligible,
       ...(strategy === undefined ? {} : { strategy }),
     },

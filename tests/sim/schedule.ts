@@ -30,6 +30,8 @@ type Action =
     readonly for: number;
   }
   | { readonly do: "deleteLease"; readonly node: Target }
+  | { readonly do: "loseUplink"; readonly node: Target; readonly for: number }
+  | { readonly do: "loseRouter"; readonly for: number }
   | { readonly do: "removeNode"; readonly node: Target; readonly for: number }
   | { readonly do: "swapVIPs" | "touch" | "touchOther" }
   | { readonly do: "primaryIP" | "unbound"; readonly for: number }
@@ -59,6 +61,8 @@ export interface Schedule {
   readonly twoGateways: boolean;
   readonly standbys: number;
   readonly drop: boolean;
+  /** Gateways say what their uplinks must reach. */
+  readonly uplink: boolean;
   readonly servers: number;
   readonly controllers: readonly ControllerOptions[];
   readonly steps: readonly Step[];
@@ -136,6 +140,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: named("deleteLease"), node: target }) },
   { weight: 1, arbitrary: fc.record({ do: named("removeNode"), node: target, for: long }) },
+  { weight: 4, arbitrary: fc.record({ do: named("loseUplink"), node: target, for: long }) },
+  { weight: 2, arbitrary: fc.record({ do: named("loseRouter"), for: fc.oneof(shortly, long) }) },
   { weight: 3, arbitrary: fc.record({ do: named("swapVIPs", "touch", "touchOther") }) },
   { weight: 2, arbitrary: fc.record({ do: named("primaryIP", "unbound"), for: long }) },
   { weight: 1, arbitrary: fc.record({ do: named("apiDown"), for: fc.oneof(shortly, long) }) },
@@ -174,6 +180,7 @@ export const schedules: fc.Arbitrary<Schedule> = fc.record({
   twoGateways: fc.boolean(),
   standbys: fc.constantFrom(2, 2, 1, 0),
   drop: fc.constantFrom(false, false, true),
+  uplink: fc.boolean(),
   servers: fc.integer({ min: 1, max: 3 }),
   controllers: fc.array(controller, { minLength: 1, maxLength: 3 }).map((all) =>
     all.map((options, index) => ({ ...options, name: `controller ${index}` }))
@@ -186,10 +193,10 @@ export const schedules: fc.Arbitrary<Schedule> = fc.record({
 
 /** The world of a schedule, before anything befell it. */
 export function worldOf(
-  { seed, nodes, twoGateways, standbys, drop, servers, controllers }: Schedule,
+  { seed, nodes, twoGateways, standbys, drop, uplink, servers, controllers }: Schedule,
 ): World {
   const whenNoneEligible = drop ? "Drop" : "Keep";
-  const settings = { standbys, whenNoneEligible, minReadySeconds: 3 } as const;
+  const settings = { standbys, whenNoneEligible, uplink, minReadySeconds: 3 } as const;
   return new World({
     seed,
     servers,
@@ -212,6 +219,11 @@ export function perform(world: World, action: Action): void {
     case "apiDown":
       world.setServer(false);
       return later(() => world.setServer(true));
+    case "loseRouter":
+      for (const machine of world.machines) machine.uplinkWorks = false;
+      return later(() => {
+        for (const machine of world.machines) machine.uplinkWorks = true;
+      });
     case "changeVIP":
       return world.setVIP(anyVIP(world));
     case "swapVIPs":
@@ -324,6 +336,9 @@ function troubleNode(
     case "loseInterface":
       machine.setInterface(false);
       return later(() => machine.setInterface(true));
+    case "loseUplink":
+      machine.uplinkWorks = false;
+      return later(() => machine.uplinkWorks = true);
     case "deleteLease":
       return world.deleteLease(node);
     case "removeNode":

@@ -421,6 +421,7 @@ export class World {
       machine.cannotBind = false;
       machine.setInterface(true);
       machine.plugged = true;
+      machine.uplinkWorks = true;
       if (this.server.get(PATHS.Node, machine.name) === undefined) this.restoreNode(machine.name);
       machine.link.late = 0;
       machine.link.watchLag = 0;
