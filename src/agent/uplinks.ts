@@ -1,4 +1,5 @@
 /** What this node hears of the targets that its gateways' uplinks must reach. */
+import { TIMINGS } from "../core/timings.ts";
 import { uplinkKey } from "./core/uplinks.ts";
 import type { UplinkAnswers, UplinkProbe } from "./core/view.ts";
 import type { Hands, UplinkProber } from "./hands.ts";
@@ -65,8 +66,15 @@ export class Uplinks {
         const before = this.#answers.get(key);
         if (before === undefined) return;
         const heardAt = Math.max(before.answered ? before.heardAt : -Infinity, now() - ago);
-        this.#answers.set(key, { heardAt, answered: true });
         const interval = this.#intervals.get(key) ?? 0;
+        // The least that any gateway calls lost.
+        const wasLost = heardAt - before.heardAt >= 2 * interval + TIMINGS.uplinkGraceMilliseconds;
+        const backAt = wasLost ? heardAt : before.backAt;
+        this.#answers.set(key, {
+          heardAt,
+          answered: true,
+          ...(backAt === undefined ? {} : { backAt }),
+        });
         // Told only where it may change what is reported: the loop need not run for each answer.
         const wasSilent = now() - before.heardAt > 1.1 * interval;
         if (!before.answered || before.problem !== undefined || wasSilent) onNews();

@@ -121,7 +121,7 @@ export interface ReportedUplink {
   readonly uid: string;
   /** Targets as the gateway's spec has them. */
   readonly reached: readonly string[];
-  /** They did not answer lately, and may be lost in a moment. */
+  /** They did not answer lately, and may be lost in a moment, or have answered again for a moment only. */
   readonly missing: readonly string[];
   /** They did not answer for `failures` intervals. */
   readonly lost: readonly string[];

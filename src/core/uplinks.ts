@@ -6,8 +6,8 @@
  * | some candidate's agent hears it | counts |
  * | none of those that ask hears it | is the likelier fault itself, and is ignored |
  *
- * A target goes silent for all candidates at once, but none of their agents calls it lost in the same moment; so one that has
- * not answered a candidate lately (`missing`) is not heard by it either.
+ * A target goes silent for all candidates at once, and comes back for all, but none of their agents notices in the same moment;
+ * so one that has not answered a candidate lately, or has only just begun to again (`missing`), is not heard by it either.
  */
 import type { Facts } from "./facts.ts";
 import { nodesMatching } from "./facts.ts";

@@ -206,7 +206,10 @@ export class Machine {
         return {
           set: (probes) => {
             asked = probes;
-            for (const probe of probes) process.after(0, () => ask(probe));
+            // Agents were started at different times.
+            for (const probe of probes) {
+              process.after(this.#time.between(0, probe.intervalMilliseconds), () => ask(probe));
+            }
           },
         };
       },

@@ -11,7 +11,7 @@ import type { Gateway, ReportedUplink, Uplink } from "../../core/types.ts";
 import { parseUplinkTarget } from "../../core/uplink_target.ts";
 import type { UplinkTarget } from "../../core/uplink_target.ts";
 import { placementOf } from "./placement.ts";
-import type { AgentView, HostInterface, UplinkProbe } from "./view.ts";
+import type { AgentView, HostInterface, UplinkAnswers, UplinkProbe } from "./view.ts";
 
 /** Of one target of one gateway. */
 interface Asked {
@@ -63,7 +63,8 @@ export function nextUplinkNews(view: AgentView): number | undefined {
       const known = "problem" in how ? undefined : view.uplinks.get(uplinkKey(how));
       if (known === undefined) return [];
       const { missing, lost } = patience(uplink);
-      return [known.heardAt + missing, known.heardAt + lost].filter((at) => at > view.now);
+      return [known.heardAt + missing, known.heardAt + lost, settledAt(known, uplink)]
+        .filter((at) => at > view.now);
     })
   );
   return times.length === 0 ? undefined : Math.min(...times);
@@ -92,7 +93,7 @@ function stateOf(
   const { missing, lost } = patience(uplink);
   if (silent >= lost) return "lost";
   if (!known.answered) return "unknown";
-  return silent >= missing ? "missing" : "reached";
+  return silent >= missing || view.now < settledAt(known, uplink) ? "missing" : "reached";
 }
 
 /** Milliseconds without an answer after which a target is missing, and lost. */
@@ -103,6 +104,17 @@ function patience({ intervalMilliseconds, failures }: Uplink) {
     missing: Math.max(failures - 1.5, 1.2) * intervalMilliseconds + grace,
     lost: failures * intervalMilliseconds + grace,
   };
+}
+
+/**
+ * A target that is back is heard by one node up to an interval sooner than by another; the first ones do not say so before the
+ * last ones have heard it, or those would be the only ones who lost it.
+ */
+function settledAt(
+  { backAt = -Infinity }: UplinkAnswers,
+  { intervalMilliseconds }: Uplink,
+): number {
+  return backAt + 1.5 * intervalMilliseconds + TIMINGS.uplinkGraceMilliseconds;
 }
 
 function problemOf(how: Asked["how"], view: AgentView): string | undefined {

@@ -140,6 +140,8 @@ export interface UplinkAnswers {
   /** When its target last answered; until it does, when it was begun. */
   readonly heardAt: number;
   readonly answered: boolean;
+  /** When it answered again after a silence in which somebody may have lost it; absent: there was none. */
+  readonly backAt?: number;
   /** Why it is not asked; absent: it is. */
   readonly problem?: string;
 }

@@ -112,6 +112,12 @@ Deno.test("a target that never answered is not known, then lost", () => {
   assert.equal(stateOf(heard(3_100, { answered: false })), "lost");
 });
 
+Deno.test("a target that is back counts as heard once every node has had the time to hear it", () => {
+  assert.equal(stateOf(heard(0, { backAt: NOW - 1_599 })), "missing");
+  assert.equal(stateOf(heard(0, { backAt: NOW - 1_600 })), "reached");
+  assert.equal(heard(0, { backAt: NOW - 100 }).uplinkNewsAt, NOW + 1_500);
+});
+
 Deno.test("a target that cannot be asked is not lost, and it is told why", () => {
   const plan = heard(60_000, { problem: "fping is missing" });
   assert.equal(stateOf(plan), "unknown");
