@@ -152,7 +152,7 @@ function partChange(wanted: Part, context: Context): readonly PartChange[] {
   if (way === undefined || covering === undefined) return [];
   if (unreadOf(part, context) !== undefined) return [];
   if (existing !== undefined && (existing.deleting || !isOf(policy, existing))) return [];
-  if (existing === undefined && isNameTaken(context)) return [];
+  if (isNameTaken(context, part)) return existing === undefined ? [] : removed(existing);
   const nodes = nodesNow(part, { covering, serves: serves(way.outcome) && hasAddress(way, part) });
   if (nodes.size === 0) return existing === undefined ? [] : removed(existing);
   const rules = { selectors: part.rules, nodes };
@@ -162,12 +162,15 @@ function partChange(wanted: Part, context: Context): readonly PartChange[] {
 }
 
 /**
- * Tells whether somebody else's object has the name of the part that is called as the policy. It may be adopted yet: a second part
- * beside it would take some of its traffic before.
+ * Tells whether somebody else's object has the name of the part that is called as the policy, and traffic of this family. It may be
+ * adopted yet, or was given back: a second part beside it would take some of its traffic.
  */
-function isNameTaken({ policy, parts, facts }: Context): boolean {
+function isNameTaken(
+  { policy, parts, facts }: Context,
+  { family }: Pick<Part, "family">,
+): boolean {
   const existing = facts.ciliumPolicies.get(policy.name);
-  return existing !== undefined && !isOf(policy, existing) &&
+  return existing !== undefined && !isOf(policy, existing) && hasFamily(existing.spec, family) &&
     parts.some(({ name }) => name === policy.name);
 }
 

@@ -1,6 +1,6 @@
 /** Gateways and policies of both families: what Cilium is told for each, and what is said where a gateway has but one. */
 import assert from "node:assert/strict";
-import { adoption } from "../../src/core/adoption.ts";
+import { adoption, givenBack } from "../../src/core/adoption.ts";
 import { decide } from "../../src/core/decide.ts";
 import { applyMergePatch } from "../../src/core/merge_patch.ts";
 import { FORMER_ANNOTATION, NO_NODE_LABEL } from "../../src/core/names.ts";
@@ -533,6 +533,21 @@ Deno.test("a policy of both families that is adopted is divided without a gap, a
     "web": `0.0.0.0/0 by a egressIP ${V4}`,
     "web-ipv6": `::/0 by a egressIP ${V6}`,
   });
+  // Given back by hand, while the policy is still there: the second goes, since the first has its traffic again.
+  const { web } = Object.fromEntries(adopted.ciliumPolicies.map((each) => [each.name, each]));
+  const byHand = givenBack(found(web, "web"));
+  assert.ok("patch" in byHand);
+  const restored = applyMergePatch(
+    {
+      metadata: { labels: web?.labels ?? {}, annotations: web?.annotations ?? {} },
+      spec: web?.spec ?? {},
+    },
+    byHand.patch,
+  ) as { metadata: Pick<CiliumPolicy, "labels" | "annotations">; spec: JsonObject };
+  const left = after(edit(adopted, {
+    ciliumPolicies: { web: { ...restored.metadata, spec: restored.spec } },
+  }));
+  assert.deepEqual(left.ciliumPolicies.map(({ name }) => name), ["web"]);
   const back = after({ ...adopted, policies: [] });
   assert.deepEqual(back.ciliumPolicies.map(({ name }) => name), ["web"]);
   const given = found(back.ciliumPolicies[0], "web");

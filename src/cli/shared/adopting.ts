@@ -1,6 +1,7 @@
 /** Policies of Cilium that somebody else made: taken into Sallyport's keeping, and given back as they were. */
 import { adoption, givenBack, isAdopted, isOurs, wasAdopted } from "../../core/adoption.ts";
 import { equal } from "../../core/merge_patch.ts";
+import { familiesOf } from "../../core/policy_parts.ts";
 import type { CiliumPolicy, Gateway, Json, JsonObject, Policy } from "../../core/types.ts";
 import { decodeCiliumPolicy } from "../../cluster/decoders/kinds.ts";
 import { readStatuses } from "../../cluster/read_statuses.ts";
@@ -84,6 +85,11 @@ function differences({ spec }: CiliumPolicy, policy: Policy): readonly string[] 
     ...(changed.length === 0
       ? []
       : [`Note: ${changed.join(", ")} of the EgressGatewayPolicy are other than its own.`]),
+    ...(familiesOf(policy.spec.destinationCIDRs).length > 1
+      ? [
+        `Note: it keeps the IPv4 destinations; those of IPv6 go over to CiliumEgressGatewayPolicy ${policy.name}-ipv6.`,
+      ]
+      : []),
     ...(Array.isArray(several) && several.length > 0
       ? [`Note: its ${several.length} egressGateways become one.`]
       : []),
