@@ -7,7 +7,9 @@ import {
 } from "../../src/core/names.ts";
 import { EVERY_NODE, nodesOf } from "../../src/core/node_set.ts";
 import { policyOf } from "../../src/core/policy_parts.ts";
-import { virtualIPOf } from "../../src/core/reports.ts";
+import { networksOf } from "../../src/core/cilium_spec.ts";
+import { familyOf } from "../../src/core/ip_family.ts";
+import { areSameIPs, egressIPsOf, virtualIPsOf } from "../../src/core/reports.ts";
 import { TIMINGS } from "../../src/core/timings.ts";
 import type { CiliumPolicy, Gateway, JsonObject } from "../../src/core/types.ts";
 import { decodeCiliumPolicy, decodeGateway } from "../../src/cluster/decoders/kinds.ts";
@@ -183,7 +185,7 @@ export class Invariants {
     const known = this.#world.agents.get(machine.name)?.gateways ?? [];
     // Watches that stood still tell of several terms within moments; it speaks in one of them.
     const duties = known.filter(({ spec: { sourceIP }, status }) =>
-      sourceIP.mode === "VirtualIPAddress" && status.egressIP === vip &&
+      sourceIP.mode === "VirtualIPAddress" && egressIPsOf(status).includes(vip) &&
       status.activeNodeName === machine.name && status.phase === "Active"
     );
     if (duties.length === 0) {
@@ -199,8 +201,12 @@ export class Invariants {
     }
     // An agent that does not hear that its gateway is gone, or needs another address, speaks for what nobody else wants.
     const now = this.#world.gateway(gateway.name);
-    if (now?.uid !== gateway.uid || now.status.egressIP !== vip) return;
+    if (now?.uid !== gateway.uid || !egressIPsOf(now.status).includes(vip)) return;
     for (const policy of this.policiesOf(gateway.name)) {
+      // Of the other family, which has an address of its own.
+      if (familyOf(networksOf(policy.spec, "destinationCIDRs")[0] ?? "") !== familyOf(vip)) {
+        continue;
+      }
       const way = `${nodeOf(policy)} with ${egressIPOf(policy)}`;
       // In a gateway that nobody holds any more, or that had no VIP in between, a word too much reaches nobody.
       const isUsed = nodeOf(policy) !== undefined && egressIPOf(policy) !== undefined;
@@ -261,7 +267,7 @@ export class Invariants {
   }
 
   #checkStatus({ name, uid, status }: Gateway, by: string): void {
-    const { term = 0, phase, activeNodeName, egressIP } = status;
+    const { term = 0, phase, activeNodeName } = status;
     const before = this.#terms.get(uid);
     if (by === "controller" && term !== before?.term) {
       this.#world.log(`${name} term ${term} ${phase} ${activeNodeName}`);
@@ -276,7 +282,7 @@ export class Invariants {
       this.complain(`term ${term} of ${name} goes from Active back to ${phase}`);
     }
     if (term === 0) return;
-    const holder = `${activeNodeName} ${egressIP}`;
+    const holder = `${activeNodeName} ${[...egressIPsOf(status)].sort()}`;
     const known = this.#holders.get(`${uid} ${term}`);
     if (known !== undefined && known !== holder) {
       this.complain(`term ${term} of ${name} belongs to ${known} and to ${holder}`);
@@ -292,11 +298,11 @@ export class Invariants {
       this.moves++;
       return;
     }
-    const vip = spec.sourceIP.mode === "VirtualIPAddress" ? spec.sourceIP.ips[0] : undefined;
+    const vips = spec.sourceIP.mode === "VirtualIPAddress" ? spec.sourceIP.ips : [];
     const rivals = this.#world.gateways().filter((other) =>
-      other.uid !== uid && virtualIPOf(other) === vip
+      other.uid !== uid && virtualIPsOf(other).some((ip) => vips.includes(ip))
     );
-    if (vip === undefined || vip !== before.egressIP || rivals.length > 0) return;
+    if (vips.length === 0 || !areSameIPs(vips, egressIPsOf(before)) || rivals.length > 0) return;
     const mayDrop = spec.whenNoneEligible === "Drop" &&
       !status.candidates?.some(({ eligible }) => eligible);
     if (!mayDrop) this.complain(`${name} is taken from ${holder} for nobody`);

@@ -48,6 +48,8 @@ export const ROUTER = "icmp:172.18.18.1";
 
 export interface GatewaySettings {
   readonly vip: string;
+  /** A second address, of IPv6. */
+  readonly vip6?: string | undefined;
   readonly standbys?: number;
   readonly standby?: "Bound" | "Unbound";
   readonly failback?: "Auto" | "Never";
@@ -67,6 +69,7 @@ export function gatewayObject(
 ): JsonObject {
   const { vip, standbys = 2, standby = "Bound", failback = "Auto", minReadySeconds = 10 } =
     settings;
+  const { vip6 } = settings;
   const { whenNoneEligible = "Keep", peers = true, pin, strategy, uid, time } = settings;
   const uplink = { targets: [ROUTER], intervalMilliseconds: 500, failures: 3 };
   return {
@@ -82,7 +85,7 @@ export function gatewayObject(
       nodeSelector: { [POOL_LABEL]: "egress" },
       sourceIP: {
         mode: "VirtualIPAddress",
-        virtualIPAddress: { ip: vip, interfaces: ["eth0"], standbys, standby },
+        virtualIPAddress: { ips: ipsOf(vip, vip6), interfaces: ["eth0"], standbys, standby },
       },
       failback: { mode: failback, minReadySeconds },
       failureDetection: { peers, ...(settings.uplink === true ? { uplink } : {}) },
@@ -93,10 +96,19 @@ export function gatewayObject(
   };
 }
 
-/** A policy of one gateway, or spread over several. */
+/** One address, or two. */
+export function ipsOf(vip: string, vip6: string | undefined): string[] {
+  return vip6 === undefined ? [vip] : [vip, vip6];
+}
+
+/** A policy of one gateway, or spread over several; of both families where it is said so. */
 export function policyObject(
   name: string,
-  { gateways, time }: { readonly gateways: readonly string[]; readonly time: string },
+  { gateways, time, both = false }: {
+    readonly gateways: readonly string[];
+    readonly time: string;
+    readonly both?: boolean;
+  },
 ): JsonObject {
   const [egressGatewayName = ""] = gateways;
   return {
@@ -105,7 +117,7 @@ export function policyObject(
     metadata: { name, uid: `uid-${name}`, creationTimestamp: time },
     spec: {
       ...(gateways.length === 1 ? { egressGatewayName } : { egressGatewayNames: gateways }),
-      destinationCIDRs: ["0.0.0.0/0"],
+      destinationCIDRs: both ? ["0.0.0.0/0", "::/0"] : ["0.0.0.0/0"],
       selectors: [{ podSelector: { matchLabels: { app: name } } }],
     },
     status: {},

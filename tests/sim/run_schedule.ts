@@ -1,7 +1,7 @@
 /** Runs a schedule, mends everything, and says what was wrong. */
 import { TERM_ANNOTATION } from "../../src/core/names.ts";
 import { byText } from "../../src/core/order.ts";
-import { virtualIPOf } from "../../src/core/reports.ts";
+import { virtualIPOf, virtualIPsOf } from "../../src/core/reports.ts";
 import type { Gateway } from "../../src/core/types.ts";
 import { nodeOf } from "./invariants.ts";
 import { perform, worldOf } from "./schedule.ts";
@@ -89,17 +89,22 @@ export function whatIsWrong(gateway: Gateway, world: World): readonly string[] {
     !status.candidates?.some(({ eligible }) => eligible)
   ) return [];
   const holder = status.activeNodeName;
-  const speakers = world.speakers(vip);
-  const bound = world.bound(vip);
   const due = [holder, ...status.standbyNodeNames ?? []];
-  const strays = bound.filter((node) => !due.includes(node));
   const elsewhere = world.invariants.policiesOf(name).filter((policy) =>
     nodeOf(policy) !== holder || policy.annotations[TERM_ANNOTATION] !== String(status.term)
   );
   return [
     ...(status.phase === "Active" ? [] : [`${name} is ${status.phase} after all faults ended`]),
-    ...(speakers.join() === holder ? [] : [`[${speakers}] speak for ${name}, ${holder} holds it`]),
-    ...strays.map((node) => `${vip} of ${name} is still bound on ${node}`),
+    ...virtualIPsOf(gateway).flatMap((ip) => {
+      const speakers = world.speakers(ip);
+      const strays = world.bound(ip).filter((node) => !due.includes(node));
+      return [
+        ...(speakers.join() === holder
+          ? []
+          : [`[${speakers}] speak for ${ip} of ${name}, ${holder} holds it`]),
+        ...strays.map((node) => `${ip} of ${name} is still bound on ${node}`),
+      ];
+    }),
     ...elsewhere.map((policy) => `policy ${policy.name} names ${nodeOf(policy)}, not ${holder}`),
   ];
 }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { ControllerOptions } from "./controller_process.ts";
 import { hostileActions, isTried, performHostile } from "./hostile.ts";
 import type { HostileAction } from "./hostile.ts";
-import { OTHER_VIP, VIP, World } from "./world.ts";
+import { OTHER_VIP, VIP, VIP6, World } from "./world.ts";
 
 /** A node by its place in the cluster, or by what it is to gateway `gw` at that moment. */
 export type Target = number | "holder" | "standby";
@@ -202,7 +202,12 @@ export function worldOf(
     servers,
     nodes: ["a", "b", "c", "d"].slice(0, nodes),
     gateways: {
-      gw: { vip: VIP, ...settings, ...(seed % 2 === 0 ? { strategy: "Balanced" } : {}) },
+      gw: {
+        vip: VIP,
+        ...(seed % 3 === 0 ? { vip6: VIP6 } : {}),
+        ...settings,
+        ...(seed % 2 === 0 ? { strategy: "Balanced" } : {}),
+      },
       ...(twoGateways ? { other: { vip: OTHER_VIP, ...settings, pin: "b" } } : {}),
     },
     controllers,

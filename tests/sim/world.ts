@@ -23,6 +23,7 @@ import {
   AGENT_PODS,
   CILIUM_PODS,
   gatewayObject,
+  ipsOf,
   nodeObject,
   podObject,
   policyObject,
@@ -33,6 +34,9 @@ import type { GatewaySettings } from "./objects.ts";
 import { VirtualTime } from "./virtual_time.ts";
 
 export const VIP = "172.18.18.242";
+/** A second address of the gateway that has `VIP`. */
+export const VIP6 = "2001:db8::242";
+
 export const OTHER_VIP = "172.18.18.243";
 
 export interface WorldOptions {
@@ -60,6 +64,8 @@ export class World {
   readonly lines: string[] = [];
   /** Everything was mended, and nothing more is to befall it. */
   isMended = false;
+  /** Gateway -> its second address, of IPv6, which it keeps whatever befalls the first. */
+  readonly #second = new Map<string, string>();
   #gatewaysMade = 0;
 
   constructor(options: WorldOptions = {}) {
@@ -93,7 +99,8 @@ export class World {
     for (const gateway of Object.keys(gateways)) {
       for (const policy of policies) {
         const name = gateway === "gw" ? policy : `${gateway}-${policy}`;
-        const object = policyObject(name, { gateways: [gateway], time });
+        const both = this.#second.has(gateway);
+        const object = policyObject(name, { gateways: [gateway], time, both });
         this.server.put(PATHS.EgressGatewayPolicy, name, object);
       }
     }
@@ -353,7 +360,7 @@ export class World {
       spec: {
         sourceIP: {
           mode: "VirtualIPAddress",
-          virtualIPAddress: { ip: vip, interfaces: ["eth0"] },
+          virtualIPAddress: { ips: ipsOf(vip, this.#second.get(gateway)), interfaces: ["eth0"] },
           primaryIPFromEgressGatewayNodeInterface: null,
         },
       },
@@ -400,7 +407,10 @@ export class World {
   makeGateway(name: string, settings: GatewaySettings): void {
     const uid = `uid-${name}-${++this.#gatewaysMade}`;
     const time = this.server.timestamp();
-    this.server.put(PATHS.EgressGateway, name, gatewayObject(name, { ...settings, uid, time }));
+    const { vip6 = this.#second.get(name) } = settings;
+    if (vip6 !== undefined) this.#second.set(name, vip6);
+    const object = gatewayObject(name, { ...settings, vip6, uid, time });
+    this.server.put(PATHS.EgressGateway, name, object);
   }
 
   deleteGateway(name = "gw"): void {
