@@ -86,6 +86,7 @@ function egressNode(number: number, zoneName: string): NodeDescription {
     name: `egress-${number}`,
     labels: { "dedicated/egress": "", ...zone(zoneName) },
     address: `172.18.18.${10 + number}/24`,
+    ip6: `2001:db8:18::${10 + number}`,
     mac: `02:00:00:00:00:0${number}`,
     agent: true,
   };

@@ -4,6 +4,7 @@
  * A kernel does what the agent's gate makes a real one do: an owned address answers only while its permission to speak
  * lasts.
  */
+import { familyOf } from "../core/ip_family.ts";
 import type { HostInterface } from "../agent/core/view.ts";
 import type { Hands } from "../agent/hands.ts";
 
@@ -12,6 +13,8 @@ export interface KernelOptions {
   readonly mac: string;
   /** The node's own address, with prefix length: `172.18.18.11/24`. */
   readonly address: string;
+  /** A second one, of IPv6, in a network of 64 bits. */
+  readonly ip6?: string;
   readonly interface: string;
 }
 
@@ -85,7 +88,7 @@ export class Kernel {
   }
 
   answers(ip: string): boolean {
-    if (ip === this.ownIP) return true;
+    if (ip === this.ownIP || ip === this.#options.ip6) return true;
     return this.#bound.has(ip) && (!this.#owned.has(ip) || this.#maySpeak(ip));
   }
 
@@ -135,13 +138,14 @@ export class Kernel {
   }
 
   #link(): HostInterface {
-    const { interface: name, mac } = this.#options;
-    const own = { ip: this.ownIP, prefixLength: this.#prefixLength, ours: false };
+    const { interface: name, mac, ip6 } = this.#options;
+    const own = [{ ip: this.ownIP, prefixLength: this.#prefixLength, ours: false }];
+    const own6 = ip6 === undefined ? [] : [{ ip: ip6, prefixLength: 64, ours: false }];
     const bound = [...this.#bound].map((ip) => ({
       ip,
-      prefixLength: 32,
+      prefixLength: familyOf(ip) === 4 ? 32 : 128,
       ours: true,
     }));
-    return { name, up: true, state: "up", mac, addresses: [own, ...bound] };
+    return { name, up: true, state: "up", mac, addresses: [...own, ...own6, ...bound] };
   }
 }

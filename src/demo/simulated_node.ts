@@ -16,6 +16,8 @@ export interface NodeDescription {
   readonly name: string;
   readonly labels: Labels;
   readonly address: string;
+  /** A second one, of IPv6, in a network of 64 bits. */
+  readonly ip6?: string;
   readonly mac: string;
   /** Whether the agent's DaemonSet places a pod here. */
   readonly agent: boolean;
@@ -97,10 +99,16 @@ export class SimulatedNode {
 
   /** Switches on at once, as for a node that was there before the demo began. */
   boot(): void {
-    const { description: { name, address, mac, agent } } = this;
+    const { description: { name, address, ip6, mac, agent } } = this;
     const { client, segment, directory, onEvent } = this.#surroundings;
     const power = this.#power = new AbortController();
-    const kernel = this.#kernel = new Kernel({ node: name, mac, address, interface: "eth1" });
+    const kernel = this.#kernel = new Kernel({
+      node: name,
+      mac,
+      address,
+      ...(ip6 === undefined ? {} : { ip6 }),
+      interface: "eth1",
+    });
     segment.attach(kernel);
     this.#state = "on";
     this.#setReady("True");

@@ -1,6 +1,7 @@
 /** A node: a kernel that goes on whatever becomes of the agent, and the hands that the agent has on it. */
 import { uplinkKey } from "../../src/agent/core/uplinks.ts";
 import type { Binding, HostInterface, UplinkProbe } from "../../src/agent/core/view.ts";
+import { familyOf } from "../../src/core/ip_family.ts";
 import type { Hands } from "../../src/agent/hands.ts";
 import { Link } from "./link.ts";
 import type { ApiServer } from "./api_server.ts";
@@ -8,6 +9,7 @@ import type { Process, VirtualTime } from "./virtual_time.ts";
 
 const INTERFACE = "eth0";
 const PREFIX_LENGTH = 24;
+const PREFIX_LENGTH_IPV6 = 64;
 
 /** An agent has looked at its interfaces again, and has done what follows from it. */
 const LOOK_MILLISECONDS = 1_200;
@@ -21,6 +23,7 @@ export type Complaint = (message: string) => void;
 export class Machine {
   readonly name: string;
   readonly ip: string;
+  readonly ip6: string;
   readonly mac: string;
   readonly link: Link;
   powered = true;
@@ -61,6 +64,7 @@ export class Machine {
     this.#time = time;
     this.name = name;
     this.ip = `172.18.18.${10 + index}`;
+    this.ip6 = `2001:db8::${10 + index}`;
     this.mac = `02:00:00:00:00:${String(10 + index)}`;
     this.link = new Link({ time, server, identity: "agent" });
   }
@@ -234,7 +238,7 @@ export class Machine {
     if (!this.#hasInterface) return [];
     const vips = [...this.#addresses].map(([ip, { byAgent }]) => ({
       ip,
-      prefixLength: PREFIX_LENGTH,
+      prefixLength: familyOf(ip) === 4 ? PREFIX_LENGTH : PREFIX_LENGTH_IPV6,
       ours: byAgent,
     }));
     return [{
@@ -242,7 +246,11 @@ export class Machine {
       up: this.plugged,
       state: this.plugged ? "up" : "lowerlayerdown",
       mac: this.mac,
-      addresses: [{ ip: this.ip, prefixLength: PREFIX_LENGTH, ours: false }, ...vips],
+      addresses: [
+        { ip: this.ip, prefixLength: PREFIX_LENGTH, ours: false },
+        { ip: this.ip6, prefixLength: PREFIX_LENGTH_IPV6, ours: false },
+        ...vips,
+      ],
     }];
   }
 

@@ -367,6 +367,13 @@ export class World {
     });
   }
 
+  /** The gateway gets a second address. */
+  addIPv6(vip6: string, gateway = "gw"): void {
+    this.#second.set(gateway, vip6);
+    const current = this.gateway(gateway);
+    this.setVIP((current && virtualIPOf(current)) ?? VIP, gateway);
+  }
+
   /** The VIPs of two gateways change places, one write after the other. */
   swapVIPs(one = "gw", two = "other"): void {
     const [first, second] = [one, two].map((name) => {
