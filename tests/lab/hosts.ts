@@ -4,6 +4,7 @@
  *
  *     cluster bridge 10.50.0.0/24:  nodes' eth0 .11 .12 …   control plane .100
  *     public bridge  10.60.0.0/24:  nodes' eth1 .11 .12 …   client .50   observer .60   VIPs from .200
+ *     and, where IPv6 is asked for, fd00:60::/64 with the same numbers
  *
  * The client is the nodes' default gateway and looks for 203.0.113.0/24 on the public bridge, so that VIPs outside the
  * nodes' subnet work as well. Each node runs a UDP responder that says its name, for whatever address it has.
@@ -23,19 +24,22 @@ export const SERVICE_IP = "10.0.0.1";
 export const API_PORT = 6443;
 export const CLIENT_IP = "10.60.0.50";
 const OBSERVER_IP = "10.60.0.60";
+const PUBLIC6 = "fd00:60::";
 const UDP_PORT = 4000;
 
 export interface LabOptions {
   /** How many gateway nodes: `a`, `b`, `c`, … Default 3. */
   readonly nodes?: number;
+  /** Whether the public network has both families. Default false. */
+  readonly ipv6?: boolean;
 }
 
 /** Builds the lab; everything ends with it. */
-export async function startLab({ nodes = 3 }: LabOptions = {}): Promise<Lab> {
+export async function startLab({ nodes = 3, ipv6 = false }: LabOptions = {}): Promise<Lab> {
   const network = await Network.create();
   const dir = await Deno.makeTempDir({ prefix: "sallyport-lab-" });
   try {
-    const lab = new Lab({ network, dir, ...await outsiders(network) });
+    const lab = new Lab({ network, dir, ipv6, ...await outsiders(network, ipv6) });
     for (let index = 0; index < nodes; index++) await lab.addNode(index);
     await lab.ready();
     return lab;
@@ -52,8 +56,13 @@ interface Outsiders {
   readonly observer: Host;
 }
 
-async function outsiders(network: Network): Promise<Outsiders> {
-  const publicCable = (address: string) => [{ name: "eth1", bridge: "public", address }];
+async function outsiders(network: Network, ipv6: boolean): Promise<Outsiders> {
+  const publicCable = (address: string) => [{
+    name: "eth1",
+    bridge: "public",
+    address,
+    ...with6(address, ipv6),
+  }];
   const [controlPlane, client, observer] = await Promise.all([
     network.host("control", [{
       name: "eth0",
@@ -68,6 +77,7 @@ async function outsiders(network: Network): Promise<Outsiders> {
   await observer.ip("route", "add", "203.0.113.0/24", "dev", "eth1");
   // Learns from announcements alone, also about addresses it never asked for.
   await observer.sysctl("net/ipv4/conf/eth1/arp_accept", 1);
+  if (ipv6) await observer.sysctl("net/ipv6/conf/eth1/accept_untracked_na", 2);
   return { controlPlane, client, observer };
 }
 
@@ -186,6 +196,7 @@ export class GatewayNode {
   async publicUp(): Promise<void> {
     await this.host.restore({ only: ["eth1"] });
     await this.host.ip("link", "set", "eth1", "up");
+    await this.host.regainIPv6();
     await this.host.ip("route", "replace", "default", "via", CLIENT_IP);
   }
 
@@ -208,6 +219,7 @@ interface LabParts extends Outsiders {
   readonly network: Network;
   /** Scratch directory with the logs. */
   readonly dir: string;
+  readonly ipv6: boolean;
 }
 
 export class Lab implements AsyncDisposable {
@@ -236,7 +248,12 @@ export class Lab implements AsyncDisposable {
     const name = String.fromCharCode("a".charCodeAt(0) + index);
     const host = await this.#parts.network.host(name, [
       { name: "eth0", bridge: "cluster", address: `${clusterIP(index)}/24` },
-      { name: "eth1", bridge: "public", address: `${publicIP(index)}/24` },
+      {
+        name: "eth1",
+        bridge: "public",
+        address: `${publicIP(index)}/24`,
+        ...with6(publicIP(index), this.#parts.ipv6),
+      },
     ]);
     await host.ip("route", "add", "default", "via", CLIENT_IP);
     await host.ip("route", "add", SERVICE_IP, "via", CONTROL_PLANE_IP);
@@ -331,24 +348,29 @@ export class Lab implements AsyncDisposable {
     macOf: (ip: string): Promise<string | undefined> => this.#parts.observer.arpEntry(ip),
   };
 
-  /** All MAC addresses that answer one ARP request of the client, sorted. */
+  /** All MAC addresses that answer one ARP request, or neighbour solicitation, of the client, sorted. */
   async whoAnswers(
     ip: string,
     { windowMilliseconds = 200 }: { readonly windowMilliseconds?: number } = {},
   ): Promise<readonly string[]> {
     const macs = new Set<string>();
-    const arping = this.#parts.client.commands.follow(
-      ["arping", "-b", "-c", "1", "-I", "eth1", "-s", CLIENT_IP, ip],
+    const isSix = ip.includes(":");
+    const window = String(windowMilliseconds);
+    const asking = this.#parts.client.commands.follow(
+      isSix
+        ? ["ndisc6", "-m", "-q", "-r", "1", "-w", window, ip, "eth1"]
+        : ["arping", "-b", "-c", "1", "-I", "eth1", "-s", CLIENT_IP, ip],
       {
         onLine: (line) => {
-          const mac = /\[([0-9A-F:]{17})\]/.exec(line)?.[1];
+          const mac = /([0-9A-F]{2}(?::[0-9A-F]{2}){5})/.exec(line)?.[1];
           if (mac) macs.add(mac.toLowerCase());
         },
       },
     );
-    await arping.started;
-    const timer = setTimeout(arping.stop, windowMilliseconds);
-    await arping.ended.catch(() => {});
+    await asking.started;
+    // ndisc6 tells what it heard when it ends.
+    const timer = setTimeout(asking.stop, windowMilliseconds + (isSix ? 500 : 0));
+    await asking.ended.catch(() => {});
     clearTimeout(timer);
     return [...macs].sort();
   }
@@ -387,6 +409,12 @@ export class Lab implements AsyncDisposable {
 
 function clusterIP(index: number): string {
   return `10.50.0.${11 + index}`;
+}
+
+/** The IPv6 address with the same last number. */
+function with6(address: string, ipv6: boolean): { readonly address6?: string } {
+  const number = address.split("/")[0]?.split(".").at(-1);
+  return ipv6 ? { address6: `${PUBLIC6}${number}/64` } : {};
 }
 
 function publicIP(index: number): string {

@@ -22,11 +22,12 @@ export const sallyportNeeds = [
 ];
 
 export const VIP = "10.60.0.200";
+export const VIP6 = "fd00:60::200";
 export const GATEWAY = "lab";
 export const CANDIDATE = { "dedicated/egress": "" } as const;
 const NAMESPACE = "sallyport-system";
 const GATEWAY_PATH = `/apis/network.deckhouse.io/v1alpha1/egressgateways/${GATEWAY}`;
-const CEGP_PATH = "/apis/cilium.io/v2/ciliumegressgatewaypolicies/lab";
+const CEGP_PATH = "/apis/cilium.io/v2/ciliumegressgatewaypolicies";
 
 /** What differs from the defaults of a gateway. */
 export interface Variant {
@@ -56,11 +57,14 @@ export interface SallyportOptions extends Variant {
   readonly programs?: (plane: ControlPlane, agentKubeconfig: string) => Promise<Programs>;
   /** Default {@linkcode VIP}, which lies in the public interfaces' subnet. */
   readonly ip?: string;
+  /** Instead of `ip`: {@linkcode VIP6}, or one of each family. */
+  readonly ips?: readonly string[];
 }
 
 /** Brings up everything and waits until a node serves and its standbys are prepared. */
 export async function startSallyport(options: SallyportOptions = {}): Promise<Sallyport> {
-  const [plane, lab] = await Promise.all([startControlPlane(), startLab()]);
+  const ipv6 = options.ips?.some(isIPv6) ?? false;
+  const [plane, lab] = await Promise.all([startControlPlane(), startLab({ ipv6 })]);
   const world = new Sallyport({ plane, lab, options });
   try {
     await world.install();
@@ -80,7 +84,9 @@ interface Parts {
 export class Sallyport implements AsyncDisposable {
   readonly plane: ControlPlane;
   readonly lab: Lab;
+  /** The first of `ips`. */
   readonly ip: string;
+  readonly ips: readonly string[];
   readonly #options: SallyportOptions;
   readonly #agents = new Map<string, GuardedProcess>();
   #variant: Variant;
@@ -91,7 +97,8 @@ export class Sallyport implements AsyncDisposable {
   constructor({ plane, lab, options }: Parts) {
     this.plane = plane;
     this.lab = lab;
-    this.ip = options.ip ?? VIP;
+    this.ip = options.ips?.[0] ?? options.ip ?? VIP;
+    this.ips = options.ips ?? [this.ip];
     this.#options = options;
     this.#variant = options;
   }
@@ -113,7 +120,7 @@ export class Sallyport implements AsyncDisposable {
         metadata: { name: "lab" },
         spec: {
           egressGatewayName: GATEWAY,
-          destinationCIDRs: ["0.0.0.0/0"],
+          destinationCIDRs: this.ips.map((ip) => isIPv6(ip) ? "::/0" : "0.0.0.0/0"),
           selectors: [{ podSelector: {} }],
         },
       },
@@ -138,7 +145,8 @@ export class Sallyport implements AsyncDisposable {
 
   #spec() {
     const { standby = "Bound", peers = true, uplink } = this.#variant;
-    const virtualIPAddress = { ip: this.ip, interfaces: ["eth1"], standby };
+    const addresses = this.ips.length > 1 ? { ips: this.ips } : { ip: this.ip };
+    const virtualIPAddress = { ...addresses, interfaces: ["eth1"], standby };
     return {
       nodeSelector: CANDIDATE,
       sourceIP: { mode: "VirtualIPAddress", virtualIPAddress },
@@ -229,26 +237,33 @@ export class Sallyport implements AsyncDisposable {
     return activeNodeName;
   }
 
-  /** The node that Cilium is told, and the term it is told. */
-  async cegp(): Promise<{ readonly node: string | undefined; readonly term: number }> {
-    const { metadata, spec } = await this.plane.api.get<{
-      metadata: { annotations: Record<string, string> };
-      spec: { egressGateway: { nodeSelector: { matchLabels: Record<string, string> } } };
+  /** The nodes that Cilium is told, for each family, and the terms it is told. */
+  async cegps(): Promise<readonly { readonly node: string | undefined; readonly term: number }[]> {
+    const { items } = await this.plane.api.get<{
+      readonly items: readonly {
+        metadata: { annotations: Record<string, string> };
+        spec: { egressGateway: { nodeSelector: { matchLabels: Record<string, string> } } };
+      }[];
     }>(CEGP_PATH);
-    return {
+    return items.map(({ metadata, spec }) => ({
       node: spec.egressGateway.nodeSelector.matchLabels["kubernetes.io/hostname"],
       term: Number(metadata.annotations["egress-gateway.network.deckhouse.io/term"]),
-    };
+    }));
   }
 
-  /** Whether the VIP is bound on a node, and whether the gate is there. */
-  async leftovers(name: string): Promise<{ readonly bound: boolean; readonly gate: boolean }> {
+  /** The VIPs that are bound on a node, and whether the gate is there. */
+  async leftovers(
+    name: string,
+  ): Promise<{ readonly bound: readonly string[]; readonly gate: boolean }> {
     const { host } = this.lab.node(name);
     const [addresses, tables] = await Promise.all([
-      host.ip("-4", "addr", "show"),
+      host.ip("addr", "show"),
       host.run(["nft", "list", "tables"]),
     ]);
-    return { bound: addresses.includes(` ${this.ip}/`), gate: tables.includes("sallyport") };
+    return {
+      bound: this.ips.filter((ip) => addresses.includes(` ${ip}/`)),
+      gate: tables.includes("sallyport"),
+    };
   }
 
   /** Waits until a node serves, with the standbys that can be had prepared; returns its name. */
@@ -266,13 +281,15 @@ export class Sallyport implements AsyncDisposable {
         return undefined;
       }
       if (standbyNodeNames.length < standbys) return undefined;
-      const answering = await this.lab.whoAnswers(this.ip);
+      const answering = await Promise.all(this.ips.map((ip) => this.lab.whoAnswers(ip)));
       const prepared = this.#variant.standby === "Unbound" || standbys === 0 ||
         (await Promise.all(standbyNodeNames.map((name) => this.leftovers(name)))).every((
           { bound },
-        ) => bound);
-      const macs = [await this.lab.node(activeNodeName).publicMac()];
-      return prepared && answering.join() === macs.join() ? activeNodeName : undefined;
+        ) => bound.length === this.ips.length);
+      const mac = await this.lab.node(activeNodeName).publicMac();
+      return prepared && answering.every((macs) => macs.join() === mac)
+        ? activeNodeName
+        : undefined;
     }, { timeoutMilliseconds, everyMilliseconds: 100 });
   }
 
@@ -303,6 +320,10 @@ export class Sallyport implements AsyncDisposable {
     await this.lab[Symbol.asyncDispose]();
     await this.plane.stop();
   }
+}
+
+function isIPv6(ip: string): boolean {
+  return ip.includes(":");
 }
 
 /** One of `functions/`. */

@@ -32,7 +32,10 @@ export interface SamplerOptions {
 /** Starts asking; resolves once the first requests are out. */
 export async function startSampler(host: Host, options: SamplerOptions): Promise<Sampler> {
   const { ip, interface: name, sourceIP, log, everyMilliseconds = 50 } = options;
-  const filter = `arp and host ${ip} and host ${sourceIP}`;
+  const isSix = ip.includes(":");
+  const filter = isSix
+    ? `ether host ${await host.macOf(name)} and icmp6 and (ip6[40] = 135 or ip6[40] = 136)`
+    : `arp and host ${ip} and host ${sourceIP}`;
   const tcpdump = host.spawn(
     ["tcpdump", "-i", name, "-l", "-n", "-e", "-tt", "--immediate-mode", filter],
     { log },
@@ -41,9 +44,17 @@ export async function startSampler(host: Host, options: SamplerOptions): Promise
     "tcpdump",
     async () => (await Deno.readTextFile(log)).includes("listening"),
   );
-  // arping asks once a second at most, so many of them take turns.
   const askers: GuardedProcess[] = [];
-  for (let count = Math.max(1, Math.round(1000 / everyMilliseconds)); count > 0; count--) {
+  if (isSix) {
+    const loop = `while true; do ndisc6 -1 -q -r 1 -w 1 ${ip} ${name}; sleep ${
+      everyMilliseconds / 1000
+    }; done`;
+    askers.push(host.spawn(["sh", "-c", loop], { log: "/dev/null" }));
+    await pause(2 * everyMilliseconds);
+  }
+  // arping asks once a second at most, so many of them take turns.
+  const turns = isSix ? 0 : Math.max(1, Math.round(1000 / everyMilliseconds));
+  for (let count = turns; count > 0; count--) {
     const argv = ["arping", "-b", "-q", "-I", name, "-s", sourceIP, ip];
     askers.push(host.spawn(argv, { log: "/dev/null" }));
     await pause(everyMilliseconds);
@@ -67,6 +78,27 @@ export async function startSampler(host: Host, options: SamplerOptions): Promise
  * who ask in its name, and the asking host's answers to them, are passed over.
  */
 export function parseSamples(log: string, ip: string): readonly Sample[] {
+  return ip.includes(":") ? parseSolicited(log, ip) : parseAsked(log, ip);
+}
+
+/** A solicitation goes to all who may have the address, unless a host looks whether a known one is still there. */
+function parseSolicited(log: string, ip: string): readonly Sample[] {
+  const samples: { at: number; macs: Set<string> }[] = [];
+  for (const line of log.split("\n")) {
+    const at = Number(line.split(" ", 1)[0]) * 1000;
+    const [, from, to, what, whose] =
+      /^\S+ (\S+) > (\S+), .*ICMP6, neighbor (solicitation, who has|advertisement, tgt is) ([^\s,]+)/
+        .exec(line) ?? [];
+    if (from === undefined || to === undefined || whose !== ip) continue;
+    const isToAll = to.startsWith("33:33:");
+    if (what?.startsWith("solicitation")) {
+      if (isToAll) samples.push({ at, macs: new Set() });
+    } else if (!isToAll) samples.at(-1)?.macs.add(from);
+  }
+  return samples.map(({ at, macs }) => ({ at, macs: [...macs].sort() }));
+}
+
+function parseAsked(log: string, ip: string): readonly Sample[] {
   const samples: { at: number; macs: Set<string> }[] = [];
   for (const line of log.split("\n")) {
     const at = Number(line.split(" ", 1)[0]) * 1000;

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { contested } from "./sampler.ts";
-import { CANDIDATE, sallyportNeeds, startSallyport } from "./sallyport.ts";
+import { CANDIDATE, sallyportNeeds, startSallyport, VIP, VIP6 } from "./sallyport.ts";
 import type { Sallyport } from "./sallyport.ts";
 import { pause, until } from "./wait.ts";
 import { testWith } from "../support/needs.ts";
@@ -32,11 +32,11 @@ const WAYS: readonly WayToDie[] = [
     act: (world, holder) => Promise.resolve(Deno.kill(world.agent(holder).pid, "SIGSTOP")),
     leaves: "bound",
     then: async (world, holder) => {
-      const answering = await world.lab.whoAnswers(world.ip);
+      const answering = await answers(world);
       Deno.kill(world.agent(holder).pid, "SIGCONT");
-      // The sampler goes on during this: that nobody else answers is checked at the end.
+      // The samplers go on during this: that nobody else answers is checked at the end.
       await pause(2_000);
-      assert.deepEqual(await world.lab.whoAnswers(world.ip), answering);
+      assert.deepEqual(await answers(world), answering);
     },
   },
   {
@@ -90,8 +90,16 @@ const WAYS: readonly WayToDie[] = [
 /** How many times the whole table is run; more for a soak. */
 const ROUNDS = Number(Deno.env.get("WAYS_TO_DIE_ROUNDS") ?? 1);
 
-testWith(sallyportNeeds, "whatever happens to the holder, another node takes over", async (t) => {
-  await using world = await startSallyport();
+const FAMILIES = {
+  "whatever happens to the holder, another node takes over": [VIP],
+  "whatever happens to the holder of both families, another node takes both over": [VIP, VIP6],
+};
+for (const [name, ips] of Object.entries(FAMILIES)) {
+  testWith(sallyportNeeds, name, (t) => all(t, ips));
+}
+
+async function all(t: Deno.TestContext, ips: readonly string[]): Promise<void> {
+  await using world = await startSallyport({ ips });
   for (let round = 1; round <= ROUNDS; round++) {
     for (const way of WAYS) {
       await t.step(
@@ -105,11 +113,27 @@ testWith(sallyportNeeds, "whatever happens to the holder, another node takes ove
       () => survivesWithoutApi(world),
     );
   }
-});
+}
+
+/** Who answers for each VIP. */
+function answers({ lab, ips }: Sallyport): Promise<readonly (readonly string[])[]> {
+  return Promise.all(ips.map((ip) => lab.whoAnswers(ip)));
+}
+
+/** Asks all the time for each VIP, a client for its host and a bystander the wire. */
+async function watch({ lab, ips }: Sallyport) {
+  await using stack = new AsyncDisposableStack();
+  const watched = await Promise.all(ips.map(async (ip) => ({
+    ip,
+    stream: stack.use(await lab.client.stream({ ip })),
+    sampler: stack.use(await lab.sampler({ ip })),
+  })));
+  const kept = stack.move();
+  return { watched, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
 
 async function survive(world: Sallyport, way: WayToDie): Promise<void> {
-  await using stream = await world.lab.client.stream({ ip: world.ip });
-  await using sampler = await world.lab.sampler({ ip: world.ip });
+  await using watching = await watch(world);
   const old = await world.holder();
   const { term = 0 } = await world.status();
   await way.act(world, old);
@@ -119,34 +143,39 @@ async function survive(world: Sallyport, way: WayToDie): Promise<void> {
 
   const mac = await world.lab.node(holder).publicMac();
   assert.deepEqual(
-    await world.lab.whoAnswers(world.ip),
-    [mac],
+    await answers(world),
+    world.ips.map(() => [mac]),
     "exactly one host answers, the new holder",
   );
-  assert.equal(await world.lab.observer.macOf(world.ip), mac, "a bystander's ARP table follows");
+  for (const ip of world.ips) {
+    assert.equal(await world.lab.observer.macOf(ip), mac, `a bystander's entry for ${ip} follows`);
+  }
   const status = await world.status();
   assert.equal(status.term, term + 1);
   assert.equal(status.phase, "Active");
-  assert.deepEqual(await world.cegp(), { node: holder, term: term + 1 });
+  assert.deepEqual(await world.cegps(), world.ips.map(() => ({ node: holder, term: term + 1 })));
   await until("the old host to be tidy", async () => {
     const { bound, gate } = await world.leftovers(old);
-    return bound === (way.leaves === "bound") && gate === bound;
+    const left = way.leaves === "bound" ? world.ips : [];
+    return bound.join() === left.join() && gate === left.length > 0;
   });
-  const twice = contested(await sampler.stop());
-  if (!way.overlaps) assert.deepEqual(twice, [], "never do two hosts answer");
-  const { hosts } = await stream.stop();
-  assert.equal(hosts[0], old);
-  assert.equal(hosts.at(-1), holder);
+  for (const { ip, stream, sampler } of watching.watched) {
+    const samples = await sampler.stop();
+    assert.ok(samples.length > 20, `${samples.length} samples of ${ip}`);
+    if (!way.overlaps) assert.deepEqual(contested(samples), [], "never do two hosts answer");
+    const { hosts } = await stream.stop();
+    assert.equal(hosts[0], old);
+    assert.equal(hosts.at(-1), holder);
+  }
 }
 
 async function survivesWithoutApi(world: Sallyport): Promise<void> {
-  await using stream = await world.lab.client.stream({ ip: world.ip });
-  await using sampler = await world.lab.sampler({ ip: world.ip });
+  await using watching = await watch(world);
   const before = await world.status();
   await world.plane.stopApiServer({ graceMilliseconds: 0 });
   await pause(8_000);
   const mac = await world.lab.node(before.activeNodeName ?? "").publicMac();
-  assert.deepEqual(await world.lab.whoAnswers(world.ip), [mac], "the holder goes on");
+  assert.deepEqual(await answers(world), world.ips.map(() => [mac]), "the holder goes on");
   await world.plane.startApiServer();
   await world.settled();
   const { activeNodeName, term } = await world.status();
@@ -154,7 +183,9 @@ async function survivesWithoutApi(world: Sallyport): Promise<void> {
     activeNodeName: before.activeNodeName,
     term: before.term,
   });
-  assert.deepEqual(contested(await sampler.stop()), []);
-  const { lost, hosts } = await stream.stop();
-  assert.deepEqual({ lost, hosts }, { lost: 0, hosts: [before.activeNodeName] });
+  for (const { stream, sampler } of watching.watched) {
+    assert.deepEqual(contested(await sampler.stop()), []);
+    const { lost, hosts } = await stream.stop();
+    assert.deepEqual({ lost, hosts }, { lost: 0, hosts: [before.activeNodeName] });
+  }
 }

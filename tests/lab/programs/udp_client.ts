@@ -10,7 +10,7 @@ const [ip = "", port, period] = process.argv.slice(2);
 const now = () => performance.timeOrigin + performance.now();
 const startedAt = performance.now();
 const sentAt: number[] = [];
-const socket = createSocket("udp4");
+const socket = createSocket(ip.includes(":") ? "udp6" : "udp4");
 const print = (line: string) => writeSync(1, `${line}\n`);
 
 socket.on("message", (message) => {

@@ -3,8 +3,11 @@ import { createSocket } from "node:dgram";
 import process from "node:process";
 
 const [name, port] = process.argv.slice(2);
-const socket = createSocket("udp4");
-socket.on("message", (message, { address, port }) => {
-  socket.send(`${message} ${name}`, port, address);
-});
-socket.bind(Number(port), "0.0.0.0", () => process.stdout.write("ready\n"));
+for (const [type, address] of [["udp6", "::"], ["udp4", "0.0.0.0"]] as const) {
+  const socket = createSocket({ type, ipv6Only: true });
+  socket.on("message", (message, { address, port }) => {
+    socket.send(`${message} ${name}`, port, address, () => {});
+  });
+  socket.on("error", (error) => console.error(type, error.message));
+  socket.bind(Number(port), address, () => type === "udp4" && process.stdout.write("ready\n"));
+}
