@@ -77,7 +77,11 @@ async function outsiders(network: Network, ipv6: boolean): Promise<Outsiders> {
   await observer.ip("route", "add", "203.0.113.0/24", "dev", "eth1");
   // Learns from announcements alone, also about addresses it never asked for.
   await observer.sysctl("net/ipv4/conf/eth1/arp_accept", 1);
-  if (ipv6) await observer.sysctl("net/ipv6/conf/eth1/accept_untracked_na", 2);
+  if (ipv6) {
+    // A router does so by RFC 9131; the kernel asks for both.
+    await observer.sysctl("net/ipv6/conf/eth1/forwarding", 1);
+    await observer.sysctl("net/ipv6/conf/eth1/accept_untracked_na", 2);
+  }
   return { controlPlane, client, observer };
 }
 
