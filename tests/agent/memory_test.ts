@@ -13,7 +13,7 @@ const HELD: Binding = {
   boundAt: "2026-11-23T10:00:00.000Z",
   claimedTerm: 7,
 };
-const { claimedTerm: _, ...STANDBY } = { ...HELD, uid: "uid-h", ip: "10.0.0.201" };
+const { claimedTerm: _, ...STANDBY } = { ...HELD, uid: "uid-h", ip: "fd00::200" };
 
 async function inFolder(work: (path: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();

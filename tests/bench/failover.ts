@@ -3,12 +3,12 @@
  * run, each on hosts in network namespaces of its own. Prints tables and keeps them in docs/benchmarks.md.
  *
  * `npm run bench:failover`; BENCH_RUNS times each way (default 10). `-- --only=TEXT` runs the ways whose name has the
- * text, `-- --print` leaves the page alone. Needs root, as the lab does.
+ * text, `-- --ipv6` has a virtual IP of IPv6, `-- --print` leaves the page alone. Needs root, as the lab does.
  */
 import { parseArgs } from "node:util";
 import { contested } from "../lab/sampler.ts";
 import type { Sample } from "../lab/sampler.ts";
-import { sallyportNeeds, startSallyport } from "../lab/sallyport.ts";
+import { sallyportNeeds, startSallyport, VIP, VIP6 } from "../lab/sallyport.ts";
 import type { Sallyport, Variant } from "../lab/sallyport.ts";
 import type { StreamResult } from "../lab/stream.ts";
 import type { Lab } from "../lab/hosts.ts";
@@ -34,9 +34,11 @@ const { values } = parseArgs({
   args: Deno.args,
   options: {
     only: { type: "string", default: "" },
+    ipv6: { type: "boolean", default: false },
     print: { type: "boolean", default: false },
   },
 });
+const IP = values.ipv6 ? VIP6 : VIP;
 const RUNS = Number(Deno.env.get("BENCH_RUNS") ?? 10);
 const IDLE_MILLISECONDS = 40_000;
 /** What is watched on after a move: the new holder's first announcements. */
@@ -76,14 +78,16 @@ try {
     : await Promise.all([measureSallyport(), measureKeepalived()]);
   const results: Results = { groups, peers, ...(idle === undefined ? {} : { idle }) };
   const text = [
-    `\`npm run bench:failover\` on ${machine()}: ${RUNS} runs of each way. Milliseconds in which a client that asks the`,
+    `\`npm run bench:failover${
+      values.ipv6 ? " -- --ipv6" : ""
+    }\` on ${machine()}: ${RUNS} runs of each way. Milliseconds in which a client that asks the`,
     "virtual IP every 5 ms got no answer, from the last packet that was answered to the first one that was again, as",
     "p50 / p99 / longest (of fewer than 100 runs the p99 is the longest).",
     "",
     failoverTables(results),
   ].join("\n");
   if (values.print || values.only !== "") say(`\n${text}`);
-  else await publish("failover", text);
+  else await publish(values.ipv6 ? "failover-ipv6" : "failover", text);
 } finally {
   await Deno.remove(scratch, { recursive: true });
 }
@@ -100,6 +104,7 @@ async function warmCodeCache(): Promise<void> {
 async function bringUp(): Promise<Sallyport & AsyncDisposable> {
   const stack = new AsyncDisposableStack();
   const world = await startSallyport({
+    ips: [IP],
     async programs(plane) {
       const pod = stack.use(await podLike(plane));
       const program = async (name: string, more: Readonly<Record<string, string>>) => {
@@ -165,7 +170,7 @@ async function measureSallyport(): Promise<readonly Group[]> {
 }
 
 async function measureKeepalived(): Promise<readonly PeerGroup[]> {
-  await using world = await startKeepalived();
+  await using world = await startKeepalived(IP);
   const peers: PeerGroup[] = [];
   for (const way of PEER_WAYS) {
     const { what } = way;

@@ -3,8 +3,6 @@ import { type GatewayNode, type Lab, startLab } from "../lab/hosts.ts";
 import { pause, until } from "../lab/wait.ts";
 import type { GuardedProcess } from "../support/guarded_process.ts";
 
-const VIP = "10.60.0.200";
-
 /**
  * Close together and near the top, in keepalived's favour: a standby waits three adverts and (256 - priority) / 256 s. It
  * would be 3.6 s with the default priority, 100.
@@ -12,9 +10,9 @@ const VIP = "10.60.0.200";
 const PRIORITIES: Readonly<Record<string, number>> = { a: 250, b: 245, c: 240 };
 const LOWERED = 200;
 
-export async function startKeepalived(): Promise<Keepalived> {
-  const lab = await startLab();
-  const world = new Keepalived(lab);
+export async function startKeepalived(ip: string): Promise<Keepalived> {
+  const lab = await startLab({ ipv6: ip.includes(":") });
+  const world = new Keepalived(lab, ip);
   try {
     await world.repair();
     return world;
@@ -26,11 +24,12 @@ export async function startKeepalived(): Promise<Keepalived> {
 
 export class Keepalived implements AsyncDisposable {
   readonly lab: Lab;
-  readonly ip = VIP;
+  readonly ip: string;
   readonly #daemons = new Map<string, GuardedProcess>();
 
-  constructor(lab: Lab) {
+  constructor(lab: Lab, ip: string) {
     this.lab = lab;
+    this.ip = ip;
   }
 
   /** The host that is master when nothing is wrong. */
@@ -103,7 +102,7 @@ export class Keepalived implements AsyncDisposable {
   virtual_router_id 51
   priority ${priority}
   virtual_ipaddress {
-    ${this.ip}/32
+    ${this.ip}/${this.ip.includes(":") ? 128 : 32}
   }
 }
 `,
@@ -116,7 +115,7 @@ export class Keepalived implements AsyncDisposable {
   }
 
   async #isBound({ host }: GatewayNode): Promise<boolean> {
-    return (await host.ip("-4", "addr", "show", "dev", "eth1")).includes(` ${this.ip}/`);
+    return (await host.ip("addr", "show", "dev", "eth1")).includes(` ${this.ip}/`);
   }
 }
 

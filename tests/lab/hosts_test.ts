@@ -189,3 +189,26 @@ Deno.test("samples are requests with their answers; announcements answer nobody"
   ]);
   assert.equal(contested(samples).length, 1);
 });
+
+Deno.test("samples of an IPv6 address are solicitations to all with their answers", () => {
+  const [client, a, b] = ["02:00:00:00:00:50", "02:00:00:00:00:0a", "02:00:00:00:00:0b"];
+  const line = (at: string, from: string, to: string, said: string) =>
+    `${at} ${from} > ${to}, ethertype IPv6 (0x86dd), length 86: fe80::1 > ff02::1: ICMP6, neighbor ${said}, length 32`;
+  const all = "33:33:ff:00:02:00";
+  const asked = "solicitation, who has fd00::200";
+  const told = "advertisement, tgt is fd00::200";
+  const log = [
+    line("1.000", client, all, asked),
+    line("1.001", b, client, told),
+    line("1.002", a, client, told),
+    // A look whether the known one is still there, an announcement, and talk about another address.
+    line("1.500", client, a, asked),
+    line("1.501", a, "33:33:00:00:00:01", told),
+    line("2.000", client, all, asked),
+    line("2.001", a, client, "advertisement, tgt is fd00::20"),
+  ];
+  assert.deepEqual(parseSamples(log.join("\n"), "fd00::200"), [
+    { at: 1000, macs: [a, b] },
+    { at: 2000, macs: [] },
+  ]);
+});

@@ -224,12 +224,11 @@ testWith(
   "the agent takes a virtual IP with its permissions, and not with one less",
   async () => {
     const spared = [
-      // Those for IPv6 are not started for an IPv4 address.
-      ...((await permissionSets()).agent?.run ?? []).filter((name) => !name.startsWith("nd")),
+      ...(await permissionSets()).agent?.run ?? [],
       // It may reach any host, since gateways name what their uplinks must reach.
       ...["the kubeconfig", "the state", "SALLYPORT_NODE_NAME"],
     ];
-    assert.equal(spared.length, 8);
+    assert.equal(spared.length, 10);
     const cases: readonly (string | null)[] = [null, ...spared];
     const { code, stdout, stderr } = await new Deno.Command("unshare", {
       args: [

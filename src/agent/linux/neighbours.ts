@@ -4,6 +4,7 @@
  */
 
 import { isIP } from "../../core/ip_family.ts";
+import { messageOf } from "../../core/message.ts";
 import { TIMINGS } from "../../core/timings.ts";
 import { type Argv, CommandError, type Commands, hostCommands } from "./command.ts";
 
@@ -50,7 +51,9 @@ export async function announce(
     // arping waits for a second by itself after its packet.
     const timer = setTimeout(announcer.stop, TIMINGS.announceLifetimeMilliseconds);
     const report = (cause: unknown) =>
-      onFailure(new Error(`Cannot announce ${ip} on '${name}'`, { cause }));
+      onFailure(
+        new Error(`Cannot announce ${ip} on '${name}': ${messageOf(cause)}`, { cause }),
+      );
     announcer.ended.catch(report).finally(() => clearTimeout(timer));
     await announcer.started.catch(() => {});
   }));

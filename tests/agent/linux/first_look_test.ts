@@ -8,10 +8,12 @@ import { pause, until } from "../../lab/wait.ts";
 import { gateway } from "../../support/builders.ts";
 import { programs } from "../../support/needs.ts";
 
-const NEEDS = [programs("nft", "arping", "fping")];
+const NEEDS = [programs("nft", "arping", "fping", "ndisc6", "ndptool")];
 const ROUTER = "10.0.0.254";
+const ROUTER6 = "fd00::254";
 /** Behind the router. */
 const API_SERVER = "10.99.0.1";
+const API_SERVER6 = "fd99::1";
 
 interface Scene extends AsyncDisposable {
   readonly router: Host;
@@ -31,15 +33,18 @@ async function scene(
   const cable = { name: "eth0", bridge: "lan" };
   const far = { name: "eth1", bridge: "far" };
   const router = await network.host("router", [
-    { ...cable, address: `${ROUTER}/24` },
+    { ...cable, address: `${ROUTER}/24`, address6: `${ROUTER6}/64` },
     { ...far, address: "10.99.0.254/24" },
   ]);
   await router.sysctl("net/ipv4/ip_forward", 1);
   const server = await network.host("server", [{ ...far, address: `${API_SERVER}/24` }]);
   await server.ip("route", "add", "default", "via", "10.99.0.254");
-  const node = await network.host("node", [{ ...cable, address: "10.0.0.1/24" }]);
+  const node = await network.host("node", [
+    { ...cable, address: "10.0.0.1/24", address6: "fd00::1/64" },
+  ]);
   await node.ip("route", "add", "default", "via", ROUTER);
-  if (taken) await router.ip("addr", "add", `${vip}/24`, "dev", "eth0");
+  await node.ip("route", "add", "default", "via", ROUTER6);
+  if (taken) await router.ip("addr", "add", vip, "dev", "eth0", ...noDad(vip));
   const status = { phase: "Preparing", activeNodeName: "a", term: 1, egressIP: vip } as const;
   const gateways = [gateway("g", { vip, status })];
   const ending = new AbortController();
@@ -72,7 +77,7 @@ async function scene(
     router,
     report: () => report,
     answered: () => answered,
-    bound: async () => (await node.ip("addr")).includes(` ${vip}/32 `),
+    bound: async () => (await node.ip("addr")).includes(` ${vip}/${vip.includes(":") ? 128 : 32} `),
     failures: () => report?.failures.map(({ reason, message }) => `${reason}: ${message}`) ?? [],
     async [Symbol.asyncDispose]() {
       agent.setGateways([]);
@@ -84,13 +89,19 @@ async function scene(
   };
 }
 
+function noDad(ip: string): readonly string[] {
+  return ip.includes(":") ? ["nodad"] : [];
+}
+
 for (
   const [what, vip, options] of [
     ["the next hop of this node's default route", ROUTER, {}],
+    ["the next hop of this node's default route", ROUTER6, {}],
     ["the API server's address", API_SERVER, { apiServer: `https://${API_SERVER}:6443` }],
+    ["the API server's address", API_SERVER6, { apiServer: `https://[${API_SERVER6}]:6443` }],
   ] as const
 ) {
-  labTest(`a VIP that is ${what} is refused by name`, async () => {
+  labTest(`a VIP that is ${what} is refused by name: ${vip}`, async () => {
     await using node = await scene(vip, options);
     await until("the refusal", () => node.failures().length > 0);
     assert.deepEqual(node.failures(), [
@@ -100,20 +111,27 @@ for (
   }, NEEDS);
 }
 
-labTest("a VIP that another host answers for is not bound until it is given up there", async () => {
-  const vip = "10.0.0.77";
-  await using node = await scene(vip, { taken: true });
-  await until("the conflict", () => node.failures().length > 0, { timeoutMilliseconds: 10_000 });
-  const mac = await node.router.macOf("eth0");
-  assert.deepEqual(node.failures(), [
-    `AddressConflict: Another host (${mac}) answers for ${vip}; take the address from that host`,
-  ]);
-  assert.equal(await node.bound(), false);
-  await node.router.ip("addr", "del", `${vip}/24`, "dev", "eth0");
-  await until("the binding", node.bound, { timeoutMilliseconds: 15_000 });
-  await until("the report", () => node.report()?.addresses.length === 1);
-  assert.deepEqual(node.failures(), []);
-}, NEEDS);
+for (const vip of ["10.0.0.77", "fd00::77"]) {
+  labTest(
+    `a VIP that another host answers for is not bound until it is given up there: ${vip}`,
+    async () => {
+      await using node = await scene(vip, { taken: true });
+      await until("the conflict", () => node.failures().length > 0, {
+        timeoutMilliseconds: 10_000,
+      });
+      const mac = await node.router.macOf("eth0");
+      assert.deepEqual(node.failures(), [
+        `AddressConflict: Another host (${mac}) answers for ${vip}; take the address from that host`,
+      ]);
+      assert.equal(await node.bound(), false);
+      await node.router.ip("addr", "del", vip, "dev", "eth0");
+      await until("the binding", node.bound, { timeoutMilliseconds: 15_000 });
+      await until("the report", () => node.report()?.addresses.length === 1);
+      assert.deepEqual(node.failures(), []);
+    },
+    NEEDS,
+  );
+}
 
 labTest("a VIP that cuts its node off is taken back, and told", async () => {
   // The agent does not know whom it talks to, and nobody answers for the address on the wire.

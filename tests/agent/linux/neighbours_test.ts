@@ -72,10 +72,9 @@ labTest("an announcement that cannot be sent is told, and does not throw", async
     onFailure: ({ message }) => failures.push(message),
   });
   await until("two failures", () => failures.length === 2);
-  assert.deepEqual(failures.toSorted(), [
-    `Cannot announce ${VIP} on 'eth1'`,
-    `Cannot announce ${VIP} on 'eth9'`,
-  ]);
+  const [first = "", second = ""] = failures.toSorted();
+  assert.match(first, /^Cannot announce 10.0.0.9 on 'eth1': Cannot run 'arping': exit code/);
+  assert.match(second, /^Cannot announce 10.0.0.9 on 'eth9': .*eth9/);
 }, NEEDS);
 
 labTest("a probe finds the other owner at once, and nobody where there is none", async () => {
@@ -174,7 +173,10 @@ labTest("an unsolicited advertisement moves a neighbour's entry, whatever its st
   const onFailure = ({ message }: Error) => failures.push(message);
   await announce({ ip: VIP6, interfaces: ["eth9"] }, { ...a, onFailure });
   await until("the failure", () => failures.length === 1);
-  assert.deepEqual(failures, [`Cannot announce ${VIP6} on 'eth9'`]);
+  assert.match(
+    failures.join(),
+    /^Cannot announce fd00::9 on 'eth9': Cannot run 'ndptool': exit code/,
+  );
 }, NEEDS);
 
 labTest(

@@ -137,34 +137,50 @@ labTest("a target that reads as an option is none to fping", async () => {
   await until("an answer", () => said.some((line) => line.includes("10.0.0.2 : ")));
 }, NEEDS);
 
-for (const how of ["silent", "unplugged"] as const) {
-  labTest(`a cut link (${how}) is seen within a second, and its return too`, async (t) => {
-    await using network = await Network.create();
-    const a = await network.host("a", [{ name: "eth0", bridge: "c", address: "10.0.0.1/24" }]);
-    const b = await network.host("b", [{ name: "eth0", bridge: "c", address: "10.0.0.2/24" }]);
-    let answered = false;
-    const commands: Commands = {
-      ...a.commands,
-      follow: (argv, options) =>
-        a.commands.follow(argv, {
-          ...options,
-          onLine: (line) => {
-            answered ||= line.includes("10.0.0.2 ") && line.includes("bytes");
-            options.onLine(line);
-          },
-        }),
-    };
-    using pings = new PeerPings(["10.0.0.2", "10.0.0.77"], { commands });
-    await until("the first answer", () => answered);
-    await b.cut({ how });
-    const cutAt = performance.now();
-    await until("the cut to be seen", () => pings.unreachable().length > 0, {
-      everyMilliseconds: 1,
-    });
-    const took = performance.now() - cutAt;
-    assert.deepEqual(pings.unreachable(), ["10.0.0.2"]);
-    assert(took > 400 && took < 1000, `seen after ${took} ms in '${t.name}'`);
-    await b.restore();
-    await until("the return to be seen", () => pings.unreachable().length === 0);
-  }, NEEDS);
+const CUTS = [
+  { how: "silent", peer: "10.0.0.2" },
+  { how: "unplugged", peer: "10.0.0.2" },
+  { how: "silent", peer: "fd00::2" },
+] as const;
+
+for (const { how, peer } of CUTS) {
+  labTest(
+    `a cut link to ${peer} (${how}) is seen within a second, and its return too`,
+    async (t) => {
+      await using network = await Network.create();
+      const cable = (number: number) => ({
+        name: "eth0",
+        bridge: "c",
+        address: `10.0.0.${number}/24`,
+        ...(peer === "fd00::2" ? { address6: `fd00::${number}/64` } : {}),
+      });
+      const a = await network.host("a", [cable(1)]);
+      const b = await network.host("b", [cable(2)]);
+      let answered = false;
+      const commands: Commands = {
+        ...a.commands,
+        follow: (argv, options) =>
+          a.commands.follow(argv, {
+            ...options,
+            onLine: (line) => {
+              answered ||= line.includes(`${peer} `) && line.includes("bytes");
+              options.onLine(line);
+            },
+          }),
+      };
+      using pings = new PeerPings([peer, "10.0.0.77"], { commands });
+      await until("the first answer", () => answered);
+      await b.cut({ how });
+      const cutAt = performance.now();
+      await until("the cut to be seen", () => pings.unreachable().length > 0, {
+        everyMilliseconds: 1,
+      });
+      const took = performance.now() - cutAt;
+      assert.deepEqual(pings.unreachable(), [peer]);
+      assert(took > 400 && took < 1000, `seen after ${took} ms in '${t.name}'`);
+      await b.restore();
+      await until("the return to be seen", () => pings.unreachable().length === 0);
+    },
+    NEEDS,
+  );
 }

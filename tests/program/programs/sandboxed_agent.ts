@@ -5,6 +5,7 @@
 import { createServer } from "node:http";
 import { PATHS } from "../../../src/cluster/resources.ts";
 import { settle } from "../../../src/controller/run_ticks.ts";
+import { mergePatch } from "../../../src/kube/patch.ts";
 import { startDemoCluster } from "../../../src/demo/demo_cluster.ts";
 import { permissionsOf, type Start, startFunction } from "../sandbox.ts";
 
@@ -26,8 +27,16 @@ async function outcomeWithout(lacking: string | null): Promise<Outcome> {
   await command("ip", "link", "set", "wire", "up");
   await command("ip", "address", "add", "172.18.18.11/24", "dev", "eth1");
   await command("ip", "link", "set", "eth1", "up");
+  await command("ip", "address", "add", "fd18::11/64", "dev", "eth1", "nodad");
   const folder = await Deno.makeTempDir({ prefix: "sallyport-sandbox-" });
   await using cluster = await startDemoCluster({ onEvent: () => {} });
+  // One address of each family, so that each of the agent's programs is needed.
+  await mergePatch(cluster.client, `${PATHS.EgressGateway}/payments`, {
+    fieldManager: "test",
+    body: {
+      spec: { sourceIP: { virtualIPAddress: { ip: null, ips: ["172.18.18.250", "fd18::250"] } } },
+    },
+  });
   // What is simulated of this node's agent makes room; the other node of the preferred zone is gone.
   await cluster.nodes[0]?.stop();
   cluster.nodes[1]?.fail();
