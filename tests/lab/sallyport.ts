@@ -287,7 +287,10 @@ export class Sallyport implements AsyncDisposable {
           { bound },
         ) => bound.length === this.ips.length);
       const mac = await this.lab.node(activeNodeName).publicMac();
-      return prepared && answering.every((macs) => macs.join() === mac)
+      // A holder before that comes back may have been heard last; then it is told of anew.
+      const known = await Promise.all(this.ips.map((ip) => this.lab.client.macOf(ip)));
+      const isKnown = known.every((other) => other === undefined || other === mac);
+      return prepared && isKnown && answering.every((macs) => macs.join() === mac)
         ? activeNodeName
         : undefined;
     }, { timeoutMilliseconds, everyMilliseconds: 100 });
