@@ -8,6 +8,6 @@ for (const [type, address] of [["udp6", "::"], ["udp4", "0.0.0.0"]] as const) {
   socket.on("message", (message, { address, port }) => {
     socket.send(`${message} ${name}`, port, address, () => {});
   });
-  socket.on("error", (error) => console.error(type, error.message));
+  socket.on("error", (error) => process.stderr.write(`${type}: ${error.message}\n`));
   socket.bind(Number(port), address, () => type === "udp4" && process.stdout.write("ready\n"));
 }
