@@ -17,7 +17,7 @@ export type Placed = Placement | Pick<ReportedFailure, "reason" | "message">;
  * node's own address is renewed (removed and added again): then the VIP is the source of the node's own traffic.
  *
  * IPv6: as /128, and always on an interface, as the kernel answers no solicitation for an address of `lo`; on one
- * alone, for the same reason. Outside its subnets only where another address of it is preferred for masquerading.
+ * alone, for the same reason; and only where another address of it is preferred for masquerading.
  *
  * @param listed the gateway's `interfaces`; those that this node has; empty: the interface whose subnet holds the VIP, else the default route's
  */
@@ -101,8 +101,16 @@ function placeIPv6(
     readonly links: readonly HostInterface[];
   },
 ): Placed {
-  const there = home ?? links.find((link) => yieldsTo(link, ip));
+  const there = (home === undefined ? links : [home]).find((link) => yieldsTo(link, ip));
   if (there !== undefined) return { interface: there.name, speakOn: [there.name] };
+  if (home !== undefined) {
+    return {
+      reason: "BindFailed",
+      message:
+        `${ip} is lower than this node's addresses on '${home.name}', and other pods' traffic could leave with it, as Cilium ` +
+        "prefers the lowest; write a higher address of the subnet",
+    };
+  }
   const names = links.map(({ name }) => `'${name}'`).join(", ");
   return {
     reason: "BindFailed",

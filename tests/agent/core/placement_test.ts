@@ -129,6 +129,13 @@ const PLACES: readonly {
     expected: { interface: "eth1", speakOn: ["eth1"] },
   },
   {
+    what: "IPv6 in the subnet, and lower than the address there: refused",
+    ip: "2a00:7::5",
+    listed: ["eth1"],
+    interfaces: DUAL,
+    expected: /^BindFailed: 2a00:7::5 is lower than .* on 'eth1'.*write a higher address/,
+  },
+  {
     what: "IPv6, nothing listed: the interface whose subnet holds it",
     ip: "fd00:1::200",
     interfaces: DUAL,
