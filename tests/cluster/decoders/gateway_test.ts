@@ -1,7 +1,8 @@
 /** What a gateway's manifest means to an election, and what is said where it means nothing. */
 import assert from "node:assert/strict";
 import { decodeGateway } from "../../../src/cluster/decoders/kinds.ts";
-import { primaryGateway } from "../../support/crd_manifests.ts";
+import { primaryGateway, virtualGateway } from "../../support/crd_manifests.ts";
+import type { Spec } from "../../support/crd_manifests.ts";
 
 const allowed = (allowedNamespaces: unknown) => {
   const decoded = decodeGateway(primaryGateway({ allowedNamespaces }));
@@ -36,4 +37,35 @@ Deno.test("of a holder's addresses only IP addresses are pinged", () => {
   });
   assert.ok("object" in decoded);
   assert.deepEqual(decoded.object.status.activeNodeAddresses, ["10.0.0.2", "fd00::2"]);
+});
+
+const addresses = (virtualIPAddress: Spec) => {
+  const decoded = decodeGateway(
+    virtualGateway({ sourceIP: { mode: "VirtualIPAddress", virtualIPAddress } }),
+  );
+  if (!("object" in decoded)) return decoded.invalid.message;
+  const { sourceIP } = decoded.object.spec;
+  return sourceIP.mode === "VirtualIPAddress" ? sourceIP.ips : sourceIP.mode;
+};
+
+Deno.test("addresses are read in their canonical form, from ip, from ips, or from both", () => {
+  assert.deepEqual(addresses({ ip: "2001:DB8:0::242" }), ["2001:db8::242"]);
+  assert.deepEqual(addresses({ ips: ["10.0.0.7", "FD00::7"] }), ["10.0.0.7", "fd00::7"]);
+  assert.deepEqual(addresses({ ip: "FD00::7", ips: ["fd00:0::7", "10.0.0.7"] }), [
+    "fd00::7",
+    "10.0.0.7",
+  ]);
+  assert.deepEqual(addresses({ ip: "10.0.0.7", ips: [] }), ["10.0.0.7"]);
+});
+
+Deno.test("addresses that are none, or not one gateway's, are named with what to write", () => {
+  const rows: readonly [Spec, RegExp][] = [
+    [{}, /virtualIPAddress: write ip, such as 172\.18\.18\.242 or 2001:db8::242, or ips/],
+    [{ ips: ["10.0.0.7", "10.0.0.8"] }, /write at most one IPv4 and one IPv6 address in ips/],
+    [{ ips: ["fd00::7", "FD00:0::7"] }, /write at most one IPv4 and one IPv6 address in ips/],
+    [{ ip: "10.0.0.7", ips: ["fd00::7"] }, /write the same address as ip and as the first of ips/],
+    [{ ip: "fe80::1%eth0" }, /virtualIPAddress\.ip: write an IP address such as/],
+    [{ ip: "::ffff:10.0.0.7" }, /virtualIPAddress\.ip: write an IP address such as/],
+  ];
+  for (const [block, says] of rows) assert.match(String(addresses(block)), says);
 });
