@@ -75,6 +75,8 @@ export class Invariants {
   /** `uid term` -> who holds it with which VIP. */
   #isSpread = false;
   readonly #holders = new Map<string, string>();
+  /** Policy -> uid of the gateway of whose terms its annotation tells. */
+  readonly #writtenFor = new Map<string, string>();
 
   /** `node VIP term` -> when a Lease last said that it speaks. */
   readonly #claims = new Map<string, number>();
@@ -340,9 +342,10 @@ export class Invariants {
     if (term < current && phase === "Active" && egressIP !== undefined) {
       this.complain(`policy ${name} is written for term ${term} in term ${current}`);
     }
-    if (term < last && current >= last) {
+    if (term < last && current >= last && this.#writtenFor.get(name) === uid) {
       this.complain(`policy ${name} goes from term ${last} back to ${term} (gateway ${uid})`);
     }
+    if (uid !== undefined && term === current) this.#writtenFor.set(name, uid);
   }
 
   /** Terms and policies go back with etcd. */
