@@ -125,6 +125,8 @@ export class Network implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.outside, ...this.#hosts].map((host) => host.stopAll()));
     for (const host of this.#hosts.reverse()) {
+      // Also what programs left behind that were killed, as an agent's fping: it would run for ever.
+      await host.killLeftovers();
       await here.run(["ip", "netns", "del", host.namespace]).catch(() => {});
     }
   }
@@ -192,6 +194,18 @@ export class Host extends Place {
 
   override get prefix(): readonly string[] {
     return ["nsenter", `--net=/run/netns/${this.namespace}`];
+  }
+
+  /** Kills whatever still runs in this host's namespace. */
+  async killLeftovers(): Promise<void> {
+    const text = await here.run(["ip", "netns", "pids", this.namespace]).catch(() => "");
+    for (const pid of text.split("\n").filter(Boolean).map(Number)) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
   }
 
   /** Runs a program to its end and gives its output. */
