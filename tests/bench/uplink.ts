@@ -24,7 +24,7 @@ const { values } = parseArgs({
   },
 });
 const RUNS = Number(Deno.env.get("BENCH_RUNS") ?? 10);
-const IDLE_MILLISECONDS = 40_000;
+const IDLE_MILLISECONDS = 30_000;
 const FAILURES = 3;
 /** Beside the intervals: the last answer may be on its way, and another node must be told. */
 const TARGET_MILLISECONDS = 300;
@@ -130,7 +130,7 @@ async function measureCosts(world: Sallyport): Promise<readonly string[]> {
     }));
   const cost = async () => {
     // Past what a change costs, and the first collection of garbage.
-    await pause(25_000);
+    await pause(12_000);
     return await idleCosts(names.map((name) => world.agent(name).pid), {
       milliseconds: IDLE_MILLISECONDS,
     });
