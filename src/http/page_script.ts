@@ -194,11 +194,17 @@ function addButtons(card) {
   }
 }
 
+/** What an anchor leads to is not hidden by the strip, however high that is. */
+function leaveRoom() {
+  document.documentElement.style.scrollPaddingTop = $("strip").offsetHeight + 8 + "px";
+}
+
 function openTarget() {
   const target = $(decodeURIComponent(location.hash.slice(1)));
-  const folded = target?.closest("details");
-  if (!folded) return;
-  folded.open = true;
+  if (!target) return;
+  const folded = target.closest("details");
+  if (folded) folded.open = true;
+  leaveRoom();
   target.scrollIntoView();
 }
 
@@ -216,10 +222,7 @@ document.addEventListener("click", async ({ target }) => {
 });
 // Does not bubble.
 document.addEventListener("toggle", ({ target }) => target.open && addButtons(target), true);
-// What an anchor leads to is not below the strip, however high that is.
-new ResizeObserver(() => {
-  document.documentElement.style.scrollPaddingTop = $("strip").offsetHeight + 8 + "px";
-}).observe($("strip"));
+new ResizeObserver(leaveRoom).observe($("strip"));
 $("filter").addEventListener("input", showFound);
 addEventListener("hashchange", openTarget);
 for (const card of document.querySelectorAll("details[open]")) addButtons(card);

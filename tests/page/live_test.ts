@@ -158,31 +158,14 @@ const BEHAVIOURS: Readonly<Record<string, (browser: Browser) => Promise<void>>> 
     assert.deepEqual(complaints, []);
   },
 
-  async "what an anchor or a line of the strip leads to is open, and not hidden by the strip, on a phone"(
+  async "what an anchor or a line of the strip leads to is open, and not hidden by the strip, which is low on a phone"(
     browser,
   ) {
     await using world = await ticked(failover());
-    await using tab = await openTab(browser, { url: world.url, look: "phone" });
-    const { page } = tab;
-    const isBelowStrip = async (selector: string) => {
-      const [strip, target] = await Promise.all(
-        ["#strip", selector].map((each) => page.locator(each).boundingBox()),
-      );
-      assert.ok(strip && target, selector);
-      assert.ok(strip.height < 150, `The strip is ${strip.height} px high`);
-      const seen = target.y >= strip.y + strip.height && target.y < 844;
-      assert.ok(
-        seen,
-        `${selector}: ${target.y} px, the strip ends at ${strip.y + strip.height} px`,
-      );
-    };
-    await page.getByRole("link", { name: "team-4: Moving to egress-5" }).click();
-    await isBelowStrip("#gateway-team-4 > summary");
-    await page.goto(`${world.url}#gateway-team-7`);
-    assert.equal(await page.locator("#gateway-team-7").getAttribute("open"), "");
-    await isBelowStrip("#gateway-team-7 > summary");
-    await page.goto(`${world.url}#moves`);
-    await isBelowStrip("#moves");
+    for (const look of ["light", "phone"] as const) {
+      await using tab = await openTab(browser, { url: world.url, look });
+      await leadsBelowStrip(tab, { url: world.url, most: look === "phone" ? 150 : 450 });
+    }
   },
 
   async "all can be done by keyboard: filter, open, copy"(browser) {
@@ -235,4 +218,32 @@ async function press(
     if (await page.evaluate(`Boolean(${until})`)) return;
   }
   throw new Error(`40 times ${key} do not lead to where ${until}`);
+}
+
+async function leadsBelowStrip(
+  { page }: Tab,
+  { url, most }: { readonly url: string; readonly most: number },
+): Promise<void> {
+  const innerHeight = await page.evaluate<number>(`innerHeight`);
+  const isBelowStrip = async (selector: string) => {
+    const [strip, target] = await Promise.all(
+      ["#strip", selector].map((each) => page.locator(each).boundingBox()),
+    );
+    assert.ok(strip && target, selector);
+    assert.ok(strip.height < most, `The strip is ${strip.height} px high`);
+    const seen = target.y >= strip.y + strip.height && target.y < innerHeight;
+    assert.ok(
+      seen,
+      `${selector}: ${target.y} px, the strip ends at ${strip.y + strip.height} px`,
+    );
+  };
+  await page.getByRole("link", { name: "team-4: Moving to egress-5" }).click();
+  await isBelowStrip("#gateway-team-4 > summary");
+  await page.goto(`${url}#gateway-team-7`);
+  assert.equal(await page.locator("#gateway-team-7").getAttribute("open"), "");
+  await isBelowStrip("#gateway-team-7 > summary");
+  // Anew, as from somebody's message.
+  await page.goto("about:blank");
+  await page.goto(`${url}#moves`);
+  await isBelowStrip("#moves");
 }
