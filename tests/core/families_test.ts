@@ -4,6 +4,7 @@ import { adoption, givenBack } from "../../src/core/adoption.ts";
 import { decide } from "../../src/core/decide.ts";
 import { applyMergePatch } from "../../src/core/merge_patch.ts";
 import { FORMER_ANNOTATION, NO_NODE_LABEL } from "../../src/core/names.ts";
+import { wayOut } from "../../src/core/way_out.ts";
 import type { CiliumPolicy, JsonObject, Snapshot } from "../../src/core/types.ts";
 import { applyPlan, applyWhatFits } from "../support/apply_plan.ts";
 import {
@@ -561,4 +562,27 @@ Deno.test("what is decided for both families needs no second plan", () => {
     assert.deepEqual(decide(state).changes, [], String(of));
     assert.equal(policyCondition(decide(state), "web", "Accepted").status, "True");
   }
+});
+
+Deno.test("which way a pod's traffic goes is told of each family, also where it is dropped", () => {
+  const pod = {
+    namespace: "shop",
+    name: "web-0",
+    labels: { app: "web" },
+    namespaceLabels: {},
+    nodeName: "b",
+    hostNetwork: false,
+  };
+  const way = (destination: string, snapshot: Snapshot) => wayOut(pod, { destination, snapshot });
+  const both = running(world());
+  assert.equal(way("203.0.113.7", both).egressIP, V4);
+  assert.equal(way("2001:db8:9::7", both).egressIP, V6);
+  const dropped = way("2001:db8:9::7", running(world({ of: [V4] })));
+  assert.equal(dropped.verdict, "Dropped");
+  assert.match(dropped.why.join(), /'gw' has no IPv6 address, so that Cilium drops/);
+  const interfaces = [{ name: "eth1", up: true, addresses: ["10.0.0.5/24", "2001:db8::5/64"] }];
+  const primary = running(
+    world({ of: "eth1", nodes: { a: { lease: { report: { interfaces } } } } }),
+  );
+  assert.equal(way("2001:db8:9::7", primary).egressIP, "2001:db8::5");
 });
