@@ -558,7 +558,7 @@ Deno.test("tick --dry-run writes nothing, tick does, drain gives up in time", as
   assert.equal(real.code, 0, real.stderr);
   assert.equal(payments(cluster).status.phase, "Active");
   // A policy over several gateways is as many of Cilium's.
-  assert.equal(cluster.store.list(kindNamed("CiliumEgressGatewayPolicy")).length, 5);
+  assert.equal(cluster.store.list(kindNamed("CiliumEgressGatewayPolicy")).length, 6);
   const drained = await on("drain", "egress-1", "--timeout", "300ms");
   assert.match(drained.stdout, /^Still active on egress-1: payments\. /m);
   assert.equal(drained.code, 1);

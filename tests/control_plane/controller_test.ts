@@ -314,7 +314,7 @@ test("an object that cannot be read is named, says so itself, and stops nobody e
     assert.equal(problems.length, 1);
     assert.match(
       problems[0] ?? "",
-      /EgressGateway 'broken'.*virtualIPAddress\.ip: write an IPv4 address such as/,
+      /EgressGateway 'broken'.*virtualIPAddress\.ip: write an IP address such as/,
     );
     const [condition] = (await statusOf(plane, "broken")).conditions ?? [];
     assert.equal(condition?.reason, "InvalidSpec");
