@@ -38,13 +38,17 @@ export class LeaseWitness {
 
   /** Notes a version of a Lease that a watch told of at `now` (milliseconds, monotonic). */
   note(lease: Version, now: number): void {
-    this.#note(lease, now, { isWatched: true });
+    this.#note(lease, now, { from: "watch" });
   }
 
-  #note(lease: Version, now: number, { isWatched }: { readonly isWatched: boolean }): void {
+  #note(lease: Version, now: number, { from }: { readonly from: "watch" | "copy" | "list" }): void {
     const { name, resourceVersion, renewedAt, fence = {} } = lease;
     const last = this.#seen.get(name);
     if (last?.resourceVersion === resourceVersion) return;
+    // A watch that is behind a list tells what was so before; a list that is of an older version tells of a restored etcd.
+    if (last !== undefined && from !== "list" && isOlder(resourceVersion, last.resourceVersion)) {
+      return;
+    }
     const fences = new Map(
       Object.entries(fence).map(([uid, term]): [string, SeenFence] => {
         const known = last?.fences.get(uid);
@@ -61,7 +65,7 @@ export class LeaseWitness {
       since: now,
       renewedAfter,
       fences,
-      heardAt: !isWatched ? undefined : isRenewed ? now : last?.heardAt,
+      heardAt: from !== "watch" ? undefined : isRenewed ? now : last?.heardAt,
       listedAt: undefined,
     });
   }
@@ -83,7 +87,7 @@ export class LeaseWitness {
     for (const name of this.#seen.keys()) if (!known.has(name)) this.#seen.delete(name);
     return leases.map((lease) => {
       const before = this.#seen.get(lease.name);
-      this.#note(lease, received, { isWatched: false });
+      this.#note(lease, received, { from: isListed ? "list" : "copy" });
       const seen = this.#seen.get(lease.name);
       if (seen === undefined) return lease;
       if (isListed) seen.listedAt = sent;
@@ -106,4 +110,10 @@ export class LeaseWitness {
       };
     });
   }
+}
+
+/** Versions are numbers that grow, as far as they are numbers. */
+function isOlder(version: string, than: string): boolean {
+  const areNumbers = [version, than].every((text) => /^\d{1,20}$/.test(text));
+  return areNumbers && BigInt(version) < BigInt(than);
 }

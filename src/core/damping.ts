@@ -30,15 +30,16 @@ export function restsUntil(gateway: Gateway, now: Milliseconds): Milliseconds | 
 }
 
 /**
- * Tells whether a move to a candidate is a return: the last move left it, and it was not eligible since that began. A pin to
- * another node whose agent was just replaced is none.
+ * Tells whether a move to a candidate is a return: the last move left it, whether it served or was still on its way to, and it
+ * was not eligible since that began. A pin to another node whose agent was just replaced is none.
  */
 export function hasComeBack(
   { node, eligibleSince }: Candidate,
-  { status: { lastFailover } }: Gateway,
+  { status: { lastFailover, history = [], term = 0 } }: Gateway,
 ): boolean {
-  if (lastFailover?.from !== node) return false;
-  const [since, began] = [parseTime(eligibleSince), parseTime(lastFailover.startTime)];
+  const before = history.find((move) => move.term < term);
+  if (lastFailover?.from !== node && before?.to !== node) return false;
+  const [since, began] = [parseTime(eligibleSince), parseTime(lastFailover?.startTime)];
   // The one is told in whole seconds, the other to the millisecond.
   return since !== undefined && began !== undefined && since > began - 1_000;
 }

@@ -42,6 +42,27 @@ Deno.test("what a watch tells late is no proof of youth", () => {
   assert.equal(seen?.renewedWithinMilliseconds, undefined);
 });
 
+Deno.test("an older version that a late watch or its copy tells of is no renewal, nor is the newer one after it", () => {
+  const witness = new LeaseWitness();
+  const versions = { first: { ...lease("a"), ...FIRST }, second: { ...lease("a"), ...SECOND } };
+  const list = (at: number) =>
+    witness.judge([versions.second], { sent: at, received: at + 10, isListed: true })[0];
+  list(0);
+  for (const at of [1_000, 2_000, 3_000]) {
+    witness.note({ name: "a", ...FIRST }, at);
+    witness.judge([versions.first], { sent: at + 100, received: at + 100 });
+    const seen = list(at + 200);
+    assert.equal(seen?.renewedWithinMilliseconds, undefined);
+    assert.equal(seen?.heardWithinMilliseconds, undefined);
+    assert.equal(seen?.unchangedForMilliseconds, at + 190);
+  }
+});
+
+Deno.test("a list that has an older version, of an etcd that was restored, is believed", () => {
+  const seen = listed([0, { ...SECOND, resourceVersion: "9" }], [1_000, FIRST], [4_000, SECOND]);
+  assert.equal(seen?.renewedWithinMilliseconds, 3_010);
+});
+
 Deno.test("a fence is no renewal, and has an age of its own", () => {
   const fenced = { ...FIRST, resourceVersion: "2", fence: { "uid-gw": 4 } };
   const renewed = { ...SECOND, resourceVersion: "3", fence: { "uid-gw": 4 } };

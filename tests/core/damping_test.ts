@@ -83,6 +83,20 @@ Deno.test("a pinned node that goes and comes several times a second moves its ga
   assert.ok(moves >= 2 && moves <= 4, `${moves} moves`);
 });
 
+Deno.test("a pinned node that comes and goes before it has served moves its gateway ever less often", () => {
+  const virtual = { vip: "172.18.18.242", pin: "a" } as const;
+  let state = held({ ...FAILBACK, ...virtual });
+  let moves = 0;
+  for (let second = 1; second <= 20; second++) {
+    const before = statusOf(state).activeNodeName;
+    state = next(state, second % 2 === 0);
+    // No agent reports the address, so that the handover does not end.
+    assert.equal(statusOf(state).phase, "Preparing");
+    if (statusOf(state).activeNodeName !== before) moves++;
+  }
+  assert.ok(moves >= 2 && moves <= 4, `${moves} moves`);
+});
+
 Deno.test("a first return is not put off, and a second one says until when it is", () => {
   const returned = next(next(held(), false), true);
   assert.equal(statusOf(returned).activeNodeName, "a");
