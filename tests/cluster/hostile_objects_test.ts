@@ -48,9 +48,14 @@ const many = <T>(item: fc.Arbitrary<T>): fc.Arbitrary<readonly T[]> =>
     { weight: 1, arbitrary: item.map((one) => Array.from({ length: 90 }, () => one)) },
   );
 
+const link = (addresses: fc.Arbitrary<readonly string[]>) =>
+  fc.record({ name: text, up: fc.boolean(), mac: text, addresses });
+
 const report = fc.record({
-  interfaces: many(
-    fc.record({ name: text, up: fc.boolean(), mac: text, addresses: many(address) }),
+  // Many of them or much in one: both at once is no text that a process can hold.
+  interfaces: fc.oneof(
+    many(link(fc.array(address, { maxLength: 4 }))),
+    link(many(address)).map((one) => [one]),
   ),
   cilium: fc.record({ ready: fc.boolean(), message: text }),
   addresses: many(fc.record({
