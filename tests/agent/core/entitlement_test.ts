@@ -5,9 +5,9 @@ import type { AgentView, Binding } from "../../../src/agent/core/view.ts";
 import { TIMINGS } from "../../../src/core/timings.ts";
 import type { GatewayStatus } from "../../../src/core/types.ts";
 import { gateway } from "../../support/builders.ts";
+import { NOW, QUIET } from "../../support/agent_view.ts";
 
 const VIP = "10.0.0.200";
-const NOW = 100_000;
 const SPEECH = TIMINGS.speechMilliseconds;
 
 function serving(status: Partial<GatewayStatus> = {}) {
@@ -31,27 +31,10 @@ const BOUND: Binding = {
 
 /** A holder in term 7 that renewed 400 ms ago and claimed the VIP. */
 const HOLDING: AgentView = {
-  nodeName: "a",
-  now: NOW,
+  ...QUIET,
   gateways: [serving()],
-  servedAt: new Map(),
-  fence: {},
-  interfaces: [],
-  defaultRouteInterface: "eth1",
-  needed: new Map(),
   bindings: [BOUND],
-  freshSince: new Map(),
-  speaking: new Map(),
   renewal: { sentAt: NOW - 400, claims: { [uid]: 7 }, since: undefined },
-  failedAt: undefined,
-  failedInARow: 0,
-  probes: new Map(),
-  announcements: new Map(),
-  bindFailures: new Map(),
-  cilium: undefined,
-  unreachable: new Set(),
-  uplinks: new Map(),
-  leavingAt: undefined,
 };
 
 /** The same, whose renewals fail since 2 s ago. */

@@ -6,11 +6,11 @@ import type { AgentPlan, AgentView, Binding, Probe } from "../../../src/agent/co
 import { TIMINGS } from "../../../src/core/timings.ts";
 import type { GatewayStatus } from "../../../src/core/types.ts";
 import { gateway } from "../../support/builders.ts";
+import { NOW, QUIET } from "../../support/agent_view.ts";
 
 const FOUR = "10.0.0.200";
 const SIX = "fd00::200";
 const VIPS = [FOUR, SIX];
-const NOW = 100_000;
 const FOREIGN = "02:00:00:00:00:99";
 
 function serving(status: Partial<GatewayStatus> = {}) {
@@ -66,27 +66,13 @@ function looks(mac: Partial<Record<string, string>> = {}, ago = 300): ReadonlyMa
 
 /** A holder in term 7 that renewed 400 ms ago and claimed both. */
 const HOLDING: AgentView = {
-  nodeName: "a",
-  now: NOW,
+  ...QUIET,
   gateways: [serving()],
-  servedAt: new Map(),
-  fence: {},
   interfaces: [link(VIPS)],
   defaultRouteInterface: undefined,
-  needed: new Map(),
   bindings: VIPS.map(bound),
-  freshSince: new Map(),
-  speaking: new Map(),
   renewal: { sentAt: NOW - 400, claims: { [uid]: 7 }, since: undefined },
-  failedAt: undefined,
-  failedInARow: 0,
   probes: looks(),
-  announcements: new Map(),
-  bindFailures: new Map(),
-  cilium: undefined,
-  unreachable: new Set(),
-  uplinks: new Map(),
-  leavingAt: undefined,
 };
 
 /** The same, whose renewals fail since 2 s ago, and which speaks. */

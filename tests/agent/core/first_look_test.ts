@@ -4,9 +4,9 @@ import { decide } from "../../../src/agent/core/decide.ts";
 import type { AgentView, Binding, Probe } from "../../../src/agent/core/view.ts";
 import type { GatewayStatus } from "../../../src/core/types.ts";
 import { gateway } from "../../support/builders.ts";
+import { NOW, QUIET } from "../../support/agent_view.ts";
 
 const VIP = "10.0.0.200";
-const NOW = 100_000;
 const MAC = "02:00:00:00:00:99";
 
 function electing(status: GatewayStatus = {}) {
@@ -24,32 +24,15 @@ function electing(status: GatewayStatus = {}) {
 }
 
 const VIEW: AgentView = {
-  nodeName: "a",
-  now: NOW,
+  ...QUIET,
   gateways: [electing()],
-  servedAt: new Map(),
-  fence: {},
   interfaces: [{
     name: "eth1",
     up: true,
     state: "up",
     addresses: [{ ip: "10.0.0.1", prefixLength: 24, ours: false }],
   }],
-  defaultRouteInterface: "eth1",
-  needed: new Map(),
-  bindings: [],
-  freshSince: new Map(),
-  speaking: new Map(),
   renewal: { sentAt: NOW - 400, claims: {}, since: undefined },
-  failedAt: undefined,
-  failedInARow: 0,
-  probes: new Map(),
-  announcements: new Map(),
-  bindFailures: new Map(),
-  cilium: undefined,
-  unreachable: new Set(),
-  uplinks: new Map(),
-  leavingAt: undefined,
 };
 
 const look = (ago: number, rest: Omit<Probe, "startedAt"> = {}): AgentView["probes"] =>

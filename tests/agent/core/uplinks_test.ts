@@ -6,8 +6,8 @@ import type { AgentView, HostAddress, UplinkAnswers } from "../../../src/agent/c
 import type { Uplink } from "../../../src/core/types.ts";
 import { gateway, VIP } from "../../support/builders.ts";
 import type { GatewayOptions } from "../../support/builders.ts";
+import { NOW, QUIET } from "../../support/agent_view.ts";
 
-const NOW = 100_000;
 const OWN: HostAddress = { ip: "172.18.18.10", prefixLength: 24, ours: false };
 const OWN_IPV6: HostAddress = { ip: "2001:db8::10", prefixLength: 64, ours: false };
 
@@ -35,27 +35,9 @@ function view(
 ): AgentView {
   const { addresses = [OWN], ...rest } = parts;
   return {
-    nodeName: "a",
-    now: NOW,
+    ...QUIET,
     gateways: [watching()],
-    servedAt: new Map(),
-    fence: {},
     interfaces: [{ name: "eth1", up: true, state: "up", mac: "02:00:00:00:00:0a", addresses }],
-    defaultRouteInterface: "eth1",
-    needed: new Map(),
-    bindings: [],
-    freshSince: new Map(),
-    speaking: new Map(),
-    renewal: undefined,
-    failedAt: undefined,
-    failedInARow: 0,
-    probes: new Map(),
-    announcements: new Map(),
-    bindFailures: new Map(),
-    cilium: undefined,
-    unreachable: new Set(),
-    uplinks: new Map(),
-    leavingAt: undefined,
     ...rest,
   };
 }
