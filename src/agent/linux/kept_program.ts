@@ -37,7 +37,10 @@ export function keepRunning(options: KeptProgramOptions): () => void {
       },
     });
     program.started.then(() => stopped || onStart(), () => {});
-    program.ended.then(() => again(new Error(`${argv[0]} ended by itself`)), again);
+    program.ended.then(
+      () => again(new Error(`Cannot go on with ${argv[0]}: it ended by itself`)),
+      again,
+    );
   };
   start();
   return () => {

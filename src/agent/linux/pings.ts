@@ -8,7 +8,8 @@
  * With the defaults a cut link is seen after 580 to 780 ms: three pings 200 ms apart, each given up after 180 ms.
  */
 
-import { type Commands, type Followed, hostCommands } from "./command.ts";
+import { type Commands, hostCommands } from "./command.ts";
+import { keepRunning } from "./kept_program.ts";
 
 export interface PingOptions {
   readonly commands?: Commands;
@@ -31,10 +32,6 @@ interface Target {
   heardAt: number;
 }
 
-/** Delay before fping is started again: doubled with each failure, back to the first once it has told something. */
-const FIRST_RESTART_MILLISECONDS = 250;
-const LAST_RESTART_MILLISECONDS = 8000;
-
 /** What fping said longer ago is no news: we were frozen and it is being read late. */
 const STALE_PERIODS = 5;
 
@@ -46,9 +43,7 @@ export class PeerPings implements Disposable {
   readonly #onChange: (unreachable: readonly string[]) => void;
   readonly #onFailure: (error: Error) => void;
   readonly #targets = new Map<string, Target>();
-  #fping: Followed | undefined;
-  #restart: ReturnType<typeof setTimeout> | undefined;
-  #restartMilliseconds = FIRST_RESTART_MILLISECONDS;
+  #stop = () => {};
   #watch: ReturnType<typeof setInterval> | undefined;
   #reported = "";
   #closed = false;
@@ -106,34 +101,20 @@ export class PeerPings implements Disposable {
 
   #start(): void {
     this.#stop();
+    this.#stop = () => {};
     if (this.#targets.size === 0) return;
     const period = this.#periodMilliseconds;
-    const fping = this.#commands.follow([
-      "fping",
-      ...["--loop", "--timestamp", "--period", String(period)],
-      ...["--timeout", String(Math.max(1, period - 20)), "--interval", "1"],
-      ...["--", ...this.#targets.keys()],
-    ], { onLine: (line) => this.#hear(line) });
-    this.#fping = fping;
-    fping.ended.then(
-      () => this.#lost(fping, new Error("Cannot go on pinging: fping ended by itself")),
-      (error: Error) => this.#lost(fping, error),
-    );
-  }
-
-  #stop(): void {
-    clearTimeout(this.#restart);
-    const fping = this.#fping;
-    this.#fping = undefined;
-    fping?.stop();
-  }
-
-  #lost(fping: Followed, error: Error): void {
-    if (fping !== this.#fping) return;
-    this.#stop();
-    this.#onFailure(error);
-    this.#restart = setTimeout(() => this.#start(), this.#restartMilliseconds);
-    this.#restartMilliseconds = Math.min(this.#restartMilliseconds * 2, LAST_RESTART_MILLISECONDS);
+    this.#stop = keepRunning({
+      commands: this.#commands,
+      argv: [
+        "fping",
+        ...["--loop", "--timestamp", "--period", String(period)],
+        ...["--timeout", String(Math.max(1, period - 20)), "--interval", "1"],
+        ...["--", ...this.#targets.keys()],
+      ],
+      onLine: (line) => this.#hear(line),
+      onEnd: this.#onFailure,
+    });
   }
 
   /** `[1795440623.59043] 10.0.0.2 : [6], timed out (…` or `… : [5], 64 bytes, 0.045 ms (…`. */
@@ -143,7 +124,6 @@ export class PeerPings implements Disposable {
     if (!said || !target) return;
     const age = Date.now() - Number(said[1]) * 1000;
     if (age > STALE_PERIODS * this.#periodMilliseconds) return;
-    this.#restartMilliseconds = FIRST_RESTART_MILLISECONDS;
     target.heardAt = performance.now();
     if (said[3] === "timed out") target.missed += 1;
     else Object.assign(target, { answered: true, missed: 0 });
