@@ -34,7 +34,7 @@ const PAUSES_MILLISECONDS = [1_000, 5_000, 25_000];
 const TIMEOUT_MILLISECONDS = 3_000;
 const CLOSE_MILLISECONDS = 3_000;
 
-export const NOTICE_TYPES = {
+const NOTICE_TYPES = {
   begun: "network.deckhouse.io.egressgateway.move.begun",
   finished: "network.deckhouse.io.egressgateway.move.finished",
 } as const satisfies Record<Notice["stage"], string>;

@@ -7,9 +7,8 @@ import { withClient } from "./connect.ts";
 import type { Program, Running } from "./run_program.ts";
 import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
 import type { Settings } from "./settings.ts";
-import { startNotices } from "./notices.ts";
+import { withObservers } from "./observers.ts";
 import { createTickLog } from "./tick_log.ts";
-import { traceController } from "./tracing.ts";
 
 const SETTINGS = [
   ...CLUSTER_SETTINGS,
@@ -36,32 +35,28 @@ export async function runTickJob(
   // A move that is only decided must not read like one that was made.
   const log = createTickLog(settings.dryRun ? logger.with({ dryRun: true }) : logger);
   const target = { ...settings, onRequest: metrics?.recordRequest ?? (() => {}) };
-  const succeeded = await withClient(target, async (client) => {
-    const traces = await traceController(client, logger);
-    const notices = await startNotices(settings, logger);
-    const ran = await runTicks(traces.client, {
-      forMilliseconds: settings.tickFor,
-      everyMilliseconds: settings.tickEvery,
-      cilium: ciliumPods(settings),
-      instance: hostname(),
-      dryRun: settings.dryRun,
-      onTick: (result) => {
-        log.tick(result);
-        metrics?.recordTick(result);
-        traces.tick(result);
-        notices.tick(result);
-        onTick?.(result);
-      },
-      onError: (error, durationMilliseconds) => {
-        log.error(error);
-        metrics?.recordFailedTick({ durationMilliseconds });
-        traces.failed(error, durationMilliseconds);
-      },
-      signal,
-    });
-    await Promise.all([traces.close(), notices.close()]);
-    return ran;
-  });
+  const succeeded = await withClient(
+    target,
+    (client) =>
+      withObservers(client, { settings, log, logger }, (observers) =>
+        runTicks(observers.client, {
+          forMilliseconds: settings.tickFor,
+          everyMilliseconds: settings.tickEvery,
+          cilium: ciliumPods(settings),
+          instance: hostname(),
+          dryRun: settings.dryRun,
+          onTick(result) {
+            observers.onTick(result);
+            metrics?.recordTick(result);
+            onTick?.(result);
+          },
+          onError(error, durationMilliseconds) {
+            observers.onError(error, durationMilliseconds);
+            metrics?.recordFailedTick({ durationMilliseconds });
+          },
+          signal,
+        })),
+  );
   await metrics?.push().catch((error: unknown) =>
     logger.warn("{message}", { message: messageOf(error) })
   );

@@ -14,9 +14,8 @@ import { createMetrics } from "../controller/metrics.ts";
 import { withClient } from "./connect.ts";
 import type { Program } from "./run_program.ts";
 import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
-import { startNotices } from "./notices.ts";
+import { withObservers } from "./observers.ts";
 import { createTickLog } from "./tick_log.ts";
-import { traceController } from "./tracing.ts";
 
 const SETTINGS = [
   ...CLUSTER_SETTINGS,
@@ -34,35 +33,29 @@ export const controllerProgram: Program<typeof SETTINGS[number]> = {
   async run(settings, { logger, signal }) {
     const metrics = createMetrics();
     const log = createTickLog(logger);
-    await withClient({ ...settings, onRequest: metrics.recordRequest }, async (client) => {
-      const traces = await traceController(client, logger);
-      const notices = await startNotices(settings, logger);
-      const { server, ended } = await startController(traces.client, {
-        hostname: settings.hostname,
-        port: settings.port,
-        tokenFile: settings.tokenFile,
-        everyMilliseconds: settings.serveEvery,
-        cilium: ciliumPods(settings),
-        instance: hostname(),
-        metrics,
-        onTick(result) {
-          log.tick(result);
-          traces.tick(result);
-          notices.tick(result);
-        },
-        onError(error, durationMilliseconds) {
-          log.error(error);
-          traces.failed(error, durationMilliseconds);
-        },
-        signal,
-      });
-      logger.info("Listening on {hostname}:{port}", {
-        hostname: server.hostname,
-        port: server.port,
-      });
-      await ended;
-      await Promise.all([traces.close(), notices.close()]);
-    });
+    const target = { ...settings, onRequest: metrics.recordRequest };
+    await withClient(
+      target,
+      (client) =>
+        withObservers(client, { settings, log, logger }, async ({ client, ...observers }) => {
+          const { server, ended } = await startController(client, {
+            hostname: settings.hostname,
+            port: settings.port,
+            tokenFile: settings.tokenFile,
+            everyMilliseconds: settings.serveEvery,
+            cilium: ciliumPods(settings),
+            instance: hostname(),
+            metrics,
+            ...observers,
+            signal,
+          });
+          logger.info("Listening on {hostname}:{port}", {
+            hostname: server.hostname,
+            port: server.port,
+          });
+          await ended;
+        }),
+    );
     return true;
   },
 };

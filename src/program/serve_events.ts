@@ -13,9 +13,8 @@ import { serve } from "../http/server.ts";
 import { withClient } from "./connect.ts";
 import type { Program } from "./run_program.ts";
 import { CILIUM_SETTINGS, ciliumPods, CLUSTER_SETTINGS } from "./settings.ts";
-import { startNotices } from "./notices.ts";
+import { withObservers } from "./observers.ts";
 import { createTickLog } from "./tick_log.ts";
-import { traceController } from "./tracing.ts";
 
 const SETTINGS = [
   ...CLUSTER_SETTINGS,
@@ -32,38 +31,27 @@ export const eventsProgram: Program<typeof SETTINGS[number]> = {
   settings: SETTINGS,
   async run(settings, { logger, signal }) {
     const log = createTickLog(logger);
-    await withClient(settings, async (client) => {
-      const traces = await traceController(client, logger);
-      const notices = await startNotices(settings, logger);
-      const ticker = new Ticker(() =>
-        settle(traces.client, {
-          cilium: ciliumPods(settings),
-          instance: hostname(),
-          onTick(result) {
-            log.tick(result);
-            traces.tick(result);
-            notices.tick(result);
-          },
-          onError(error, durationMilliseconds) {
-            log.error(error);
-            traces.failed(error, durationMilliseconds);
-          },
-        })
-      );
-      const server = await serve({
-        app: createCloudEventsApp({ ticker }),
-        hostname: settings.hostname,
-        port: settings.eventsPort,
-        signal,
-        graceMilliseconds: GRACE_MILLISECONDS,
-      });
-      logger.info("Listening on {hostname}:{port}", {
-        hostname: server.hostname,
-        port: server.port,
-      });
-      await server.closed;
-      await Promise.all([traces.close(), notices.close()]);
-    });
+    await withClient(
+      settings,
+      (client) =>
+        withObservers(client, { settings, log, logger }, async ({ client, ...observers }) => {
+          const ticker = new Ticker(() =>
+            settle(client, { cilium: ciliumPods(settings), instance: hostname(), ...observers })
+          );
+          const server = await serve({
+            app: createCloudEventsApp({ ticker }),
+            hostname: settings.hostname,
+            port: settings.eventsPort,
+            signal,
+            graceMilliseconds: GRACE_MILLISECONDS,
+          });
+          logger.info("Listening on {hostname}:{port}", {
+            hostname: server.hostname,
+            port: server.port,
+          });
+          await server.closed;
+        }),
+    );
     return true;
   },
 };
