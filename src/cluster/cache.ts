@@ -5,7 +5,6 @@
  * the gateway itself; a plan that has changes is made again from listings, or from what the API server has confirmed, before
  * it is carried out. So a cache that is behind can make a tick late or superfluous, and not wrong.
  */
-import { AGENT_APP, NAMESPACE } from "../core/names.ts";
 import type { InvalidObject, Lease, Snapshot } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { Reflector } from "../kube/reflector.ts";
@@ -21,7 +20,7 @@ import {
 import type { LeaseWitness } from "./lease_witness.ts";
 import { CILIUM_PODS } from "./cilium_pods.ts";
 import type { CiliumPods } from "./cilium_pods.ts";
-import { PATHS, podsIn } from "./resources.ts";
+import { AGENT_PODS, PATHS, podsIn } from "./resources.ts";
 import { nodeScope } from "./scope.ts";
 
 /** Each watch holds a connection of the client's 16, and requests need some too; with more selectors every node is followed. */
@@ -137,8 +136,8 @@ export class ClusterCache {
       decode: decodePod,
     });
     this.#agentPods = copy({
-      path: podsIn(NAMESPACE),
-      labelSelector: `app.kubernetes.io/name=${AGENT_APP}`,
+      path: podsIn(AGENT_PODS.namespace),
+      labelSelector: AGENT_PODS.labelSelector,
       decode: decodePod,
     });
     // Each agent renews each second; what is news of that is told by `#hear`.

@@ -1,5 +1,4 @@
 /** The first third of a tick: reads the cluster into a snapshot. */
-import { AGENT_APP, NAMESPACE } from "../core/names.ts";
 import { isSpread } from "../core/shards.ts";
 import type { Gateway, InvalidObject, Node, Pod, Policy, Snapshot } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -17,7 +16,7 @@ import {
 } from "./decoders/kinds.ts";
 import type { LeaseWitness } from "./lease_witness.ts";
 import { countItems, list } from "../kube/list.ts";
-import { PATHS, podsIn } from "./resources.ts";
+import { AGENT_PODS, PATHS, podsIn } from "./resources.ts";
 import { isUnchanged, versionOf } from "../kube/versions.ts";
 import { covers, nodeScope, WITHOUT_SHARD } from "./scope.ts";
 import type { NodeScope } from "./scope.ts";
@@ -81,11 +80,11 @@ async function observeOnce(
 ): Promise<{ readonly snapshot: Snapshot; readonly scope: NodeScope }> {
   const { witness, clock, signal } = options;
   const sent = performance.now();
-  const agents = { labelSelector: `app.kubernetes.io/name=${AGENT_APP}`, signal };
+  const agents = { labelSelector: AGENT_PODS.labelSelector, signal };
   const [{ scope, nodes, ciliumPods, first }, agentPods, leases, ciliumPolicies] = await Promise
     .all([
       listCandidates(client, options),
-      list(client, podsIn(NAMESPACE), { decode: decodePod, ...agents }),
+      list(client, podsIn(AGENT_PODS.namespace), { decode: decodePod, ...agents }),
       list(client, PATHS.Lease, { decode: decodeLease, signal }),
       list(client, PATHS.CiliumEgressGatewayPolicy, { decode: decodeCiliumPolicy, signal }),
     ]);

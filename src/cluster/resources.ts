@@ -1,5 +1,5 @@
 /** Where the objects that we read and write live in the API. */
-import { API_VERSION, CILIUM_API_VERSION, NAMESPACE } from "../core/names.ts";
+import { AGENT_APP, API_VERSION, CILIUM_API_VERSION, NAMESPACE } from "../core/names.ts";
 import type { Change } from "../core/types.ts";
 
 /** The list path of each kind; Leases are ours alone, in our namespace. */
@@ -13,6 +13,12 @@ export const PATHS = {
   EgressGatewayPolicy: `/apis/${API_VERSION}/egressgatewaypolicies`,
   CiliumEgressGatewayPolicy: `/apis/${CILIUM_API_VERSION}/ciliumegressgatewaypolicies`,
   Event: "/api/v1/namespaces/default/events",
+} as const;
+
+/** Where our agents run. */
+export const AGENT_PODS = {
+  namespace: NAMESPACE,
+  labelSelector: `app.kubernetes.io/name=${AGENT_APP}`,
 } as const;
 
 /** The path of the pods of a namespace. */

@@ -15,8 +15,10 @@ import type { KubeClient } from "../kube/client.ts";
 import { sleep } from "../kube/deadline.ts";
 import { observe } from "../cluster/observe.ts";
 import type { ObserveOptions } from "../cluster/observe.ts";
-import { isWithin, refreshed, urgentPart } from "./urgent_part.ts";
-import type { RefreshOptions, Urgent } from "./urgent_part.ts";
+import { refreshed } from "../cluster/refresh.ts";
+import type { RefreshOptions } from "../cluster/refresh.ts";
+import { isWithin, urgentPart } from "../core/urgent.ts";
+import type { Urgent } from "../core/urgent.ts";
 
 export interface TickOptions extends ObserveOptions {
   /** Stops before anything is written. */
@@ -88,7 +90,7 @@ export function look(snapshot: Snapshot): Look {
 }
 
 /**
- * Writes what traffic waits for (`urgent_part.ts`); undefined where that takes a whole tick after all.
+ * Writes what traffic waits for (`core/urgent.ts`); undefined where that takes a whole tick after all.
  *
  * @throws what `list` throws, and the signal's reason
  */

@@ -1,6 +1,6 @@
 /** A snapshot from files instead of a cluster: YAML or JSON, as kubectl prints and accepts it. */
 import * as v from "valibot";
-import { AGENT_APP, API_VERSION, HOSTNAME_LABEL, NAMESPACE } from "../../core/names.ts";
+import { API_VERSION, HOSTNAME_LABEL, NAMESPACE } from "../../core/names.ts";
 import { parseTime, rfc3339 } from "../../core/time.ts";
 import type { InvalidObject, Milliseconds, Snapshot } from "../../core/types.ts";
 import { invalidObject, readable } from "../../cluster/decoders/decode.ts";
@@ -17,6 +17,7 @@ import { isMap } from "../../cluster/schema/json.ts";
 import type { Json } from "../../cluster/schema/json.ts";
 import { CILIUM_PODS, CiliumNotFoundError } from "../../cluster/cilium_pods.ts";
 import type { CiliumPods } from "../../cluster/cilium_pods.ts";
+import { AGENT_PODS } from "../../cluster/resources.ts";
 import { ConfigError } from "../../kube/errors.ts";
 import { parseLabelSelector } from "../../kube/label_selector.ts";
 import { newestTime } from "../files/clock.ts";
@@ -217,11 +218,6 @@ function withHostname(node: Json): Json {
     ? { ...node, metadata: { ...metadata, labels: { ...labels, [HOSTNAME_LABEL]: name } } }
     : node;
 }
-
-const AGENT_PODS = {
-  namespace: NAMESPACE,
-  labelSelector: `app.kubernetes.io/name=${AGENT_APP}`,
-} as const;
 
 const LABELS = v.record(v.string(), v.string());
 
