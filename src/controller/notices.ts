@@ -1,4 +1,5 @@
 /** What is told of moves to whoever asked to be told: one notice when a move begins, one when it is finished. */
+import { virtualIPsOf } from "../core/reports.ts";
 import type { PastMove } from "../core/types.ts";
 import type { TickResult } from "./tick.ts";
 
@@ -26,13 +27,7 @@ export function noticesOf(
   return plan.gateways.flatMap(({ name, move }) => {
     const before = snapshot.gateways.find((gateway) => gateway.name === name);
     if (move === undefined || before === undefined || !written.has(name)) return [];
-    const { sourceIP } = before.spec;
-    const notice = {
-      gateway: name,
-      uid: before.uid,
-      move,
-      egressIPs: sourceIP.mode === "VirtualIPAddress" ? sourceIP.ips : [],
-    };
+    const notice = { gateway: name, uid: before.uid, move, egressIPs: virtualIPsOf(before) };
     return [
       ...(move.term === before.status.term ? [] : [{ ...notice, stage: "begun" as const }]),
       ...(move.durationMilliseconds === undefined

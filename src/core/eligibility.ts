@@ -7,7 +7,13 @@ import type { Facts, NodeFacts } from "./facts.ts";
 import { hasMissedRenewal, isAbandoned, isStale, trustInHeartbeats } from "./heartbeat.ts";
 import { HOSTNAME_LABEL } from "./names.ts";
 import { familyOf } from "./ip_family.ts";
-import { foreignHost, freshReport, unreportedIPs, virtualIPOf } from "./reports.ts";
+import {
+  foreignHost,
+  freshReport,
+  unreportedIPs,
+  virtualIPOf,
+  virtualIPsInWords,
+} from "./reports.ts";
 import { isUnread } from "./selectors.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import { TIMINGS } from "./timings.ts";
@@ -317,10 +323,7 @@ function bindFailed(examination: Examination): Reason | null {
   const overdue = status.phase === "Preparing" && status.activeNodeName === node.name &&
     elected !== undefined && snapshot.now - elected >= TIMINGS.bindTimeoutMilliseconds;
   if (!overdue) return null;
-  const what = gateway.spec.sourceIP.mode === "VirtualIPAddress" &&
-      gateway.spec.sourceIP.ips.length > 1
-    ? `virtual IP ${unbound.join(" and ")}`
-    : "the virtual IP";
+  const what = virtualIPsInWords(unbound, gateway);
   const limit = `${TIMINGS.bindTimeoutMilliseconds / 1_000} s`;
   return {
     ...reason("BindFailed", `The agent did not report ${what} as bound within ${limit}`),

@@ -7,7 +7,7 @@ import { gatewayConditions } from "./gateway_conditions.ts";
 import { historyOf } from "./moves.ts";
 import type { Refusal } from "./refusals.ts";
 import { familyOf } from "./ip_family.ts";
-import { virtualIPsOf } from "./reports.ts";
+import { egressIPMembers, virtualIPsOf } from "./reports.ts";
 import type { Handover } from "./takeover.ts";
 import { begins } from "./tenure.ts";
 import type { Tenure } from "./tenure.ts";
@@ -32,7 +32,6 @@ export function statusOf(
   const { tenure, phase, candidates, facts } = context;
   const addresses = addressesOf(tenure.holder, { gateway, facts });
   const virtualIPs = tenure.holder === undefined ? [] : virtualIPsOf(gateway);
-  const [egressIP] = virtualIPs;
   const standbys = standbysOf(gateway, { candidates, holder: tenure.holder });
   const { now, clock = now } = facts.snapshot;
   const move = tenure.lastFailover;
@@ -53,8 +52,7 @@ export function statusOf(
     ...(tenure.holder === undefined ? {} : { activeNodeName: tenure.holder }),
     ...(addresses.length === 0 ? {} : { activeNodeAddresses: addresses }),
     standbyNodeNames: standbys,
-    ...(egressIP === undefined ? {} : { egressIP }),
-    ...(virtualIPs.length > 1 ? { egressIPs: virtualIPs } : {}),
+    ...egressIPMembers(virtualIPs),
     readyNodes: candidates.filter(({ eligible }) => eligible).length,
     term: tenure.term,
     phase,

@@ -19,7 +19,7 @@ import { claimedBy, familiesOf, partsOf, policyOf, sharesOf } from "./policy_par
 import type { Part } from "./policy_parts.ts";
 import { serves, wayOf } from "./policy_way.ts";
 import type { Outcomes, Way } from "./policy_way.ts";
-import { egressIPsOf, freshReport } from "./reports.ts";
+import { egressIPMembers, egressIPsOf, freshReport } from "./reports.ts";
 import { isUnread as isUnreadLabel } from "./selectors.ts";
 import { isNeeded, nodesNow } from "./share_handover.ts";
 import type { Covering } from "./share_handover.ts";
@@ -261,7 +261,7 @@ function statusOf({ policy, facts }: Context, verdict: Verdict): PolicyStatus {
   return fitPolicyStatus({
     observedGeneration: policy.generation,
     ...(activeNodeName === undefined ? {} : { activeNodeName }),
-    ...shownIPs(egressIPsOf(shown)),
+    ...egressIPMembers(egressIPsOf(shown)),
     ...(isPlain || clash !== undefined ? {} : { gateways: ways.map(({ way }) => way) }),
     conditions: conditionsFrom(policyFindings(policy, verdict), {
       stored: policy.status.conditions,
@@ -345,16 +345,7 @@ function storedWay(name: string, { status, spec }: Policy): Shown {
     (spec.gateways.length === 1 ? status : {});
   return {
     ...(activeNodeName === undefined ? {} : { activeNodeName }),
-    ...shownIPs(egressIPsOf(stored)),
-  };
-}
-
-/** Of several addresses the first is shown as the address, too. */
-function shownIPs(egressIPs: readonly string[]): Omit<Shown, "activeNodeName"> {
-  const [egressIP] = egressIPs;
-  return {
-    ...(egressIP === undefined ? {} : { egressIP }),
-    ...(egressIPs.length > 1 ? { egressIPs } : {}),
+    ...egressIPMembers(egressIPsOf(stored)),
   };
 }
 
@@ -365,7 +356,7 @@ function shownWay({ gateway, outcome }: Way, { policy, facts }: Context): Shown 
   const stored = egressIPsOf(storedWay(gateway, policy));
   const families = familiesOf(policy.spec.destinationCIDRs);
   const egressIPs = sourcesOf(node, { stored, outcome, facts, families });
-  return { activeNodeName: node, ...shownIPs(egressIPs) };
+  return { activeNodeName: node, ...egressIPMembers(egressIPs) };
 }
 
 /**

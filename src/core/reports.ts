@@ -16,9 +16,28 @@ export function virtualIPsOf({ spec: { sourceIP } }: Gateway): readonly string[]
 
 /** The virtual IPs that a gateway's term is about, by its status. */
 export function egressIPsOf(
-  { egressIP, egressIPs }: Pick<GatewayStatus, "egressIP" | "egressIPs">,
+  { egressIP, egressIPs }: {
+    readonly egressIP?: string | undefined;
+    readonly egressIPs?: readonly string[] | undefined;
+  },
 ): readonly string[] {
   return egressIPs ?? (egressIP === undefined ? [] : [egressIP]);
+}
+
+/** The members by which a status names them: of two the first by itself, too. */
+export function egressIPMembers(
+  ips: readonly string[],
+): Pick<GatewayStatus, "egressIP" | "egressIPs"> {
+  const [egressIP] = ips;
+  return {
+    ...(egressIP === undefined ? {} : { egressIP }),
+    ...(ips.length > 1 ? { egressIPs: ips } : {}),
+  };
+}
+
+/** Some of a gateway's virtual IPs in words; they are told apart where there are two. */
+export function virtualIPsInWords(ips: readonly string[], gateway: Gateway): string {
+  return virtualIPsOf(gateway).length === 1 ? "the virtual IP" : `virtual IP ${ips.join(" and ")}`;
 }
 
 /** Tells whether two lists name the same addresses, in whichever order. */

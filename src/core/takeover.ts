@@ -19,6 +19,7 @@ import {
   freshReport,
   reportedAddresses,
   unreportedIPs,
+  virtualIPsInWords,
   virtualIPsOf,
 } from "./reports.ts";
 import { sortedByName } from "./order.ts";
@@ -99,11 +100,13 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
   const lease = facts.leases.get(to);
   const report = freshReport(lease, { gateway, snapshot: facts.snapshot });
   const unbound = report === undefined ? virtualIPsOf(gateway) : unreportedIPs(lease, gateway);
-  if (unbound.length > 0) return `${to} has not yet reported ${inWords(unbound, gateway)} as bound`;
+  if (unbound.length > 0) {
+    return `${to} has not yet reported ${virtualIPsInWords(unbound, gateway)} as bound`;
+  }
   const foreign = foreignHost(to, { gateway, facts });
   if (foreign !== undefined) {
     return `${to} sees another host (${foreign.mac}) that answers for ${
-      inWords([foreign.ip], gateway)
+      virtualIPsInWords([foreign.ip], gateway)
     }`;
   }
   // A node that was told neither to stand by nor to hold may be about to remove the address.
@@ -111,11 +114,6 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
   const told = [...(standbyNodeNames ?? []), activeNodeName, lastFailover?.from].includes(to);
   const hasTerm = reportedAddresses(lease, gateway).every((address) => address.term >= term);
   return told || hasTerm ? null : `${to} has not yet acknowledged term ${term}`;
-}
-
-/** Some of a gateway's VIPs, which are told apart where there are two. */
-function inWords(ips: readonly string[], gateway: Gateway): string {
-  return virtualIPsOf(gateway).length === 1 ? "the virtual IP" : `virtual IP ${ips.join(" and ")}`;
 }
 
 /**

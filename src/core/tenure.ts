@@ -86,10 +86,7 @@ function servedIPs({ status }: Gateway): readonly string[] {
 
 /** The virtual IPs that a move began with; none where that is not known. */
 export function fromEgressIPsOf(move: Failover | undefined): readonly string[] {
-  return egressIPsOf({
-    ...(move?.fromEgressIP === undefined ? {} : { egressIP: move.fromEgressIP }),
-    ...(move?.fromEgressIPs === undefined ? {} : { egressIPs: move.fromEgressIPs }),
-  });
+  return egressIPsOf({ egressIP: move?.fromEgressIP, egressIPs: move?.fromEgressIPs });
 }
 
 /** Why a term begins though the holder stays. */

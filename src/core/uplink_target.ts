@@ -1,10 +1,11 @@
 /** What a candidate must reach, as a gateway's spec names it. */
 import { isIP } from "./ip_family.ts";
+import type { Family } from "./ip_family.ts";
 
 export interface UplinkTarget {
   readonly kind: "icmp" | "tcp" | "arp";
   readonly address: string;
-  readonly family: 4 | 6;
+  readonly family: Family;
   /** Of `tcp` alone. */
   readonly port?: number;
 }

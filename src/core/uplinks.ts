@@ -25,7 +25,7 @@ import type {
 } from "./types.ts";
 
 /** What an agent says about the way out of one gateway; undefined: it does not look. */
-export function reportedUplink(
+function reportedUplink(
   report: Report | undefined,
   { uid }: Gateway,
 ): ReportedUplink | undefined {

@@ -4,7 +4,7 @@
  * A target is judged by the time since its last answer, not by packets: an answer that is late by less than the intervals that
  * remain is an answer, and a link with a constant delay is as good as one without.
  */
-import { isIP } from "../../core/ip_family.ts";
+import { familyName, isIP } from "../../core/ip_family.ts";
 import { byText } from "../../core/order.ts";
 import { TIMINGS } from "../../core/timings.ts";
 import type { Gateway, ReportedUplink, Uplink } from "../../core/types.ts";
@@ -154,7 +154,9 @@ function probeBy(
   );
   // A node's own address: a standby is silent for the gateway's.
   return source === undefined
-    ? { problem: `the node has no IPv${target.family} address of its own on '${link.name}'` }
+    ? {
+      problem: `the node has no ${familyName(target.family)} address of its own on '${link.name}'`,
+    }
     : { ...probe, source: source.ip };
 }
 

@@ -20,6 +20,7 @@
 
 import ipaddr from "ipaddr.js";
 import { canonicalIP, isIP } from "../../core/ip_family.ts";
+import type { Family } from "../../core/ip_family.ts";
 import { CommandError, type Commands, hostCommands } from "./command.ts";
 import type { Nft } from "./nft.ts";
 
@@ -87,7 +88,7 @@ export async function own(
   ips: readonly string[],
   { ownAddresses = {}, ipv6 = true }: OwnOptions = {},
 ): Promise<void> {
-  const isSix = (ip: string) => familyOf(ip) === 6;
+  const isSix = (ip: string) => checkedFamily(ip) === 6;
   const refused = ipv6 ? undefined : ips.find(isSix);
   if (refused !== undefined) {
     throw new Error(`Cannot put ${refused} into the gate: this node's kernel has no IPv6`);
@@ -286,7 +287,7 @@ function removal(ip: string): string[] {
 
 /** The table that an address belongs to, and how its sets write it. */
 function elementOf(ip: string): { readonly table: string; readonly text: string } {
-  if (familyOf(ip) === 4) return { table: ARP_TABLE, text: ip };
+  if (checkedFamily(ip) === 4) return { table: ARP_TABLE, text: ip };
   const digits = ipaddr.parse(ip).toByteArray().map((byte) => byte.toString(16).padStart(2, "0"));
   return { table: IP6_TABLE, text: `0x${digits.join("")}` };
 }
@@ -300,7 +301,7 @@ function addressOf(text: string): string {
 }
 
 /** The addresses become part of a script, so nothing but addresses may pass. */
-function familyOf(ip: string): 4 | 6 {
+function checkedFamily(ip: string): Family {
   const family = isIP(ip);
   if (family === 0) throw new TypeError(`Cannot put '${ip}' into the gate: it is no IP address`);
   return family;

@@ -1,6 +1,7 @@
 /** The agent's hands on Linux: iproute2, nftables, arping, ndisc6 and ndptool. */
 
 import { FAMILIES, familyOf } from "../../core/ip_family.ts";
+import type { Family } from "../../core/ip_family.ts";
 import {
   arpIgnores,
   bindAddress,
@@ -137,6 +138,6 @@ export function linuxHands(
 }
 
 /** The interface's first address of a family that is no VIP of ours. */
-function ownAddress({ addresses }: HostInterface, family: 4 | 6): string | undefined {
+function ownAddress({ addresses }: HostInterface, family: Family): string | undefined {
   return addresses.find(({ ip, ours }) => !ours && familyOf(ip) === family)?.ip;
 }
