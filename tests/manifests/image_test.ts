@@ -24,7 +24,7 @@ Deno.test("the agent's image has, and its sandbox allows, the programs that the 
   for (const file of files.filter((name) => name.endsWith(".ts"))) {
     const text = await Deno.readTextFile(`${ROOT}src/agent/${file}`);
     const calls =
-      /(?:run|follow)\(\s*\[\s*"(\w+)"|Argv = \[\s*"(\w+)"|return \[+"(\w+)"|= \[\s*"(\w+)".*as const;/g;
+      /(?:run|follow)\(\s*\[\s*"(\w+)"|argv: \[\s*"(\w+)"|Argv = \[\s*"(\w+)"|return \[+"(\w+)"|= \[\s*"(\w+)".*as const;/g;
     for (const [, ...names] of text.matchAll(calls)) {
       for (const program of names) if (program !== undefined) started.add(program);
     }
