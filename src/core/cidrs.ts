@@ -1,5 +1,6 @@
 /** Sets of IP addresses as networks write them. */
 import ipaddr from "ipaddr.js";
+import { remembered } from "./once.ts";
 import { byText } from "./order.ts";
 
 /** Addresses of one family from `first` to `last`, both included. */
@@ -25,20 +26,8 @@ export function intersects(a: AddressSet, b: AddressSet): boolean {
   return a.some((one) => b.some((other) => touches(one, other)));
 }
 
-/** Policies write the same few networks again and again. Text -> its range, which never changes; forgotten when full. */
-const parsed = new Map<string, readonly Range[]>();
-const PARSED_LIMIT = 1_024;
-
-function rangeOf(network: string): readonly Range[] {
-  const known = parsed.get(network);
-  if (known !== undefined) return known;
-  const range = parse(network);
-  if (parsed.size >= PARSED_LIMIT) parsed.clear();
-  parsed.set(network, range);
-  return range;
-}
-
-function parse(network: string): readonly Range[] {
+/** Policies write the same few networks again and again. */
+const rangeOf = remembered((network): readonly Range[] => {
   // By family: the parser of either tries the other one first, and what it throws then costs more than all the rest.
   const parser = network.includes(":") ? ipaddr.IPv6 : ipaddr.IPv4;
   if (!parser.isValidCIDR(network)) return [];
@@ -48,7 +37,7 @@ function parse(network: string): readonly Range[] {
   const size = 1n << BigInt(bits - length);
   const first = value - value % size;
   return [{ family: address.kind(), first, last: first + size - 1n }];
-}
+});
 
 function merged(ranges: readonly Range[]): AddressSet {
   const sorted = ranges.toSorted((a, b) =>

@@ -43,3 +43,8 @@ export function hasComeBack(
   // The one is told in whole seconds, the other to the millisecond.
   return since !== undefined && began !== undefined && since > began - 1_000;
 }
+
+/** Tells whether a candidate has been eligible for so long that nobody need wait for it, though it came and went before. */
+export function isSteady({ eligibleSince }: Candidate, now: Milliseconds): boolean {
+  return now - (parseTime(eligibleSince) ?? now) >= TIMINGS.returnMilliseconds;
+}

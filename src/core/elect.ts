@@ -10,11 +10,11 @@
  * gateways together.
  */
 import { pinOf } from "./pin.ts";
-import { hasComeBack, restsUntil } from "./damping.ts";
+import { hasComeBack, isSteady, restsUntil } from "./damping.ts";
 import { virtualIPOf } from "./reports.ts";
 import { parseTime, rfc3339 } from "./time.ts";
 import type { Candidate, Decision, Gateway, Milliseconds } from "./types.ts";
-import { isRecovering } from "./uplinks.ts";
+import { hasNoWayOutOnly, isRecovering } from "./uplinks.ts";
 
 export interface Election {
   /** Undefined: nobody. */
@@ -62,20 +62,15 @@ export function elect(
         `${holder.node} is eligible; ${pinned.node} is pinned, but its uplink has only just come back`,
       );
     }
-    const isReturn = holder !== undefined && hasComeBack(pinned, gateway);
-    const rest = isReturn ? restsUntil(gateway, now) : undefined;
-    if (holder !== undefined && rest !== undefined) {
-      return keep(
-        holder.node,
-        `${holder.node} is eligible; ${resting(pinned.node, rest, gateway)}`,
-      );
+    const message = `${pinned.node} is pinned and eligible`;
+    if (current === undefined) return { holder: pinned.node, decision: "Elect", message };
+    if (holder !== undefined) {
+      const isReturn = hasComeBack(pinned, gateway);
+      const rest = isReturn ? restsUntil(gateway, now) : undefined;
+      return rest === undefined
+        ? { holder: pinned.node, ...(isReturn ? { isReturn } : {}), decision: "Move", message }
+        : keep(holder.node, `${holder.node} is eligible; ${resting(pinned.node, rest, gateway)}`);
     }
-    return {
-      holder: pinned.node,
-      ...(isReturn ? { isReturn } : {}),
-      decision: current === undefined ? "Elect" : holder === undefined ? "FailOver" : "Move",
-      message: `${pinned.node} is pinned and eligible`,
-    };
   }
   if (current === undefined) {
     return {
@@ -85,12 +80,7 @@ export function elect(
     };
   }
   if (holder === undefined) {
-    const why = reasonAgainst(candidates, current);
-    return {
-      holder: best.node,
-      decision: "FailOver",
-      message: `${why}; ${best.node} is the best-ranked eligible node`,
-    };
+    return failOver(gateway, { eligible, pinned, candidates, current, now });
   }
   const better = eligible.slice(0, eligible.indexOf(holder));
   if (better.length === 0) {
@@ -105,6 +95,45 @@ export function elect(
     );
   }
   return mayFailBack(gateway, { holder, better: heard, now });
+}
+
+/**
+ * A holder that is not eligible is left at once. One thing is damped: whether it has a way out is told by what others hear, so
+ * where the other node comes and goes, or only says so, the role would go to it and back each time.
+ */
+function failOver(
+  gateway: Gateway,
+  { eligible, pinned, candidates, current, now }: {
+    /** Best-ranked first; not empty. */
+    readonly eligible: readonly Candidate[];
+    readonly pinned: Candidate | undefined;
+    readonly candidates: readonly Candidate[];
+    readonly current: string;
+    readonly now: Milliseconds;
+  },
+): Election {
+  const why = reasonAgainst(candidates, current);
+  const holder = candidates.find(({ node }) => node === current);
+  const isReturn = (candidate: Candidate): boolean =>
+    holder !== undefined && hasNoWayOutOnly(holder) && hasComeBack(candidate, gateway);
+  const rest = restsUntil(gateway, now);
+  const ready = eligible.filter((candidate) =>
+    rest === undefined || !isReturn(candidate) || isSteady(candidate, now)
+  );
+  const best = ready.find((candidate) => candidate === pinned) ??
+    ready.find((candidate) => !isRecovering(candidate)) ?? ready[0];
+  if (best === undefined) {
+    const [first = { node: "another node" }] = eligible;
+    return keep(current, `${why}; ${resting(first.node, rest ?? now, gateway)}`);
+  }
+  return {
+    holder: best.node,
+    ...(isReturn(best) ? { isReturn: true } : {}),
+    decision: "FailOver",
+    message: best === pinned
+      ? `${best.node} is pinned and eligible`
+      : `${why}; ${best.node} is the best-ranked eligible node`,
+  };
 }
 
 /** A healthy holder is left only for a better-ranked node that has been eligible for minReadySeconds. */

@@ -1,15 +1,16 @@
 /** Addresses, told without `node:net`, which edge runtimes lack. */
 import ipaddr from "ipaddr.js";
+import { remembered } from "./once.ts";
 
 export type Family = 4 | 6;
 
 export const FAMILIES: readonly Family[] = [4, 6];
 
 /** 4 or 6 for an IP address and nothing more (no zone, no short form), 0 for any other text: as `isIP` of `node:net`. */
-export function isIP(text: string): 0 | Family {
+export const isIP = remembered((text): 0 | Family => {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return 4;
   return text.includes(":") && !/%|[\da-f]{5}/i.test(text) && ipaddr.IPv6.isValid(text) ? 6 : 0;
-}
+});
 
 /** The family of an address or a network that is one: behind the decoders nothing else is there. */
 export function familyOf(text: string): Family {
@@ -25,13 +26,13 @@ export function familyName(family: Family): string {
  * An address in the one text that programs print for it (RFC 5952), undefined for what is none. An IPv4 address in IPv6's
  * clothes (`::ffff:192.0.2.1`) is none: kernels and Cilium take it for the one or the other.
  */
-export function canonicalIP(text: string): string | undefined {
+export const canonicalIP = remembered((text): string | undefined => {
   const family = isIP(text);
   if (family === 0) return undefined;
   if (family === 4) return text;
   const address = ipaddr.IPv6.parse(undotted(text));
   return address.isIPv4MappedAddress() ? undefined : address.toRFC5952String();
-}
+});
 
 /** IPv6 with its last 32 bits in hexadecimal: the library takes `::192.0.2.1` for `::ffff:192.0.2.1`. */
 function undotted(text: string): string {

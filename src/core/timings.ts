@@ -82,9 +82,9 @@ export const TIMINGS = {
   // ------------------------------------------------------------ moves
 
   /** How long a holder's watch gets to tell it of its term before its heartbeat does. */
-  hearMilliseconds: 2_000,
+  hearMilliseconds: 1_300,
   /** How long an agent that hears the API server gets to fall silent by itself before it is fenced. */
-  yieldMilliseconds: 3_000,
+  yieldMilliseconds: 1_500,
   /** A fence is complete when all speech from before it has expired. */
   fenceMilliseconds: 4_000,
   /** A holder that does not report its VIP within this time after its election gets `BindFailed`. */

@@ -90,6 +90,11 @@ export function isRecovering({ eligible, reasons }: Candidate): boolean {
   return eligible && reasons.some(({ type }) => type === "UplinkDown");
 }
 
+/** Tells whether nothing but its way out speaks against a candidate. */
+export function hasNoWayOutOnly({ eligible, reasons }: Candidate): boolean {
+  return !eligible && reasons.every(({ type }) => type === "UplinkDown");
+}
+
 /** Why nodes do not look, or not for all targets; sorted by node. */
 export function blindNodes(
   gateway: Gateway,

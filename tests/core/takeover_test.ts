@@ -361,8 +361,12 @@ const FENCING: readonly {
   readonly second: number;
   readonly fence: boolean;
 }[] = [
-  { name: "a holder that goes on speaking gets 2 s to yield", second: 2, fence: false },
-  { name: "a holder that goes on speaking is fenced after 3 s", second: 3, fence: true },
+  {
+    name: "a holder that goes on speaking gets more than a second to yield",
+    second: 1.4,
+    fence: false,
+  },
+  { name: "a holder that goes on speaking is fenced after 1.5 s", second: 1.5, fence: true },
 ];
 
 for (const { name, second, fence } of FENCING) {

@@ -291,3 +291,48 @@ Deno.test("uplink targets are read as the CRD takes them", () => {
     assert.equal(parseUplinkTarget(text), undefined, text);
   }
 });
+
+/** a has no way out; b says each second that all is well, or that nothing is, and is not ready then. */
+function inTurns(nodes: "ab" | "abc", options: GatewayOptions, seconds: number): Snapshot {
+  const all = world({ a: "--", b: "++", c: "++" }, options);
+  const start = nodes === "abc" ? all : edit(all, { nodes: { c: null }, leases: { c: null } });
+  let state = applyPlan(start, decide(start));
+  for (let second = 1; second <= seconds; second++) {
+    const isWell = second % 2 === 0;
+    const said = says(later(state, 1), "b", isWell ? "++" : "--");
+    state = edit(said, { nodes: { b: { ready: isWell ? "True" : "False" } } });
+    state = applyPlan(state, decide(state));
+  }
+  return state;
+}
+
+for (const pin of [undefined, "b"]) {
+  const options = pin === undefined ? {} : { pin };
+  const which = pin === undefined ? "the only other node" : "the pinned node";
+  Deno.test(`uplink: a holder without a way out goes ever less often to ${which} when that one comes and goes`, () => {
+    const state = inTurns("ab", options, 41);
+    const { term = 0, activeNodeName, conditions = [] } = state.gateways[0]?.status ?? {};
+    assert.ok(term >= 4 && term <= 7, `term ${term}`);
+    assert.equal(activeNodeName, "a");
+
+    // It says so while the other one could hold the gateway, and waits no longer once that one is steady.
+    const well = edit(says(later(state, 1), "b", "++"), { nodes: { b: { ready: "True" } } });
+    const waiting = decide(well);
+    assert.equal(gatewayPlan(waiting).activeNodeName, "a");
+    const said = gatewayCondition(well, waiting, "Ready");
+    assert.equal(said.status, "False", JSON.stringify(conditions));
+    assert.match(
+      said.message,
+      /^a: UplinkDown: Uplink targets .* do not answer this node; the role went back \d+ times in a row shortly before, so b gets it back not before /,
+    );
+    const known = applyPlan(well, waiting);
+    assert.equal(gatewayPlan(decide(later(known, 9))).activeNodeName, "a");
+    assert.equal(gatewayPlan(decide(later(known, 10))).activeNodeName, "b");
+  });
+}
+
+Deno.test("uplink: a node that was well all the time is not waited for", () => {
+  const state = inTurns("abc", {}, 9);
+  assert.equal(state.gateways[0]?.status.activeNodeName, "c");
+  assert.equal(state.gateways[0]?.status.term, 3);
+});

@@ -1,6 +1,7 @@
 /** The subnets that a node's interfaces are in. Pure. */
 import ipaddr from "ipaddr.js";
 import { familyOf } from "../../core/ip_family.ts";
+import { remembered } from "../../core/once.ts";
 import type { HostInterface } from "./view.ts";
 
 export interface Subnet {
@@ -13,19 +14,24 @@ export interface Subnet {
 /** The subnets of an interface's own addresses. */
 export function subnetsOf({ name, addresses }: HostInterface): readonly Subnet[] {
   if (name === "lo") return [];
-  return addresses.flatMap(({ ip, prefixLength, ours }) => {
-    const family = familyOf(ip);
-    if (ours || prefixLength >= (family === 4 ? 32 : 128)) return [];
-    const cidr = `${ip}/${prefixLength}`;
-    const [network, length] = ipaddr.parseCIDR(cidr);
-    return [{
-      cidr,
-      reserved: family === 4 ? reservedIPv4(cidr) : reservedIPv6(cidr),
-      holds: (address) =>
-        familyOf(address) === family && ipaddr.parse(address).match(network, length),
-    }];
-  });
+  return addresses.flatMap(({ ip, prefixLength, ours }) =>
+    ours || prefixLength >= (familyOf(ip) === 4 ? 32 : 128)
+      ? []
+      : [subnetOf(`${ip}/${prefixLength}`)]
+  );
 }
+
+const subnetOf = remembered((cidr): Subnet => {
+  const family = familyOf(cidr);
+  const [network, length] = ipaddr.parseCIDR(cidr);
+  return {
+    cidr,
+    reserved: family === 4 ? reservedIPv4(cidr) : reservedIPv6(cidr),
+    holds: (address) => familyOf(address) === family && parsedIP(address).match(network, length),
+  };
+});
+
+const parsedIP = remembered(ipaddr.parse);
 
 /** A /31 has none. */
 function reservedIPv4(cidr: string): Subnet["reserved"] {
