@@ -60,8 +60,9 @@ function limitRule(rule: PolicyRule, way: Requirements): PolicyRule {
 
 /** A rule as Cilium reads it: a key of the podSelector's labels replaces the same key of the namespaceSelector's. */
 export function requirementsOf({ podSelector, namespaceSelector }: PolicyRule): Requirements {
-  const prefixed = namespaceRequirements(namespaceSelector ?? {});
-  const own = namespaceRequirements({ matchLabels: namespaceSelector?.matchLabels ?? {} });
+  if (namespaceSelector === undefined) return labelRequirements(podSelector);
+  const prefixed = namespaceRequirements(namespaceSelector);
+  const own = namespaceRequirements({ matchLabels: namespaceSelector.matchLabels ?? {} });
   const replaced = new Set(Object.keys(podSelector?.matchLabels ?? {}));
   return [
     ...prefixed.slice(0, own.length).filter(({ key }) => !replaced.has(key)),

@@ -79,7 +79,12 @@ export function examiner(gateway: Gateway, facts: Facts): (subject: NodeFacts) =
 
 /** Everything that is known about a candidate, in the order of the checks; tolerated reasons included. */
 export function reasonsAbout(examination: Examination): readonly Reason[] {
-  return CHECKS.map((check) => check(examination)).filter((reason) => reason !== null);
+  const reasons: Reason[] = [];
+  for (const check of CHECKS) {
+    const reason = check(examination);
+    if (reason !== null) reasons.push(reason);
+  }
+  return reasons;
 }
 
 /**

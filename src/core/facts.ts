@@ -36,7 +36,7 @@ export interface Facts {
   readonly byLabel: ReadonlyMap<string, readonly NodeFacts[]>;
   /** Nodes with labels that cannot be read. */
   readonly uncertain: readonly NodeFacts[];
-  /** Address -> the nodes that list it, or whose agents report it on an interface, by name. */
+  /** Virtual IP that a gateway asks for -> the nodes that list it, or whose agents report it on an interface, by name. */
   readonly byAddress: ReadonlyMap<string, readonly NodeFacts[]>;
   /** Virtual IP -> the gateways that ask for it. */
   readonly byVirtualIP: ReadonlyMap<string, readonly Gateway[]>;
@@ -81,7 +81,7 @@ export function gatherFacts(snapshot: Snapshot): Facts {
     snapshot,
     nodes,
     ...labelsOf(nodes, gateways),
-    byAddress: addressesOf(nodes),
+    byAddress: addressesOf(nodes, new Set(virtual.map(([ip]) => ip))),
     byVirtualIP: grouped(virtual),
     virtualIPs: new Set([
       ...virtual.map(([ip]) => ip),
@@ -144,14 +144,18 @@ function labelsOf(
   return { byLabel: grouped(labelled), uncertain: uncertain ?? [] };
 }
 
-function addressesOf(nodes: readonly NodeFacts[]): Facts["byAddress"] {
+function addressesOf(
+  nodes: readonly NodeFacts[],
+  virtualIPs: ReadonlySet<string>,
+): Facts["byAddress"] {
+  if (virtualIPs.size === 0) return new Map();
   return grouped(nodes.flatMap((facts) => {
     const { node: { internalIPs, externalIPs }, lease } = facts;
     const reported = (lease?.report?.interfaces ?? []).flatMap(({ addresses = [] }) =>
       addresses.map((address) => address.split("/")[0] ?? "")
     );
-    const all = new Set([...internalIPs, ...externalIPs, ...reported]);
-    return [...all].map((address) => [address, facts] as const);
+    const all = [...internalIPs, ...externalIPs, ...reported].filter((ip) => virtualIPs.has(ip));
+    return [...new Set(all)].map((ip) => [ip, facts] as const);
   }));
 }
 

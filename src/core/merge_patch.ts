@@ -1,4 +1,5 @@
 import { isObject } from "./json.ts";
+import { byText } from "./order.ts";
 import type { Json, JsonObject } from "./types.ts";
 
 /**
@@ -9,19 +10,24 @@ import type { Json, JsonObject } from "./types.ts";
 export function mergePatch(from: object, to: object): JsonObject | undefined {
   const before = from as Readonly<Record<string, Json | undefined>>;
   const after = to as Readonly<Record<string, Json | undefined>>;
-  const patch: Record<string, Json> = {};
-  for (const key of [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()) {
-    const [old, wanted] = [before[key], after[key]];
-    if (wanted === undefined) {
-      if (old !== undefined) patch[key] = null;
-    } else if (isObject(old) && isObject(wanted)) {
+  // Most objects are as they are to be, and cost no more than a look at their members.
+  const patch: (readonly [string, Json])[] = [];
+  for (const key of Object.keys(before)) {
+    if (before[key] !== undefined && after[key] === undefined) patch.push([key, null]);
+  }
+  for (const key of Object.keys(after)) {
+    const old = before[key];
+    const wanted = after[key];
+    if (wanted === undefined) continue;
+    if (isObject(old) && isObject(wanted)) {
       const inner = mergePatch(old, wanted);
-      if (inner !== undefined) patch[key] = inner;
+      if (inner !== undefined) patch.push([key, inner]);
     } else if (!equal(old, wanted)) {
-      patch[key] = wanted;
+      patch.push([key, wanted]);
     }
   }
-  return Object.keys(patch).length === 0 ? undefined : patch;
+  if (patch.length === 0) return undefined;
+  return Object.fromEntries(patch.sort(([a], [b]) => byText(a, b)));
 }
 
 /** Applies a JSON merge patch (RFC 7396) to a copy of `target`. */
@@ -43,5 +49,6 @@ export function equal(a: Json | undefined, b: Json | undefined): boolean {
       a.every((item, index) => equal(item, b[index]));
   }
   if (!isObject(a) || !isObject(b)) return false;
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((key) => equal(a[key], b[key]));
+  return Object.keys(a).every((key) => equal(a[key], b[key])) &&
+    Object.keys(b).every((key) => b[key] === undefined || a[key] !== undefined);
 }

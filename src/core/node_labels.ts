@@ -15,9 +15,7 @@ export function nodeLabelChanges(
   facts: Facts,
   holders: ReadonlyMap<string, string | undefined>,
 ): readonly Change[] {
-  const unreadable = facts.snapshot.invalid.filter(({ kind }) => kind === "EgressGateway").map((
-    { name },
-  ) => name);
+  const kept = keptLabels(facts);
   const selected = new Set(
     facts.snapshot.gateways.flatMap(({ spec }) =>
       nodesMatching(facts, spec.nodeSelector).map(({ node }) => node.name)
@@ -36,19 +34,31 @@ export function nodeLabelChanges(
       held: held.get(subject.node.name) ?? [],
     });
     const shard = shards.get(subject.node.name);
-    const patch = {
-      ...labelPatch(subject.node.labels, { wanted, unreadable }),
+    const patch = labelPatch(subject.node.labels, { wanted, kept });
+    if (patch.length === 0 && shard === undefined) return [];
+    const labels = {
+      ...Object.fromEntries(patch),
       ...(shard === undefined ? {} : { [SHARD_LABEL]: String(shard) }),
     };
-    return Object.keys(patch).length === 0 ? [] : [{
+    return [{
       action: "patch",
       kind: "Node",
       name: subject.node.name,
-      body: { metadata: { resourceVersion: subject.node.resourceVersion, labels: patch } },
+      body: { metadata: { resourceVersion: subject.node.resourceVersion, labels } },
       group: `node/${subject.node.name}`,
       stage: 0,
     }];
   });
+}
+
+/** Labels that belong to a gateway which cannot be read stay as they are. */
+function keptLabels({ snapshot }: Facts): ReadonlySet<string> {
+  const unreadable = snapshot.invalid.filter(({ kind }) => kind === "EgressGateway");
+  return new Set(
+    unreadable.length === 0
+      ? []
+      : [MEMBER_LABEL, ...unreadable.map(({ name }) => `${ACTIVE_FOR_LABEL}${name}`)],
+  );
 }
 
 function wantedLabels(
@@ -63,31 +73,23 @@ function wantedLabels(
   const reports = lease !== undefined && (lease.report?.addresses.length ?? 0) > 0 &&
     !isAbandoned(lease, { hasAgentPod: agentPods.length > 0, now });
   // A holder that is no candidate any more, too: by this label a tick finds every node that may carry another of ours.
-  const member = reports || held.length > 0 || isSelected;
+  if (!reports && held.length === 0 && !isSelected) return {};
   const active = held.map((name) => `${ACTIVE_FOR_LABEL}${name}`)
     .filter((key) => key.length - PREFIX.length <= LABEL_NAME_LIMIT);
-  return Object.fromEntries([...(member ? [MEMBER_LABEL] : []), ...active].map((key) => [key, ""]));
+  return Object.fromEntries([MEMBER_LABEL, ...active].map((key) => [key, ""]));
 }
 
-/** Labels that belong to a gateway which cannot be read stay as they are. */
+/** What is to be written of a node's labels, by key; null: the label is taken away. */
 function labelPatch(
   labels: Labels,
-  { wanted, unreadable }: { wanted: Labels; unreadable: readonly string[] },
-): Record<string, string | null> {
-  const kept = new Set(
-    unreadable.length === 0 ? [] : [
-      MEMBER_LABEL,
-      ...unreadable.map((name) => `${ACTIVE_FOR_LABEL}${name}`),
-    ],
-  );
+  { wanted, kept }: { readonly wanted: Labels; readonly kept: ReadonlySet<string> },
+): readonly (readonly [string, string | null])[] {
   const stale = Object.keys(labels).filter((key) =>
     (key === MEMBER_LABEL || key.startsWith(ACTIVE_FOR_LABEL)) && !(key in wanted) && !kept.has(key)
   );
   const missing = Object.keys(wanted).filter((key) => labels[key] !== wanted[key]);
-  return Object.fromEntries(
-    [
-      ...missing.map((key) => [key, wanted[key] ?? ""] as const),
-      ...stale.map((key) => [key, null] as const),
-    ].sort(([a], [b]) => byText(a, b)),
-  );
+  return [
+    ...missing.map((key) => [key, wanted[key] ?? ""] as const),
+    ...stale.map((key) => [key, null] as const),
+  ].sort(([a], [b]) => byText(a, b));
 }

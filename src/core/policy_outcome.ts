@@ -235,6 +235,7 @@ function isHostnameUnread(name: string | undefined, facts: Facts): boolean {
 
 /** What a part depends on and cannot be read, so that it is left as it is. */
 function unreadOf(part: Part, { policy, facts }: Context): Verdict["unread"] {
+  if (facts.snapshot.invalid.length === 0) return undefined;
   const { fallback } = policy.spec;
   const existing = facts.ciliumPolicies.get(part.name);
   const isAway = fallback !== undefined && existing?.labels[GATEWAY_LABEL] === fallback;
@@ -288,19 +289,21 @@ function verdictOf(context: Context, overlaps: readonly string[]): Verdict {
       const isLeft = own.some((part) => unreadOf(part, context) !== undefined);
       const { outcome } = way;
       const reach = reachOf(policy.spec.selectors, outcome?.gateway.spec.allowedNamespaces);
-      const leaves = own.every(({ name, nodes }) => {
-        const named = covered.get(name)?.nodes;
-        return nodes.size === 0 ||
-          named !== undefined && [...nodes].some((each) => named.has(each));
-      });
-      const shards = [...shares[index] ?? []].filter((node) => node !== UNLABELLED).length;
+      const leaves = () =>
+        own.every(({ name, nodes }) => {
+          const named = covered.get(name)?.nodes;
+          return nodes.size === 0 ||
+            named !== undefined && [...nodes].some((each) => named.has(each));
+        });
+      const share = shares[index];
+      const shards = share === undefined ? 0 : share.size - (share.has(UNLABELLED) ? 1 : 0);
       const isOut = foreign !== undefined || reach?.verdict === "Outside";
       const shown = isOut ? {} : isLeft ? storedWay(way.gateway, policy) : shownWay(way, context);
       return {
         outcome,
         standsIn: way.standsIn,
         reach,
-        isElsewhere: ways.size > 1 && covered.size > 0 && !serves(outcome) && !leaves,
+        isElsewhere: ways.size > 1 && covered.size > 0 && !serves(outcome) && !leaves(),
         lacking: families.filter((family) =>
           outcome !== undefined && !carries(way, { family, facts })
         ),

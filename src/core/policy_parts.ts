@@ -102,10 +102,14 @@ function isOfIPv6(suffix: string): boolean {
  */
 export function policyOf(made: CiliumPolicy): string | undefined {
   const suffix = made.annotations[PART_ANNOTATION] ?? "";
-  return claimedBy(made).find((policy) =>
+  const isNamedAfter = (policy: string) =>
     partName(policy, suffix) === made.name ||
-    isOfIPv6(suffix) && `${policy}-${suffix}` === made.name
-  );
+    isOfIPv6(suffix) && `${policy}-${suffix}` === made.name;
+  // Nearly always its label tells.
+  const labelled = made.labels[POLICY_LABEL];
+  return labelled !== undefined && isNamedAfter(labelled)
+    ? labelled
+    : claimedBy(made).find(isNamedAfter);
 }
 
 /** The policies that label and owners name, whatever its own name is. */

@@ -21,6 +21,7 @@ export function statusPatch(
   },
 ): JsonObject | undefined {
   const patch = mergePatch(stored, wanted);
+  if (patch === undefined) return undefined;
   const fresh = writtenAt !== undefined && now - writtenAt < TIMINGS.rewordMilliseconds;
   return fresh && meansTheSame(stored, wanted) ? undefined : patch;
 }

@@ -2,7 +2,7 @@ import type { Milliseconds } from "./types.ts";
 
 /** RFC 3339 in UTC, whole seconds: `2026-11-23T10:00:00Z`, as Kubernetes writes times. */
 export function rfc3339(time: Milliseconds): string {
-  return date(time).toISOString().replace(/\.\d{3}Z$/, "Z");
+  return `${date(time).toISOString().slice(0, -".000Z".length)}Z`;
 }
 
 /** RFC 3339 in UTC with milliseconds; whole seconds where there are none. */

@@ -1,5 +1,6 @@
 /** JSON merge patches, RFC 7396. */
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { applyMergePatch, equal, mergePatch } from "../../src/core/merge_patch.ts";
 import type { Json, JsonObject } from "../../src/core/types.ts";
@@ -67,6 +68,20 @@ Deno.test("a patch turns `from` into `to`, is empty only between equals, and cha
     assert.equal(patch === undefined, equal(from, to));
     assert.deepEqual(applyMergePatch(from, patch ?? {}), to);
     assert.deepEqual([from, to], before);
+  }));
+});
+
+Deno.test("equality is that of the values, of any two", () => {
+  const pair = fc.oneof(
+    fc.tuple(json, json),
+    // The same members in another order, and often one of them another.
+    fc.tuple(json, json).map(([one, other]): [JsonObject, JsonObject] => [
+      one,
+      Object.fromEntries([...Object.entries(one), ...Object.entries(other).slice(0, 1)].reverse()),
+    ]),
+  );
+  fc.assert(fc.property(pair, ([one, other]) => {
+    assert.equal(equal(one, other), isDeepStrictEqual(one, other));
   }));
 });
 
