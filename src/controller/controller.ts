@@ -123,12 +123,15 @@ export class Controller {
   /** The outcome of a tick without listings; undefined where it takes them. */
   async #look(): Promise<TickResult | undefined> {
     const doubtful = performance.now() - this.#listedAt >= RELIST_MILLISECONDS;
-    if (this.#cache === undefined || doubtful || !await this.#isAnswered()) return undefined;
+    if (this.#cache === undefined || doubtful) return undefined;
     const local = performance.now();
     if (local - (this.#urgentSince ?? local) >= WITHOUT_LISTING_MILLISECONDS) return undefined;
     const snapshot = this.#cache.snapshot({ serverTime: this.#clock.at(local), local });
     if (snapshot === undefined) return undefined;
-    const result = await this.#writeUrgent(look(snapshot));
+    const seen = look(snapshot);
+    // What is urgent is read anew, which proves as much.
+    if (seen.urgent === undefined && !await this.#isAnswered()) return undefined;
+    const result = await this.#writeUrgent(seen);
     if (result === undefined) return undefined;
     this.ticker.noteQuiet();
     this.#last = result;
