@@ -3,6 +3,7 @@ import { isSpread } from "../core/shards.ts";
 import type { Gateway, InvalidObject, Node, Pod, Policy, Snapshot } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { PartialListError } from "../kube/errors.ts";
+import { CiliumNodeMemory } from "./cilium_nodes.ts";
 import { CILIUM_PODS, CiliumNotFoundError } from "./cilium_pods.ts";
 import type { CiliumPods } from "./cilium_pods.ts";
 import { type Decoded, readable } from "./decoders/decode.ts";
@@ -38,6 +39,7 @@ export interface ObserveOptions {
 export interface Known {
   gateways?: readonly Gateway[];
   nodeCount?: number;
+  ciliumNodes?: CiliumNodeMemory;
 }
 
 /** Everything of so few nodes is one page, and needs no look at the gateways first. */
@@ -78,7 +80,7 @@ async function observeOnce(
   client: KubeClient,
   options: ObserveOptions & { readonly known: Known },
 ): Promise<{ readonly snapshot: Snapshot; readonly scope: NodeScope }> {
-  const { witness, clock, signal } = options;
+  const { witness, clock, known, signal } = options;
   const sent = performance.now();
   const agents = { labelSelector: AGENT_PODS.labelSelector, signal };
   const [{ scope, nodes, ciliumPods, first }, agentPods, leases, ciliumPolicies] = await Promise
@@ -99,7 +101,7 @@ async function observeOnce(
 
   const invalid: InvalidObject[] = [];
   const readLeases = readable(leases.items, invalid);
-  const snapshot = {
+  const snapshot: Snapshot = {
     now: leases.serverTime,
     ...(clock === undefined ? {} : { clock: Math.max(leases.serverTime, clock.at(received)) }),
     nodes: readable(distinct([...nodes, ...newcomers]), invalid),
@@ -111,7 +113,9 @@ async function observeOnce(
     ciliumPolicies: readable(ciliumPolicies.items, invalid),
     invalid,
   };
-  return { snapshot, scope };
+  known.ciliumNodes ??= new CiliumNodeMemory();
+  const ciliumNodes = await known.ciliumNodes.look(client, snapshot, signal);
+  return { snapshot: { ...snapshot, ciliumNodes }, scope };
 }
 
 /** Nodes that need a shard, where a policy is spread; in most ticks there is none. */

@@ -12,6 +12,7 @@ export const PATHS = {
   EgressGateway: `/apis/${API_VERSION}/egressgateways`,
   EgressGatewayPolicy: `/apis/${API_VERSION}/egressgatewaypolicies`,
   CiliumEgressGatewayPolicy: `/apis/${CILIUM_API_VERSION}/ciliumegressgatewaypolicies`,
+  CiliumNode: `/apis/${CILIUM_API_VERSION}/ciliumnodes`,
   Event: "/api/v1/namespaces/default/events",
 } as const;
 

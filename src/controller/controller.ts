@@ -15,9 +15,11 @@ import type { KubeClient } from "../kube/client.ts";
 import { asError } from "../core/message.ts";
 import { sleep } from "../kube/deadline.ts";
 import { ClusterCache } from "../cluster/cache.ts";
+import { CiliumNodeMemory } from "../cluster/cilium_nodes.ts";
 import { LeaseWitness } from "../cluster/lease_witness.ts";
 import type { Known, ObserveOptions } from "../cluster/observe.ts";
 import { PREFIX } from "../core/names.ts";
+import type { Snapshot } from "../core/types.ts";
 import { PATHS } from "../cluster/resources.ts";
 import { ServerClock } from "../cluster/server_clock.ts";
 import { look, tick, urgentTick } from "./tick.ts";
@@ -65,7 +67,8 @@ export class Controller {
   readonly #pace: Pace;
   readonly #witness = new LeaseWitness();
   readonly #clock = new ServerClock();
-  readonly #known: Known = {};
+  readonly #ciliumNodes = new CiliumNodeMemory();
+  readonly #known: Known = { ciliumNodes: this.#ciliumNodes };
   #cache: ClusterCache | undefined;
   #listedAt = -Infinity;
   #answeredAt = -Infinity;
@@ -126,8 +129,10 @@ export class Controller {
     if (this.#cache === undefined || doubtful) return undefined;
     const local = performance.now();
     if (local - (this.#urgentSince ?? local) >= WITHOUT_LISTING_MILLISECONDS) return undefined;
-    const snapshot = this.#cache.snapshot({ serverTime: this.#clock.at(local), local });
-    if (snapshot === undefined) return undefined;
+    const followed = this.#cache.snapshot({ serverTime: this.#clock.at(local), local });
+    if (followed === undefined) return undefined;
+    const snapshot = { ...followed, ciliumNodes: this.#ciliumNodes.known };
+    void this.#lookAtCiliumNodes(snapshot);
     const seen = look(snapshot);
     // What is urgent is read anew, which proves as much.
     if (seen.urgent === undefined && !await this.#isAnswered()) return undefined;
@@ -137,6 +142,13 @@ export class Controller {
     this.#last = result;
     this.#options.onTick?.(result);
     return result;
+  }
+
+  /** Beside the loop, which must not wait for it. */
+  async #lookAtCiliumNodes(snapshot: Snapshot): Promise<void> {
+    const { known } = this.#ciliumNodes;
+    const now = await this.#ciliumNodes.look(this.#client, snapshot, this.#options.signal);
+    if (now !== known) this.#hint();
   }
 
   /** Writes what traffic waits for; undefined where that, or what else there is to do, takes a whole tick. */

@@ -51,6 +51,7 @@ const CHECKS: readonly Check[] = [
   nodeDeleting,
   hostnameLabel,
   noIPv4Address,
+  ciliumNode,
   ciliumAgentNotReady,
   agentNotReady,
   agentLeaving,
@@ -192,6 +193,27 @@ function noIPv4Address({ facts, subject: { node } }: Examination): Reason | null
     }), and Cilium sends a gateway its traffic by ` +
       "that, of IPv6 too; give the node one, or take it out of nodeSelector",
   );
+}
+
+/**
+ * Cilium takes the node of a gateway from its own CiliumNodes, not from Nodes (1.18 to 1.20, `handleNodeEvent` in
+ * pkg/egressgateway/manager.go). What it finds none for it drops.
+ */
+function ciliumNode({ facts, subject: { node: { name, labels } } }: Examination): Reason | null {
+  if (!facts.ciliumNodes.has(name)) return null;
+  const label = `${HOSTNAME_LABEL}=${labels[HOSTNAME_LABEL]}`;
+  const taken = facts.ciliumNodes.get(name);
+  if (taken === name) return null;
+  return taken === undefined
+    ? reason(
+      "CiliumNodeMissing",
+      `No CiliumNode '${name}' with label ${label} is there, so that Cilium would drop what is sent to Node '${name}'; ` +
+        "restart Cilium's agent on it, which writes its CiliumNode anew",
+    )
+    : reason(
+      "HostnameLabelNotUnique",
+      `CiliumNode '${taken}' has the label ${label} of Node '${name}', and Cilium would send the traffic there`,
+    );
 }
 
 function ciliumAgentNotReady(examination: Examination): Reason | null {

@@ -31,6 +31,8 @@ export interface Facts {
   readonly byNode: ReadonlyMap<string, NodeFacts>;
   /** Value of the hostname label -> the first of the nodes that have it, by name, which is the one that Cilium takes. */
   readonly byHostname: ReadonlyMap<string, string>;
+  /** Node that Cilium was asked about -> the CiliumNode that it takes for it; undefined: it finds none. */
+  readonly ciliumNodes: ReadonlyMap<string, string | undefined>;
   readonly leases: ReadonlyMap<string, Lease>;
   /** `key=value` -> the nodes with that label, of the keys that `nodesMatching` looks up. */
   readonly byLabel: ReadonlyMap<string, readonly NodeFacts[]>;
@@ -101,9 +103,25 @@ export function gatherFacts(snapshot: Snapshot): Facts {
         return hostname === undefined ? [] : [[hostname, name] as const];
       }),
     ),
+    ciliumNodes: ciliumNodesOf(snapshot),
     leases,
     unread: unreadOf(snapshot),
   };
+}
+
+/** Of several CiliumNodes with a node's hostname label Cilium takes the first by name. */
+function ciliumNodesOf({ nodes, ciliumNodes }: Snapshot): Facts["ciliumNodes"] {
+  if (ciliumNodes === undefined) return new Map();
+  const taken = new Map(
+    sortedByName(ciliumNodes.found).toReversed().map(({ name, hostname }) => [hostname, name]),
+  );
+  const asked = new Set(ciliumNodes.asked);
+  return new Map(
+    nodes.flatMap(({ name, labels }) => {
+      const hostname = labels[HOSTNAME_LABEL];
+      return asked.has(name) && hostname !== undefined ? [[name, taken.get(hostname)]] : [];
+    }),
+  );
 }
 
 function madeFor(all: readonly CiliumPolicy[]): Facts["madeFor"] {

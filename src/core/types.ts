@@ -228,6 +228,7 @@ export type ReasonType =
   | "HostnameLabelMissing"
   | "HostnameLabelNotUnique"
   | "NoIPv4Address"
+  | "CiliumNodeMissing"
   | "CiliumAgentNotReady"
   | "AgentNotReady"
   | "AgentLeaving"
@@ -467,6 +468,24 @@ export interface CiliumPolicy {
   readonly spec: JsonObject;
 }
 
+/**
+ * What Cilium knows of candidates: it takes a gateway's node from its own CiliumNodes, by their labels. A node that was not asked
+ * for is not known to lack one.
+ */
+export interface CiliumNodes {
+  /** Names of the nodes that were asked for. */
+  readonly asked: readonly string[];
+  /** All CiliumNodes that have the hostname label of one of these. */
+  readonly found: readonly CiliumNode[];
+}
+
+/** A CiliumNode, as far as its metadata tells; it has its node's name. */
+export interface CiliumNode {
+  readonly name: string;
+  /** Value of the hostname label, by which policies name a gateway's node; undefined: it has none. */
+  readonly hostname: string | undefined;
+}
+
 /** An object that does not decode. It is reported by name, and what depends on it is left as it is. */
 export interface InvalidObject {
   readonly kind:
@@ -501,6 +520,8 @@ export interface Snapshot {
   readonly gateways: readonly Gateway[];
   readonly policies: readonly Policy[];
   readonly ciliumPolicies: readonly CiliumPolicy[];
+  /** Absent: not known, as where there is no such kind, or it may not be read. */
+  readonly ciliumNodes?: CiliumNodes | undefined;
   readonly invalid: readonly InvalidObject[];
 }
 

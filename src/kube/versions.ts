@@ -10,7 +10,8 @@ const VersionSchema = v.pipe(
   v.transform(({ metadata: { uid, resourceVersion } }) => `${uid} ${resourceVersion}`),
 );
 
-const METADATA_ALONE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+/** To accept of a listing only the objects' metadata. */
+export const METADATA_ALONE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /** A text that is another one for each version of each object; undefined where the object does not tell. */
 export function versionOf(item: unknown): string | undefined {

@@ -90,6 +90,27 @@ export function largeNode(index: number, { labels = {} }: { readonly labels?: La
   return { object, status };
 }
 
+/** What Cilium writes of a node: its labels and addresses. */
+export function largeCiliumNode(index: number, options: { readonly labels?: Labels } = {}): Json {
+  const { object } = largeNode(index, options);
+  const { metadata: { name, labels }, spec: { podCIDRs } } = object;
+  const addresses = ["InternalIP", "CiliumInternalIP"].map((type, each) => ({
+    type,
+    ip: `10.${each}.${index >> 8}.${index & 255}`,
+  }));
+  return {
+    apiVersion: "cilium.io/v2",
+    kind: "CiliumNode",
+    metadata: { name, labels },
+    spec: {
+      addresses,
+      bootid: uuid(index, "boot"),
+      health: { ipv4: `10.2.${index >> 8}.${index & 255}` },
+      ipam: { podCIDRs },
+    },
+  };
+}
+
 /** Cilium's agent on a node. */
 export function largeCiliumPod(index: number): ObjectWithStatus {
   const image = `quay.example.com/cilium/cilium:v1.20.2@sha256:${"b".repeat(64)}`;

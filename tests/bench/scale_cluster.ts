@@ -10,6 +10,7 @@ import type { ControlPlane } from "../support/control_plane.ts";
 import { eventually } from "../support/raw_api.ts";
 import {
   agentPod,
+  largeCiliumNode,
   largeCiliumPod,
   largeNode,
   nodeName,
@@ -52,6 +53,7 @@ export class ScaleCluster {
       // As a kubelet registers: with its status. Pods begin without one.
       await this.#create(PATHS.Node, { ...object, status });
       await this.#createPod("kube-system", largeCiliumPod(index));
+      await this.#create(PATHS.CiliumNode, largeCiliumNode(index, { labels }));
       if (pool !== undefined) await this.#createPod(NAMESPACE, agentPod(index));
     }, BUSY);
   }

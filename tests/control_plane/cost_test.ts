@@ -30,9 +30,9 @@ const CANDIDATES = POOL_LIST.slice(0, 2).flatMap(({ nodes }) => nodes).length;
 
 /**
  * Of a tick as a process: the number of nodes, gateways, nodes by two selectors, agents' pods, Leases, Cilium's policies,
- * policies, the gateways' versions; and Cilium's pod of each candidate.
+ * policies, the gateways' versions, CiliumNodes; and Cilium's pod of each candidate.
  */
-const READS = 9 + CANDIDATES;
+const READS = 10 + CANDIDATES;
 /** A candidate's node and Cilium pod, and our agents' pods, are 480 kB; those of the whole cluster would be 4 MB. */
 const MOST_BYTES = CANDIDATES * 28_000 + GATEWAY_NODES.length * 2_800;
 

@@ -74,14 +74,16 @@ async function inForce(plane: ControlPlane): Promise<void> {
       return dry.status === 403;
     });
   }
-  for (const kind of ["egressgateways", "egressgatewaypolicies"]) {
-    await eventually(`${kind} are served`, async () => {
-      return (await plane.api.request({ path: `${OURS}/${kind}` })).status === 200;
+  const kinds = ["egressgateways", "egressgatewaypolicies"].map((kind) => `${OURS}/${kind}`);
+  for (const path of [...kinds, CILIUM_NODES]) {
+    await eventually(`${path} is served`, async () => {
+      return (await plane.api.request({ path })).status === 200;
     });
   }
 }
 
 const LEASES = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`;
+const CILIUM_NODES = "/apis/cilium.io/v2/ciliumnodes";
 const CEGPS = "/apis/cilium.io/v2/ciliumegressgatewaypolicies";
 const OURS = "/apis/network.deckhouse.io/v1alpha1";
 const EGRESS = { "dedicated/egress": "" };

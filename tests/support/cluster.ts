@@ -4,6 +4,7 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import { loadCluster } from "../../src/kube/auth/load_cluster.ts";
 import { createClient } from "../../src/kube/http.ts";
 import type { ClientOptions } from "../../src/kube/client.ts";
+import type { KubeObject } from "../../src/build/kube_object.ts";
 import type { ControlPlane } from "./control_plane.ts";
 
 export interface NodeState {
@@ -35,6 +36,19 @@ export async function putNode(
     namespace: "kube-system",
     labels: { "k8s-app": "cilium" },
   });
+}
+
+/** What Cilium's agent writes of its node, as far as a gateway's way goes by it. */
+export function ciliumNode(
+  name: string,
+  { hostname = name, labels = {} }: { readonly hostname?: string; readonly labels?: Labels } = {},
+): KubeObject {
+  return {
+    apiVersion: "cilium.io/v2",
+    kind: "CiliumNode",
+    metadata: { name, labels: { "kubernetes.io/hostname": hostname, ...labels } },
+    spec: {},
+  };
 }
 
 export interface PodState {
