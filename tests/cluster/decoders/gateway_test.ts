@@ -48,6 +48,13 @@ const addresses = (virtualIPAddress: Spec) => {
   return sourceIP.mode === "VirtualIPAddress" ? sourceIP.ips : sourceIP.mode;
 };
 
+Deno.test("what is no address is told as it was written", () => {
+  assert.match(
+    String(addresses({ ip: "10.0.0.300" })),
+    /virtualIPAddress\.ip: write an IP address such as .* instead of "10\.0\.0\.300"$/,
+  );
+});
+
 Deno.test("addresses are read in their canonical form, from ip, from ips, or from both", () => {
   assert.deepEqual(addresses({ ip: "2001:DB8:0::242" }), ["2001:db8::242"]);
   assert.deepEqual(addresses({ ips: ["10.0.0.7", "FD00::7"] }), ["10.0.0.7", "fd00::7"]);
