@@ -891,9 +891,14 @@ test("the controller never touches what others made, and reads no more than it n
       body: { ...FOREIGN, metadata: { name: "new" } },
       answer: notOurs,
     },
-    ...([["web.egress-a", 201], ["webby", notOurs], ["a.web", notOurs]] as const).map((
-      [name, answer],
-    ): Attempt => ({
+    ...([
+      ["web.egress-a", 201],
+      ["web-ipv6", 201],
+      ["web-ipv6.egress-a", 201],
+      ["webby", notOurs],
+      ["web-ipv6s", notOurs],
+      ["a.web", notOurs],
+    ] as const).map(([name, answer]): Attempt => ({
       what: `create ${name} for policy web`,
       method: "POST",
       path: CEGPS,
