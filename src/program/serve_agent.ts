@@ -26,6 +26,7 @@ import type { ListenAddress, Settings } from "./settings.ts";
 const SETTINGS = [
   ...CLUSTER_SETTINGS,
   "nodeName",
+  "nodeAddresses",
   "agentPort",
   "agentMetrics",
   "stateDirectory",
@@ -40,8 +41,8 @@ const SETTINGS = [
 export const agentProgram: Program<typeof SETTINGS[number]> = {
   settings: SETTINGS,
   async run(settings, { logger, signal }) {
-    const { nodeName, stateDirectory, ciliumHealthz, agentPort: port, agentMetrics: scrapedAt } =
-      settings;
+    const { nodeName, nodeAddresses, stateDirectory, ciliumHealthz } = settings;
+    const { agentPort: port, agentMetrics: scrapedAt } = settings;
     if (nodeName === undefined) {
       throw new ConfigError(
         "Cannot tell which node this is: give --node, or set SALLYPORT_NODE_NAME by the downward API (spec.nodeName)",
@@ -52,6 +53,7 @@ export const agentProgram: Program<typeof SETTINGS[number]> = {
     const traces = await traceAgent(nodeName, logger);
     const options = {
       nodeName,
+      nodeAddresses,
       stateDirectory,
       ciliumHealthz,
       port,
@@ -93,6 +95,8 @@ export function agentPace(
 export interface AgentProgramOptions {
   /** The node's name in the cluster. */
   readonly nodeName: string;
+  /** Its addresses there. */
+  readonly nodeAddresses?: readonly string[] | undefined;
   /** Where the agent remembers what it bound; a folder that a reboot empties. */
   readonly stateDirectory: string;
   /** URL of Cilium's healthz; `off`: not asked. */
@@ -118,7 +122,8 @@ export async function runAgentProgram(
   client: KubeClient,
   options: AgentProgramOptions,
 ): Promise<void> {
-  const { ciliumHealthz, port, scrapedAt, requests, logger, onEvent, ...rest } = options;
+  const { nodeAddresses, ciliumHealthz, port, scrapedAt, requests, logger, onEvent, ...rest } =
+    options;
   const { warn, event: tell } = createAgentLog(logger);
   const closing = new AbortController();
   const running: { agent?: Agent } = {};
@@ -138,6 +143,7 @@ export async function runAgentProgram(
     ...rest,
     hands: linuxHands({
       apiServer: client.cluster.server,
+      nodeAddresses,
       signal: closing.signal,
       onFailure: warn,
     }),

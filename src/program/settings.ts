@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import { CILIUM_PODS } from "../cluster/cilium_pods.ts";
 import type { CiliumPods } from "../cluster/cilium_pods.ts";
-import { isIP } from "../core/ip_family.ts";
+import { canonicalIP, isIP } from "../core/ip_family.ts";
 import { messageOf } from "../core/message.ts";
 import { ConfigError } from "../kube/errors.ts";
 import { parseLabelSelector } from "../kube/label_selector.ts";
@@ -65,6 +65,19 @@ function parseListenAddress(text: string): ListenAddress | undefined {
     );
   }
   return { hostname, port: Number(port) };
+}
+
+/** As the downward API writes `status.hostIPs`. */
+function parseAddresses(text: string): readonly string[] {
+  return text.split(",").map((part) => {
+    const ip = canonicalIP(part.trim());
+    if (ip === undefined) {
+      throw new RangeError(
+        "write addresses with commas between them, such as 192.0.2.7,2001:db8::7",
+      );
+    }
+    return ip;
+  });
 }
 
 /** The table. A name here is what code calls a setting; the rest is what people call it. */
@@ -221,6 +234,12 @@ export const SETTINGS = {
     flag: "--node <name>",
     description: "the node's name in the cluster",
     schema: text,
+  }),
+  nodeAddresses: optional({
+    variable: "SALLYPORT_NODE_ADDRESSES",
+    flag: "--node-addresses <list>",
+    description: "the node's addresses in the cluster, with commas between them",
+    schema: readBy(parseAddresses),
   }),
   agentPort: defaulted({
     variable: "SALLYPORT_AGENT_PORT",

@@ -266,7 +266,7 @@ const ROWS: readonly Row[] = [
     ],
     changes: {
       [`${AGENT_POD}.containers.0.imagePullPolicy`]: "Always",
-      [`${AGENT_POD}.containers.0.env.2`]: { name: "SALLYPORT_LOG_LEVEL", value: "debug" },
+      [`${AGENT_POD}.containers.0.env.3`]: { name: "SALLYPORT_LOG_LEVEL", value: "debug" },
       "DaemonSet/sallyport-system/sallyport-agent spec.template.metadata.annotations.team": "net",
       [`${AGENT_POD}.tolerations.1`]: { key: "infra" },
       "DaemonSet/sallyport-system/sallyport-agent spec.updateStrategy.type": "OnDelete",
@@ -321,7 +321,7 @@ const ROWS: readonly Row[] = [
         value: "https://hooks.example.com/m",
       },
       [`${SERVER_POD}.containers.0.env.5`]: COLLECTOR,
-      [`${AGENT_POD}.containers.0.env.2`]: COLLECTOR,
+      [`${AGENT_POD}.containers.0.env.3`]: COLLECTOR,
       "NetworkPolicy/sallyport-system/sallyport-controller spec.egress.1": {
         ports: [
           { port: 443, protocol: "TCP" },
@@ -340,7 +340,7 @@ const ROWS: readonly Row[] = [
         COLLECTOR,
         { name: "SALLYPORT_PUSHGATEWAY", value: "http://push:9091" },
       ],
-      [`${AGENT_POD}.containers.0.env.2`]: COLLECTOR,
+      [`${AGENT_POD}.containers.0.env.3`]: COLLECTOR,
       "NetworkPolicy/sallyport-system/sallyport-tick spec.egress.1": {
         ports: [
           { port: 4318, protocol: "TCP" },

@@ -97,7 +97,11 @@ interface PodSpec {
 interface Container {
   readonly image: string;
   readonly args: readonly string[];
-  readonly env?: readonly { readonly name: string; readonly value?: string }[];
+  readonly env?: readonly {
+    readonly name: string;
+    readonly value?: string;
+    readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: keyof typeof POD } };
+  }[];
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly securityContext: {
@@ -187,6 +191,9 @@ const PROGRAMS: Readonly<Record<string, Pick<Program, "settings">>> = {
   "tick.js": tickJob,
 };
 
+/** What the downward API tells. */
+const POD = { "spec.nodeName": "node-a", "status.hostIPs": "192.0.2.7,2001:db8::7" } as const;
+
 test("every container is confined, sized, and runs a function that exists", async () => {
   for (const template of await templates()) {
     const { what, spec } = template;
@@ -208,7 +215,12 @@ test("every container is confined, sized, and runs a function that exists", asyn
       const [bundle = ""] = args;
       const entry = new URL(`../../functions/${bundle.replace(/\.js$/, ".ts")}`, import.meta.url);
       assert.ok((await Deno.stat(entry)).isFile, what);
-      const variables = Object.fromEntries(env.map(({ name, value }) => [name, value ?? "node-a"]));
+      const variables = Object.fromEntries(
+        env.map(({ name, value, valueFrom }) => [
+          name,
+          valueFrom === undefined ? value ?? "" : POD[valueFrom.fieldRef.fieldPath],
+        ]),
+      );
       const names = [...PROGRAMS[bundle]?.settings ?? [], ...LOG_SETTINGS];
       readSettings(names, { variables });
       const known = names.map((name) => SETTINGS[name].variable);

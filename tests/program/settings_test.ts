@@ -54,6 +54,11 @@ const ROWS: Readonly<
   serveEvery: { text: "off", value: Infinity, wrong: ["0s", /write more than nothing, or off/] },
   eventsPort: { text: "81", value: 81, wrong: ["http", /write a port from 0 to 65535/] },
   nodeName: { text: "n", value: "n" },
+  nodeAddresses: {
+    text: "192.0.2.7,2001:DB8:0::7",
+    value: ["192.0.2.7", "2001:db8::7"],
+    wrong: ["192.0.2.7 2001:db8::7", /write addresses with commas between them/],
+  },
   agentPort: { text: "82", value: 82, wrong: ["-1", /write a port from 0 to 65535/] },
   agentMetrics: {
     text: "192.0.2.7:9882",

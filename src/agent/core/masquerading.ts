@@ -4,26 +4,35 @@ import { familyOf } from "../../core/ip_family.ts";
 import type { HostInterface } from "./view.ts";
 
 /** Source: Cilium 1.20.2, `pkg/ip/ip.go`, `privateIPBlocks`; those that an address of an interface may lie in. */
-const PRIVATE = ["100::/64", "2001:2::/48", "2001:db8::/48", "fc00::/7"]
-  .map((cidr) => ipaddr.IPv6.parseCIDR(cidr));
+const PRIVATE = [
+  ...["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"],
+  ...["192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"],
+  ...["100::/64", "2001:2::/48", "2001:db8::/48", "fc00::/7"],
+].map((cidr) => ipaddr.parseCIDR(cidr));
 
 /**
- * Tells whether Cilium prefers one of the interface's own addresses to an IPv6 address that is bound there: a public one to a
- * private one, then the lower one. That it is deprecated does not matter to Cilium.
+ * Tells whether Cilium prefers one of the interface's own addresses to a VIP that is bound there: a public one to a private
+ * one, then the node's own, then the lowest. That an IPv6 address is deprecated does not matter to Cilium.
  *
- * Source: Cilium 1.20.2, `pkg/datapath/tables/node_address.go`, `SortedAddresses` and `getAddressesFromDevice`.
+ * Source: Cilium 1.20.2, `pkg/datapath/tables/node_address.go`, `SortedAddresses` and `getAddressesFromDevice`; seen in
+ * `tests/cilium/egress_test.ts`.
  */
 export function yieldsTo({ addresses }: HostInterface, ip: string): boolean {
-  const rank = rankOf(ip);
+  const rank = rankOf({ ip });
   return addresses.some((address) =>
-    !address.ours && familyOf(address.ip) === 6 && address.ip !== ip && rankOf(address.ip) < rank
+    !address.ours && familyOf(address.ip) === familyOf(ip) && address.ip !== ip &&
+    rankOf(address) < rank
   );
 }
 
 /** As a text: the lower, the more preferred. */
-function rankOf(ip: string): string {
-  const address = ipaddr.IPv6.parse(ip);
-  const isPrivate = PRIVATE.some(([network, length]) => address.match(network, length));
+function rankOf(
+  { ip, ofNode = false }: { readonly ip: string; readonly ofNode?: boolean },
+): string {
+  const address = ipaddr.parse(ip);
+  const isPrivate = PRIVATE.some(([network, length]) =>
+    network.kind() === address.kind() && address.match(network, length)
+  );
   const bytes = address.toByteArray().map((byte) => byte.toString(16).padStart(2, "0"));
-  return `${isPrivate ? 1 : 0}${bytes.join("")}`;
+  return `${isPrivate ? 1 : 0}${ofNode ? 0 : 1}${bytes.join("")}`;
 }

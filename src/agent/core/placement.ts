@@ -6,12 +6,15 @@ import { yieldsTo } from "./masquerading.ts";
 import { subnetsOf } from "./subnets.ts";
 import type { HostInterface, Placement } from "./view.ts";
 
+/** What Cilium prefers the node's own address to. */
+const HIGHER = "a higher address of the subnet";
+
 export type Placed = Placement | Pick<ReportedFailure, "reason" | "message">;
 
 /**
- * On the public interface when the VIP lies in its subnet, else on `lo`, while ARP is spoken on the listed interfaces: an
- * address of another class on the interface itself would become the one that other traffic of the node is masqueraded
- * with (measured on Cilium 1.20.2).
+ * On the public interface when the VIP lies in its subnet and Cilium prefers another address there for masquerading; else on
+ * `lo`, while ARP is spoken on the listed interfaces: on the interface itself it would be what other traffic of the node
+ * is masqueraded with (measured on Cilium 1.20.2).
  *
  * Always as /32. With the subnet's prefix length it would be a secondary address, which the kernel promotes when the
  * node's own address is renewed (removed and added again): then the VIP is the source of the node's own traffic.
@@ -78,7 +81,7 @@ export function placementOf(
   if (family === 6) {
     return placeIPv6(ip, { home, links: interfaces.filter(({ name }) => speakOn.includes(name)) });
   }
-  if (home !== undefined) return { interface: home.name, speakOn };
+  if (home !== undefined && yieldsTo(home, ip)) return { interface: home.name, speakOn };
   const mute = interfaces.find(({ name, arpIgnore = 0 }) =>
     speakOn.includes(name) && arpIgnore > 0
   );
@@ -87,7 +90,8 @@ export function placementOf(
       reason: "BindFailed",
       message:
         `The kernel does not answer ARP on '${mute.name}' for an address on lo as its sysctl arp_ignore is ` +
-        `${mute.arpIgnore} (kube-proxy's strictARP sets it); write an address of the subnet of '${mute.name}'`,
+        `${mute.arpIgnore} (kube-proxy's strictARP sets it); write ` +
+        (home === undefined ? `an address of the subnet of '${mute.name}'` : HIGHER),
     };
   }
   return { interface: "lo", speakOn };
@@ -108,7 +112,7 @@ function placeIPv6(
       reason: "BindFailed",
       message:
         `${ip} is lower than this node's addresses on '${home.name}', and other pods' traffic could leave with it, as Cilium ` +
-        "prefers the lowest; write a higher address of the subnet",
+        `prefers the lowest; write ${HIGHER}`,
     };
   }
   const names = links.map(({ name }) => `'${name}'`).join(", ");

@@ -25,6 +25,8 @@ export interface HostAddress {
   readonly prefixLength: number;
   /** Carries our mark: only such an address is ever removed. */
   readonly ours: boolean;
+  /** It is the node's address in the cluster (InternalIP), as far as we were told that. */
+  readonly ofNode?: boolean;
 }
 
 /** Where a VIP is bound, and where it is spoken for. */

@@ -28,14 +28,22 @@ export interface LinuxHandsOptions {
   readonly probeMilliseconds?: number;
   /** URL of the API server, which is no VIP. */
   readonly apiServer?: string;
+  /** The node's addresses in the cluster (InternalIP). */
+  readonly nodeAddresses?: readonly string[] | undefined;
   /** Told of announcements that could not be sent, and of interfaces that are passed over. */
   readonly onFailure?: (error: Error) => void;
 }
 
 /** Hands that act on this node; all of them throw CommandError. */
 export function linuxHands(
-  { commands = hostCommands, signal, probeMilliseconds = 400, apiServer, onFailure }:
-    LinuxHandsOptions = {},
+  {
+    commands = hostCommands,
+    signal,
+    probeMilliseconds = 400,
+    apiServer,
+    nodeAddresses = [],
+    onFailure,
+  }: LinuxHandsOptions = {},
 ): Hands {
   const options = signal === undefined ? { commands } : { commands, signal };
   const nft = openNft(options);
@@ -74,7 +82,13 @@ export function linuxHands(
   return {
     async interfaces() {
       const [links, ignores] = await Promise.all([listInterfaces(options), arpIgnores(options)]);
-      return links.map((link) => ({ ...link, arpIgnore: ignores.get(link.name) ?? 0 }));
+      return links.map((link) => ({
+        ...link,
+        arpIgnore: ignores.get(link.name) ?? 0,
+        addresses: link.addresses.map((address) =>
+          nodeAddresses.includes(address.ip) ? { ...address, ofNode: true } : address
+        ),
+      }));
     },
     defaultRouteInterface: async () => (await routes()).interface,
     defaultRouteInterface6: async () => (await routes()).interface6,

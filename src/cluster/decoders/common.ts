@@ -7,21 +7,12 @@ import type { Condition, JsonObject, Labels, LabelSelector } from "../../core/ty
 
 export const labels = v.record(v.string(), v.string());
 
-/** A text as what it stands for; `read` returns undefined where it stands for nothing. */
-function textAs<T>(read: (text: string) => T | undefined, message: string) {
-  return v.pipe(
-    v.string(),
-    v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
-      const value = read(dataset.value);
-      if (value !== undefined) return value;
-      addIssue({ message });
-      return NEVER;
-    }),
-  );
-}
-
 /** RFC 3339 -> milliseconds since the epoch. */
-export const time = textAs(parseTime, "write a time as in 2026-11-23T10:00:00Z");
+export const time = v.pipe(
+  v.string(),
+  v.check((text) => parseTime(text) !== undefined, "write a time as in 2026-11-23T10:00:00Z"),
+  v.transform((text) => parseTime(text) ?? 0),
+);
 
 export function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -68,6 +59,15 @@ function unreadKeys(value: unknown): readonly string[] {
     : [EVERY_KEY];
 }
 
+const list = v.array(v.unknown());
+
+/** A write as managedFields has it. */
+const write = v.object({
+  manager: v.nullish(v.string()),
+  subresource: v.nullish(v.string()),
+  time: v.nullish(time),
+});
+
 /** An object without a name is none. Of everything else, one part that cannot be read takes nothing else with it. */
 export const metadata = v.pipe(
   v.object({
@@ -83,43 +83,27 @@ export const metadata = v.pipe(
     ownerReferences: part(itemsOf(v.custom<JsonObject>(isObject))),
     managedFields: v.optional(v.unknown()),
   }),
-  v.transform(({ labels, ...rest }) => ({
+  v.transform(({ labels, managedFields, ...rest }) => ({
     ...rest,
     labels: textsOf(v.is(texts, labels) ? labels : {}),
     unreadLabels: unreadKeys(labels),
+    managedFields: v.is(list, managedFields) ? v.parse(itemsOf(write), managedFields) : [],
+    /** Some entry of managedFields cannot be read, so that who is not in it may have written too. */
+    unreadWrites: managedFields != null && !v.is(v.array(write), managedFields),
   })),
 );
 
 export type Metadata = v.InferOutput<typeof metadata>;
 
-/** A write as managedFields has it. */
-const write = v.object({
-  manager: v.nullish(v.string()),
-  subresource: v.nullish(v.string()),
-  time: v.nullish(time),
-});
-
-const writes = v.array(write);
-
-const readableWrites = v.fallback(itemsOf(write), []);
-
-/**
- * When a field manager last wrote an object, or a subresource of it; undefined: never, or it is not told. Most objects are
- * never asked: managedFields are half of some.
- */
+/** When a field manager last wrote an object, or a subresource of it; undefined: never, or it is not told. */
 export function lastWrite(
   { managedFields }: Metadata,
   by: { readonly manager: string; readonly subresource?: string },
 ): number | undefined {
-  const times = v.parse(readableWrites, managedFields).filter(({ manager, subresource }) =>
+  const times = managedFields.filter(({ manager, subresource }) =>
     manager === by.manager && (by.subresource === undefined || subresource === by.subresource)
   ).map(({ time }) => time).filter((time) => time != null);
   return times.length === 0 ? undefined : Math.max(...times);
-}
-
-/** Tells whether some entry of managedFields cannot be read, so that who is not in it may have written too. */
-export function hasUnreadWrites({ managedFields }: Metadata): boolean {
-  return managedFields != null && !v.is(writes, managedFields);
 }
 
 /** The same of a status that controllers write. */
@@ -138,15 +122,23 @@ export const condition: v.GenericSchema<unknown, Condition> = v.object({
 });
 
 /** An address of either family, in canonical text. */
-export const ip = textAs(
-  canonicalIP,
-  "write an IP address such as 172.18.18.242 or 2001:db8::242",
+export const ip = v.pipe(
+  v.string(),
+  v.check(
+    (text) => canonicalIP(text) !== undefined,
+    "write an IP address such as 172.18.18.242 or 2001:db8::242",
+  ),
+  v.transform((text) => canonicalIP(text) ?? text),
 );
 
 /** A network of either family, in canonical text. */
-export const cidr = textAs(
-  canonicalCIDR,
-  "write a network such as 10.0.0.0/8 or 2001:db8::/32",
+export const cidr = v.pipe(
+  v.string(),
+  v.check(
+    (text) => canonicalCIDR(text) !== undefined,
+    "write a network such as 10.0.0.0/8 or 2001:db8::/32",
+  ),
+  v.transform((text) => canonicalCIDR(text) ?? text),
 );
 
 /** An address in canonical text; what is none stays as it is. */

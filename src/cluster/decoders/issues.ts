@@ -4,7 +4,7 @@ import * as v from "valibot";
 export function describeIssues(issues: readonly v.BaseIssue<unknown>[]): string {
   return issues.map((issue) => {
     const path = v.getDotPath(issue);
-    const told = issue.type === "check" || issue.type === "raw_transform"
+    const told = issue.type === "check"
       ? `${issue.message} instead of ${issue.received}`
       : issue.message;
     return path === null ? told : `${path}: ${told}`;

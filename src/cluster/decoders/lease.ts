@@ -9,16 +9,7 @@ import {
 } from "../../core/names.ts";
 import { rfc3339 } from "../../core/time.ts";
 import type { Lease, Milliseconds, Report } from "../../core/types.ts";
-import {
-  address,
-  compact,
-  hasUnreadWrites,
-  isObject,
-  itemsOf,
-  lastWrite,
-  metadata,
-  part,
-} from "./common.ts";
+import { address, compact, isObject, itemsOf, lastWrite, metadata, part } from "./common.ts";
 import { Parts } from "./parts.ts";
 
 const failureReasons = ["BindFailed", "InterfaceMissing", "AddressConflict"] as const;
@@ -147,7 +138,7 @@ export const lease = v.pipe(
       name: metadata.name,
       resourceVersion: metadata.resourceVersion,
       renewedAt,
-      unread: renewedAt === undefined && hasUnreadWrites(metadata)
+      unread: renewedAt === undefined && metadata.unreadWrites
         ? "metadata.managedFields: write entries with manager, subresource and an RFC 3339 time"
         : undefined,
       ...(text === undefined ? {} : readReport(text, metadata.creationTimestamp ?? undefined)),

@@ -30,6 +30,11 @@ function both(link: HostInterface, cidr: string): HostInterface {
   return { ...link, addresses: [...link.addresses, address] };
 }
 
+/** The node's addresses in the cluster are there. */
+function ofNode(link: HostInterface): HostInterface {
+  return { ...link, addresses: link.addresses.map((address) => ({ ...address, ofNode: true })) };
+}
+
 const NEEDED = new Map([["198.51.100.1", "the next hop of this node's default route"]]);
 
 const PLACES: readonly {
@@ -46,6 +51,26 @@ const PLACES: readonly {
     ip: "198.51.100.200",
     listed: ["eth1"],
     expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
+  {
+    what: "in the subnet, and lower than the address there: on lo, spoken there",
+    ip: "198.51.100.5",
+    listed: ["eth1"],
+    expected: { interface: "lo", speakOn: ["eth1"] },
+  },
+  {
+    what: "in the subnet, lower than the address there where that is the node's: there",
+    ip: "198.51.100.5",
+    listed: ["eth1"],
+    interfaces: [LO, ETH0, ofNode(ETH1)],
+    expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
+  {
+    what: "lower than the address there where the kernel would not answer for it on lo",
+    ip: "198.51.100.5",
+    listed: ["eth1"],
+    interfaces: [LO, ETH0, { ...ETH1, arpIgnore: 1 }],
+    expected: /^BindFailed: .*arp_ignore is 1.*write a higher address of the subnet$/,
   },
   {
     what: "in the subnet of another interface than the listed one: on lo, spoken on the listed one",
@@ -134,6 +159,27 @@ const PLACES: readonly {
     listed: ["eth1"],
     interfaces: DUAL,
     expected: /^BindFailed: 2a00:7::5 is lower than .* on 'eth1'.*write a higher address/,
+  },
+  {
+    what: "IPv6 in the subnet, lower than the address there where that is the node's: there",
+    ip: "2a00:7::5",
+    listed: ["eth1"],
+    interfaces: DUAL.map(ofNode),
+    expected: { interface: "eth1", speakOn: ["eth1"] },
+  },
+  {
+    what: "public IPv6 outside all subnets beside the node's private address: refused",
+    ip: "2a00:8::200",
+    listed: ["eth0"],
+    interfaces: DUAL.map(ofNode),
+    expected: /^BindFailed: 2a00:8::200 lies in no subnet of 'eth0'/,
+  },
+  {
+    what: "private IPv6 outside all subnets beside the node's higher private address: there",
+    ip: "fd00:0::200",
+    listed: ["eth0"],
+    interfaces: DUAL.map(ofNode),
+    expected: { interface: "eth0", speakOn: ["eth0"] },
   },
   {
     what: "IPv6, nothing listed: the interface whose subnet holds it",
