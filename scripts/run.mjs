@@ -51,7 +51,7 @@ function commandArguments(/** @type {string | undefined} */ command, /** @type {
       const named = rest[0] !== undefined && /^[a-z][a-z0-9_]*$/.test(rest[0]);
       return [
         ...quiet,
-        file("tests", "bench", `${named ? rest[0] : "tick"}.ts`),
+        file("tests", "bench", `${named ? rest[0] : "cold"}.ts`),
         ...(named ? rest.slice(1) : rest),
       ];
     }

@@ -23,7 +23,7 @@ import {
 } from "./measure.ts";
 import { podLike } from "./pod_like.ts";
 import { COST_HEADS, costCells, machine, markdown, publish, say } from "./report.ts";
-import { TickCluster } from "./tick_cluster.ts";
+import { SmallCluster } from "./small_cluster.ts";
 import { freePort } from "../support/free_port.ts";
 
 const { values } = parseArgs({
@@ -56,9 +56,8 @@ try {
   await using plane = await startControlPlane();
   await plane.createNamespace(NAMESPACE);
   const client = createClient(await loadCluster({ kubeconfig: plane.kubeconfigPath }));
-  const cluster = new TickCluster(plane, client);
-  await cluster.grow(3);
-  await cluster.reset("primary");
+  const cluster = new SmallCluster(plane, client);
+  await cluster.fill(3);
   await cluster.settle();
   await using pod = await podLike(plane);
   const node = await findNode();
