@@ -13,6 +13,7 @@ export const PATHS = {
   EgressGatewayPolicy: `/apis/${API_VERSION}/egressgatewaypolicies`,
   CiliumEgressGatewayPolicy: `/apis/${CILIUM_API_VERSION}/ciliumegressgatewaypolicies`,
   CiliumNode: `/apis/${CILIUM_API_VERSION}/ciliumnodes`,
+  CiliumEndpoint: `/apis/${CILIUM_API_VERSION}/ciliumendpoints`,
   Event: "/api/v1/namespaces/default/events",
 } as const;
 
@@ -25,6 +26,11 @@ export const AGENT_PODS = {
 /** The path of the pods of a namespace. */
 export function podsIn(namespace: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`;
+}
+
+/** The path of the CiliumEndpoints of a namespace, which are named as its pods. */
+export function ciliumEndpointsIn(namespace: string): string {
+  return `/apis/${CILIUM_API_VERSION}/namespaces/${encodeURIComponent(namespace)}/ciliumendpoints`;
 }
 
 /** The path of the object, or of its subresource, that a change writes to. */

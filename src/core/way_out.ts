@@ -33,6 +33,8 @@ export interface SourcePod {
   readonly namespaceLabels: Labels;
   readonly nodeName?: string;
   readonly hostNetwork: boolean;
+  /** Absent: not known. */
+  readonly ips?: readonly string[];
 }
 
 export interface WayOut {
@@ -169,12 +171,12 @@ function labelsOfNode({ nodeName }: SourcePod, { nodes }: WayOutSnapshot): Label
   return nodes.find(({ name }) => name === nodeName)?.labels ?? {};
 }
 
-function selectsPod(rule: PolicyRule, labels: Labels): boolean {
+export function selectsPod(rule: PolicyRule, labels: Labels): boolean {
   return requirementsOf(rule).every((part) => meetsRequirement(labels, part));
 }
 
 /** Cilium takes the nodeSelectors of all rules together: one of them is enough, whichever rule it stands in. */
-function selectsNode(rules: readonly (PolicyRule | undefined)[], labels: Labels): boolean {
+export function selectsNode(rules: readonly (PolicyRule | undefined)[], labels: Labels): boolean {
   const selectors = rules.filter((rule) => rule?.nodeSelector !== undefined);
   return selectors.length === 0 ||
     selectors.some((rule) =>
@@ -202,7 +204,7 @@ function shareOf(
 }
 
 /** As Cilium labels the endpoint: nobody but the namespace can set these. */
-function labelsForCilium({ namespace, labels, namespaceLabels }: SourcePod): Labels {
+export function labelsForCilium({ namespace, labels, namespaceLabels }: SourcePod): Labels {
   return {
     ...Object.fromEntries(
       Object.entries(labels).filter(([key]) => !key.startsWith(NAMESPACE_LABELS_PREFIX)),

@@ -148,6 +148,12 @@ export class CiliumNode {
     await new Deno.Command("sh", { args: ["-c", script], stderr: "null" }).output();
   }
 
+  /** The process that runs Cilium's agent. */
+  get cilium(): GuardedProcess {
+    if (this.#agent === undefined) throw new Error(`No Cilium agent on ${this.name}`);
+    return this.#agent;
+  }
+
   /** The process that runs Sallyport's agent. */
   get sallyport(): GuardedProcess {
     if (this.#sallyport === undefined) throw new Error(`No Sallyport agent on ${this.name}`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { tick } from "../../src/controller/tick.ts";
 import { kustomize, render } from "../../src/build/kustomize.ts";
-import { clientOf, putNode, putPod } from "../support/cluster.ts";
+import { ciliumNode, clientOf, putNode, putPod } from "../support/cluster.ts";
 import { type ControlPlane, controlPlaneTest } from "../support/control_plane.ts";
 import { policy, primaryGateway } from "../support/crd_manifests.ts";
 import type { KubeObject } from "../../src/build/kube_object.ts";
@@ -16,14 +16,27 @@ const ROLES = ["sallyport-viewer", "sallyport-operator"] as const;
 /** What is typed, and a part of what is answered. */
 type Row = readonly [words: string, answer: RegExp];
 
+/** There is no Cilium here that would have made a CiliumEndpoint. */
+const CHECKED =
+  /^ok +pods +1 running pods.*^wrong +identity .*^ok +policy .*^ok +node .*^unknown +datapath /ms;
+
 const COMMANDS: Readonly<Record<typeof ROLES[number], readonly Row[]>> = {
-  "sallyport-viewer": [["status", /^g .*True/m], ["history g", /Elected/]],
+  "sallyport-viewer": [
+    ["status", /^g .*True/m],
+    ["history g", /Elected/],
+    ["explain g", /a is active/],
+    ["which default/web-0 203.0.113.7", /leaves by gateway g, node a/],
+    ["plan", /^/],
+    ["check", /^ok +CRD egressgateways.*^ok +Cilium settings/ms],
+    ["check g", CHECKED],
+  ],
   "sallyport-operator": [
     ["status", /^g .*True/m],
     ["history g", /Elected/],
     ["explain g", /a is active/],
     ["which default/web-0 203.0.113.7", /leaves by gateway g, node a/],
     ["check", /^ok +CRD egressgateways.*^ok +Cilium settings/ms],
+    ["check g", CHECKED],
     ["move g b --dry-run", /g.* b.*\(dry run\)/],
     ["drain a --dry-run", /g would move from a to b/],
   ],
@@ -56,6 +69,7 @@ else {
     await plane.api.apply(await render("base"));
     for (const name of ["a", "b"]) {
       await putNode(plane, name, { labels: { "dedicated/egress": "" } });
+      await plane.api.apply(ciliumNode(name));
     }
     await plane.api.apply([primaryGateway(), policy()]);
     await putPod(plane, {
@@ -63,6 +77,9 @@ else {
       node: "a",
       namespace: "default",
       labels: { app: "backend" },
+    });
+    await plane.api.patch("/api/v1/namespaces/default/pods/web-0/status", {
+      status: { phase: "Running" },
     });
     await plane.api.apply(
       {
@@ -96,6 +113,7 @@ else {
     }
   }, {
     controllerManager: { controllers: ["clusterrole-aggregation-controller"] },
+    ciliumCrds: ["ciliumegressgatewaypolicies", "ciliumnodes", "ciliumendpoints"],
     users: Object.fromEntries(ROLES.map((role) => [`user-${role}`, []])),
   });
 }

@@ -4,7 +4,6 @@ import { decide } from "../../core/decide.ts";
 import { explainGateway } from "../../core/explain.ts";
 import { explainNode, waysOfNode } from "../../core/explain_node.ts";
 import { sortedByName } from "../../core/order.ts";
-import type { Snapshot } from "../../core/types.ts";
 import { ConfigError } from "../../kube/errors.ts";
 import { waysOut } from "../../core/way_out.ts";
 import { onSnapshot } from "../shared/command.ts";
@@ -13,6 +12,7 @@ import { show, withOutput } from "../shared/output.ts";
 import type { OutputFlags } from "../shared/output.ts";
 import { readPod } from "../shared/pod_facts.ts";
 import { readSnapshot } from "../shared/source.ts";
+import { unknownGateway } from "../shared/unknown_gateway.ts";
 import { headline } from "../shared/way_out_words.ts";
 import type { SourceFlags } from "../shared/source.ts";
 import { complain } from "../shared/terminal.ts";
@@ -39,7 +39,9 @@ export function explainCommand(): Command {
       const snapshot = await readSnapshot(flags);
       const plan = decide(snapshot);
       const chosen = plan.gateways.filter((gateway) => name === undefined || gateway.name === name);
-      if (name !== undefined && chosen.length === 0) throw unknownGateway(name, snapshot);
+      if (name !== undefined && chosen.length === 0) {
+        throw unknownGateway("explain", name, snapshot);
+      }
       show(
         chosen,
         flags.output,
@@ -84,17 +86,4 @@ async function explainNodeNamed(
   }
   const context = { snapshot, plan: decide(snapshot) };
   show(waysOfNode(node, context), flags.output, { table: () => `${explainNode(node, context)}\n` });
-}
-
-function unknownGateway(wanted: string, { gateways, invalid }: Snapshot): Error {
-  const broken = invalid.find(({ kind, name }) => kind === "EgressGateway" && name === wanted);
-  if (broken !== undefined) {
-    return new Error(
-      `Cannot explain EgressGateway '${wanted}' as it cannot be read: ${broken.message}`,
-    );
-  }
-  const known = sortedByName(gateways).map(({ name }) => name).join(", ") || "none";
-  return new ConfigError(
-    `Cannot explain EgressGateway '${wanted}' as there is none of that name: there are ${known}`,
-  );
 }
