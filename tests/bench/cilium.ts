@@ -1,19 +1,22 @@
 /**
  * What moves cost on real Cilium, seen from outside: `npm run bench -- cilium [MOVES] [POWER_OFFS]`, by default 30 and 10.
  *
- * Each is repeated with a standby that has the VIP bound and one that has not. New flows start every 5 ms, and three TCP
- * connections are held meanwhile: an idle one, one in which the client sends, one in which the server does. Needs what
- * `npm run test:e2e` needs.
+ * Each is repeated with a standby that has the VIPs bound and one that has not. The gateway has a VIP of each family, and of each
+ * new flows start every 5 ms, and three TCP connections are held meanwhile: an idle one, one in which the client sends, one
+ * in which the server does. Needs what `npm run test:e2e` needs.
  */
+import { familyName, familyOf } from "../../src/core/ip_family.ts";
 import { missing } from "../support/needs.ts";
 import { NEEDS } from "../cilium/e2e.ts";
 import { cleanUp, pin, putGateway, putPolicy, seenAs, settled } from "../cilium/gateways.ts";
 import { type Lab, startLab } from "../cilium/lab.ts";
 import { type Observation, observe } from "../cilium/observation.ts";
+import { DESTINATIONS } from "../cilium/outside.ts";
 import { pause } from "../lab/wait.ts";
 import { machine, markdown, publish } from "./report.ts";
 
-const VIP = "172.31.0.200";
+/** Of one gateway: both families are moved at once. */
+const VIPS = ["172.31.0.200", "fd00:31::200"] as const;
 const TRAFFIC = ["idle", "client", "server"] as const;
 
 /** Misses of three pings at 200 ms, and the renewal that the holder must have missed as well. Milliseconds. */
@@ -27,7 +30,8 @@ type Standby = "Bound" | "Unbound";
 interface Series {
   readonly name: string;
   readonly target: string;
-  readonly seen: readonly Observation[];
+  /** Of each run, one of each VIP. */
+  readonly seen: readonly (readonly Observation[])[];
 }
 
 const [moves = 30, powerOffs = 10] = Deno.args.map(Number);
@@ -38,7 +42,7 @@ if (reason !== null) {
 }
 const series: Series[] = [];
 {
-  await using lab = await startLab();
+  await using lab = await startLab({ dual: true });
   for (const standby of ["Bound", "Unbound"] as const) {
     const target = standby === "Bound" ? "p99 100" : "-";
     series.push({
@@ -60,42 +64,44 @@ async function repeat(
   lab: Lab,
   { standby, move }: {
     readonly standby: Standby;
-    readonly move: (lab: Lab) => Promise<Observation>;
+    readonly move: (lab: Lab) => Promise<readonly Observation[]>;
   },
-): Promise<readonly Observation[]> {
-  await putGateway(lab, { ip: VIP, standby });
-  await putPolicy(lab);
-  const seen: Observation[] = [];
+): Promise<Series["seen"]> {
+  await putGateway(lab, { ips: VIPS, standby });
+  await putPolicy(lab, { destinationCIDRs: Object.values(DESTINATIONS) });
+  const seen: (readonly Observation[])[] = [];
   for (let count = 1; count <= times; count++) {
     await settled(lab, { timeoutMilliseconds: 60_000 });
-    await seenAs(lab, "selected", { source: VIP });
+    for (const source of VIPS) await seenAs(lab, "selected", { source });
     await pause(REST);
-    const observation = await move(lab);
-    seen.push(observation);
-    say(
-      `${standby} ${move.name} ${count}/${times}: ${
-        observation.silenceMilliseconds.toFixed(0)
-      } ms, ` +
-        `wrong source ${observation.wrongSource}, ${JSON.stringify(observation.connections)}`,
-    );
+    const observations = await move(lab);
+    seen.push(observations);
+    for (const { vip, silenceMilliseconds, wrongSource, connections } of observations) {
+      say(
+        `${standby} ${move.name} ${count}/${times}, ${vip}: ${
+          silenceMilliseconds.toFixed(0)
+        } ms, ` +
+          `wrong source ${wrongSource}, ${JSON.stringify(connections)}`,
+      );
+    }
   }
   await cleanUp(lab);
   return seen;
 }
 
-async function plannedMove(lab: Lab): Promise<Observation> {
+async function plannedMove(lab: Lab): Promise<readonly Observation[]> {
   const to = lab.otherGateway((await settled(lab)).activeNodeName).name;
-  return await observe(lab, { vip: VIP }, async () => {
+  return await observe(lab, { vips: VIPS }, async () => {
     await pin(lab, to);
     await settled(lab, { on: to });
   });
 }
 
-async function powerOff(lab: Lab): Promise<Observation> {
+async function powerOff(lab: Lab): Promise<readonly Observation[]> {
   await pin(lab, undefined);
   const from = lab.node((await settled(lab)).activeNodeName ?? "");
   try {
-    return await observe(lab, { vip: VIP }, async () => {
+    return await observe(lab, { vips: VIPS }, async () => {
       await from.host.cut();
       await settled(lab, { on: lab.otherGateway(from.name).name, standby: false });
     });
@@ -107,6 +113,7 @@ async function powerOff(lab: Lab): Promise<Observation> {
 function table(all: readonly Series[]): string {
   const head = [
     "what",
+    "family",
     "runs",
     "p50 ms",
     "p99 ms",
@@ -115,19 +122,23 @@ function table(all: readonly Series[]): string {
     "wrong-source packets (target 0)",
     ...TRAFFIC.map((traffic) => `TCP ${traffic} survived`),
   ];
-  const rows = all.filter(({ seen }) => seen.length > 0).map(({ name, target, seen }) => {
-    const times = seen.map(({ silenceMilliseconds }) => silenceMilliseconds).sort((a, b) => a - b);
-    return [
-      name,
-      String(seen.length),
-      ...[0.5, 0.99, 1].map((part) => quantile(times, part).toFixed(0)),
-      target,
-      String(seen.reduce((sum, { wrongSource }) => sum + wrongSource, 0)),
-      ...TRAFFIC.map((traffic) =>
-        `${seen.filter(({ connections }) => connections[traffic].survived).length}/${seen.length}`
-      ),
-    ];
-  });
+  const rows = all.filter(({ seen }) => seen.length > 0).flatMap(({ name, target, seen }) =>
+    VIPS.map((vip) => {
+      const of = seen.flatMap((run) => run.filter((each) => each.vip === vip));
+      const times = of.map(({ silenceMilliseconds }) => silenceMilliseconds).sort((a, b) => a - b);
+      return [
+        name,
+        familyName(familyOf(vip)),
+        String(of.length),
+        ...[0.5, 0.99, 1].map((part) => quantile(times, part).toFixed(0)),
+        target,
+        String(of.reduce((sum, { wrongSource }) => sum + wrongSource, 0)),
+        ...TRAFFIC.map((traffic) =>
+          `${of.filter(({ connections }) => connections[traffic].survived).length}/${of.length}`
+        ),
+      ];
+    })
+  );
   const title =
     `Time without answers for new flows, real Cilium, three nodes on one machine (${machine()})`;
   return markdown({ title, head, rows });

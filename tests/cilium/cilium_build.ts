@@ -13,6 +13,7 @@ export const DEFAULT_VERSION = "1.20.2";
 /** Checksums of the modules, as a go.sum has them; another version is taken as Go's checksum database has it. */
 const SUMS: Readonly<Record<string, string>> = {
   "1.20.2": "h1:dqiEGIcXc+gqCLYG/l7VCFJ8GHyb4HUrwbZOpkX5dL8=",
+  "1.18.6": "h1:acz5aRKhZbarCO1flx2vCP9wBh+lDc02uJgdqiTsJbA=",
   "1.19.1": "h1:dIFfuHhigOE2EBSL9ncgwZkLjyx4frUUhOfF7M5kMXs=",
 };
 
@@ -42,7 +43,8 @@ export interface Cilium {
 interface Edits {
   readonly replace: readonly {
     readonly file: string;
-    readonly old: string;
+    /** As the versions have it. */
+    readonly old: readonly string[];
     readonly new: string;
   }[];
   readonly remove: readonly string[];
@@ -62,6 +64,12 @@ export async function buildCilium(): Promise<Cilium> {
   const crds: string[] = [];
   for await (const { name } of Deno.readDir(`${folder}/crds`)) crds.push(`${folder}/crds/${name}`);
   return { version: version(), bin: `${folder}/bin`, bpf: `${folder}/bpf`, crds: crds.sort() };
+}
+
+/** Whether this Cilium takes an IPv6 address as `egressIP`. */
+export function hasIPv6EgressIPs(): boolean {
+  const [major = 0, minor = 0] = version().split(".").map(Number);
+  return major > 1 || minor >= 20;
 }
 
 function version(): string {
@@ -134,10 +142,11 @@ async function applyEdits(source: string): Promise<void> {
   const edits: Edits = JSON.parse(await Deno.readTextFile(`${EDITS}/edits.json`));
   for (const { file, old, new: text } of edits.replace) {
     const before = await Deno.readTextFile(`${source}/${file}`);
-    if (!before.includes(old)) {
-      throw new Error(`Cannot edit ${file} of Cilium ${version()}: it does not have '${old}'`);
+    const there = old.find((words) => before.includes(words));
+    if (there === undefined) {
+      throw new Error(`Cannot edit ${file} of Cilium ${version()}: it does not have '${old[0]}'`);
     }
-    await Deno.writeTextFile(`${source}/${file}`, before.replace(old, text));
+    await Deno.writeTextFile(`${source}/${file}`, before.replace(there, text));
   }
   await Promise.all(edits.remove.map((file) => Deno.remove(`${source}/${file}`)));
   for (const [file, ours] of Object.entries(edits.add)) {

@@ -11,8 +11,17 @@ import { Room } from "./room.ts";
 export interface NodeFacts {
   /** Kubernetes' name of it. */
   readonly name: string;
-  readonly ip: string;
-  readonly podCIDR: string;
+  /** Its address in the cluster's network, by family; without the one of IPv6, Cilium has IPv6 off. */
+  readonly addresses: ByFamily;
+  /** Those of its second interface, `eth1`. */
+  readonly sideAddresses: ByFamily;
+  readonly podCIDRs: ByFamily;
+}
+
+/** Something of IPv4, and of IPv6 where that is on. */
+export interface ByFamily {
+  readonly 4: string;
+  readonly 6?: string;
 }
 
 export interface NodeParts {
@@ -33,10 +42,9 @@ const FLAGS = [
   "--enable-egress-gateway",
   "--enable-bpf-masquerade",
   "--kube-proxy-replacement",
-  "--devices=eth0",
+  "--devices=eth0,eth1",
   "--routing-mode=tunnel",
   "--tunnel-protocol=vxlan",
-  "--enable-ipv6=false",
   "--ipam=kubernetes",
   "--k8s-require-ipv4-pod-cidr",
   "--identity-allocation-mode=crd",
@@ -52,12 +60,15 @@ const FLAGS = [
   "--preallocate-bpf-maps=false",
 ];
 
-const READY_MILLISECONDS = 180_000;
+/** With IPv6, which leaves masqueraded, as IPv4 does. */
+const IPV6_FLAGS = ["--enable-ipv6", "--k8s-require-ipv6-pod-cidr"];
+
+const READY_MILLISECONDS = 300_000;
 
 export class CiliumNode {
   readonly name: string;
-  readonly ip: string;
-  readonly podCIDR: string;
+  readonly addresses: ByFamily;
+  readonly sideAddresses: ByFamily;
   readonly host: Host;
   readonly room: Room;
   readonly #parts: NodeParts;
@@ -67,8 +78,8 @@ export class CiliumNode {
 
   private constructor(facts: NodeFacts, { room, parts }: { room: Room; parts: NodeParts }) {
     this.name = facts.name;
-    this.ip = facts.ip;
-    this.podCIDR = facts.podCIDR;
+    this.addresses = facts.addresses;
+    this.sideAddresses = facts.sideAddresses;
     this.host = parts.host;
     this.room = room;
     this.#parts = parts;
@@ -84,7 +95,18 @@ export class CiliumNode {
     await Deno.mkdir(`${dir}/lib`);
     await host.run(["cp", "-r", cilium.bpf, `${dir}/lib/bpf`]);
     await host.sysctl("net/ipv4/ip_forward", 1);
+    if (facts.addresses[6] !== undefined) {
+      for (const which of ["default", "all"]) {
+        await host.sysctl(`net/ipv6/conf/${which}/disable_ipv6`, 0);
+        await host.sysctl(`net/ipv6/conf/${which}/forwarding`, 1);
+      }
+    }
     return new CiliumNode(facts, { room: await Room.make(host, dir), parts });
+  }
+
+  /** Its address of IPv4. */
+  get ip(): string {
+    return this.addresses[4];
   }
 
   /** Starts Cilium's agent. */
@@ -99,6 +121,7 @@ export class CiliumNode {
         `--k8s-kubeconfig-path=${kubeconfig}`,
         `--lib-dir=${dir}/lib`,
         ...FLAGS,
+        ...this.addresses[6] === undefined ? ["--enable-ipv6=false"] : IPV6_FLAGS,
       ],
       {
         log: `${dir}/cilium-agent.log`,
@@ -132,6 +155,7 @@ export class CiliumNode {
       env: {
         SALLYPORT_KUBECONFIG: kubeconfig,
         SALLYPORT_NODE_NAME: this.name,
+        SALLYPORT_NODE_ADDRESSES: Object.values(this.addresses).join(),
         SALLYPORT_STATE_DIRECTORY: `${dir}/sallyport`,
         SALLYPORT_LOG_FORMAT: "text",
       },
@@ -164,10 +188,10 @@ export class CiliumNode {
     return `${this.#parts.dir}/cilium-agent.log`;
   }
 
-  /** The addresses that an interface has, as `172.31.0.11/24`. */
-  async addresses(name: string): Promise<readonly string[]> {
-    const text = await this.host.ip("-4", "-o", "addr", "show", "dev", name);
-    return [...text.matchAll(/inet (\S+)/g)].map(([, address = ""]) => address);
+  /** The addresses that others know an interface by, as `172.31.0.11/24`. */
+  async addressesOf(name: string): Promise<readonly string[]> {
+    const text = await this.host.ip("-o", "addr", "show", "dev", name, "scope", "global");
+    return [...text.matchAll(/inet6? (\S+)/g)].map(([, address = ""]) => address);
   }
 
   async #hasDatapath(): Promise<boolean> {

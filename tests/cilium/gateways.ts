@@ -1,19 +1,21 @@
 /** Gateways and policies as the tests write them, and what the controller says about them. */
+import { familyOf } from "../../src/core/ip_family.ts";
 import { API_VERSION } from "../../src/core/names.ts";
 import type { AllowedNamespaces, PolicyRule } from "../../src/core/types.ts";
 import { until } from "../lab/wait.ts";
 import type { KubeObject } from "../../src/build/kube_object.ts";
+import type { CiliumNode } from "./cilium_node.ts";
 import { GATEWAY_LABELS, type Lab } from "./lab.ts";
-import { DESTINATIONS } from "./outside.ts";
+import { DESTINATIONS, SERVERS } from "./outside.ts";
 
 const API = `/apis/${API_VERSION}`;
 const CILIUM_POLICIES = "/apis/cilium.io/v2/ciliumegressgatewaypolicies";
 
 export interface GatewayOptions {
   readonly name?: string;
-  /** VirtualIPAddress mode with this address; absent: the primary address of eth0. */
-  readonly ip?: string;
-  /** Where the address is announced. Default `eth0`. */
+  /** VirtualIPAddress mode with these addresses; none: the primary addresses of eth0. */
+  readonly ips?: readonly string[];
+  /** Where they are announced. Default `eth0`. */
   readonly interfaceName?: string;
   readonly standby?: "Bound" | "Unbound";
   readonly nodeSelector?: Readonly<Record<string, string>>;
@@ -37,6 +39,7 @@ export interface PolicyOptions {
   readonly apps?: readonly string[];
   /** Instead of `apps`. */
   readonly selectors?: readonly PolicyRule[];
+  /** Default: those of IPv4. */
   readonly destinationCIDRs?: readonly string[];
   readonly excludedCIDRs?: readonly string[];
 }
@@ -47,6 +50,7 @@ export interface GatewayStatus {
   readonly term?: number;
   readonly phase?: string;
   readonly readyNodes?: number;
+  readonly candidates?: readonly { readonly reasons?: readonly { readonly type: string }[] }[];
   readonly lastFailover?: {
     readonly from?: string;
     readonly to?: string;
@@ -59,14 +63,16 @@ export interface GatewayStatus {
 export const GATEWAY = "gateway";
 
 export async function putGateway(lab: Lab, options: GatewayOptions = {}): Promise<void> {
-  const { name = GATEWAY, ip, standby = "Bound", nodeSelector = GATEWAY_LABELS } = options;
+  const { name = GATEWAY, ips = [], standby = "Bound", nodeSelector = GATEWAY_LABELS } = options;
   const { interfaceName = "eth0" } = options;
-  const sourceIP = ip === undefined
+  const addresses = ips.length === 1 ? { ip: ips[0] } : { ips };
+  const virtualIPAddress = { ...addresses, interfaces: [interfaceName], standby };
+  const sourceIP = ips.length === 0
     ? {
       mode: "PrimaryIPFromEgressGatewayNodeInterface",
       primaryIPFromEgressGatewayNodeInterface: { interfaceName },
     }
-    : { mode: "VirtualIPAddress", virtualIPAddress: { ip, interfaces: [interfaceName], standby } };
+    : { mode: "VirtualIPAddress", virtualIPAddress };
   await lab.plane.api.apply({
     apiVersion: API_VERSION,
     kind: "EgressGateway",
@@ -92,7 +98,7 @@ export async function pin(lab: Lab, node: string | undefined, name = GATEWAY): P
 
 export async function putPolicy(lab: Lab, options: PolicyOptions = {}): Promise<void> {
   const { name = "policy", gateway = GATEWAY, apps = ["selected", "near"] } = options;
-  const { gateways, destinationCIDRs = [DESTINATIONS], excludedCIDRs } = options;
+  const { gateways, destinationCIDRs = [DESTINATIONS[4]], excludedCIDRs } = options;
   await lab.plane.api.apply({
     apiVersion: API_VERSION,
     kind: "EgressGatewayPolicy",
@@ -152,7 +158,10 @@ export async function settled(lab: Lab, options: Settled = {}): Promise<GatewayS
   return status;
 }
 
-/** Waits until the server sees a pod come from an address (or gets `no answer`), three times in a row. */
+/**
+ * Waits until the server sees a pod come from an address (or gets `no answer`), three times in a row. Default: the server of
+ * the source's family.
+ */
 export async function seenAs(
   lab: Lab,
   pod: Parameters<Lab["pod"]>[0],
@@ -163,7 +172,8 @@ export async function seenAs(
     readonly timeoutMilliseconds?: number;
   },
 ): Promise<void> {
-  const { source, timeoutMilliseconds = 20_000, ...target } = options;
+  const { source, timeoutMilliseconds = 20_000, ...rest } = options;
+  const target = { address: SERVERS[familyOf(source)], ...rest };
   let seen = "";
   let times = 0;
   const isSo = async () => {
@@ -195,11 +205,13 @@ export async function cleanUp(lab: Lab): Promise<void> {
     },
   );
   await until("the agents to let their addresses go", async () => {
-    const addresses = await Promise.all(
-      lab.nodes.flatMap((node) => [node.addresses("lo"), node.addresses("eth0")]),
-    );
-    const own = (list: readonly string[], index: number) =>
-      list.filter((address) => index % 2 === 1 || !address.startsWith("127.")).length;
-    return addresses.every((list, index) => own(list, index) === index % 2);
+    const bound = await Promise.all(lab.nodes.map(virtualIPsOn));
+    return bound.flat().length === 0;
   }, { timeoutMilliseconds: 20_000 });
+}
+
+/** Addresses of a node's interfaces that are bound for themselves alone. */
+async function virtualIPsOn(node: CiliumNode): Promise<readonly string[]> {
+  const lists = await Promise.all(["lo", "eth0", "eth1"].map((name) => node.addressesOf(name)));
+  return lists.flat().filter((address) => /\/(32|128)$/.test(address));
 }

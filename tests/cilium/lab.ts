@@ -2,41 +2,49 @@
  * The end-to-end lab: a real control plane, real Cilium agents, and Sallyport's own programs.
  *
  *     bridge 172.31.0.0/24:  API server .1   node-a .11   node-b .12   node-c .13   outside .100
+ *     bridge 10.9.0.0/24:                    node-a .11   node-b .12   node-c .13   outside .100
  *
- * The outside host is the nodes' default gateway and has the server's addresses. `node-b` and `node-c` are labelled as
+ * The outside host is the nodes' default gateway, by the first bridge, and has the servers' addresses; some of these are
+ * reached by the second. A dual lab has IPv6 as well: fd00:31::/64, fd00:9::/64, with the same last numbers. `node-b` and `node-c` are labelled as
  * gateways. Pods `selected` and `other` are on `node-a`, which is none, pod `near` is on `node-b` and pod `far` on
  * `node-c`. The label `app` of a pod is its name. A wide lab has a fourth node, `node-d` .14, a gateway too, with pod `away`.
  */
 import { parse, stringify } from "yaml";
 import { denoProgram } from "../lab/deno_program.ts";
-import { Network } from "../lab/network.ts";
+import { FAMILIES } from "../../src/core/ip_family.ts";
+import { type Cable, Network } from "../lab/network.ts";
 import { until } from "../lab/wait.ts";
 import { type ControlPlane, startControlPlane } from "../support/control_plane.ts";
 import { putPod } from "../support/cluster.ts";
 import { buildCilium, type Cilium } from "./cilium_build.ts";
-import { CiliumNode, type NodeFacts } from "./cilium_node.ts";
-import { Outside } from "./outside.ts";
+import { type ByFamily, CiliumNode, type NodeFacts } from "./cilium_node.ts";
+import { Outside, SIDE_DESTINATIONS } from "./outside.ts";
 import { Pod } from "./pod.ts";
 import { Sallyport } from "./sallyport.ts";
 
 const API_ADDRESS = "172.31.0.1";
-const OUTSIDE_ADDRESS = "172.31.0.100";
+
+/** The nodes' default gateways, and the way to what is reached by their second interface. */
+const OUTSIDE = { 4: "172.31.0.100", 6: "fd00:31::100" } as const;
+const SIDE = { 4: "10.9.0.100", 6: "fd00:9::100" } as const;
 
 /** Label of the nodes that may be gateways. */
 export const GATEWAY_LABELS = { "example.com/egress": "true" };
 
-const NODES: readonly (NodeFacts & { readonly gateway: boolean })[] = [
-  { name: "node-a", ip: "172.31.0.11", podCIDR: "10.244.1.0/24", gateway: false },
-  { name: "node-b", ip: "172.31.0.12", podCIDR: "10.244.2.0/24", gateway: true },
-  { name: "node-c", ip: "172.31.0.13", podCIDR: "10.244.3.0/24", gateway: true },
+interface LabNode {
+  readonly name: string;
+  /** Last number of its addresses. */
+  readonly number: number;
+  readonly gateway: boolean;
+}
+
+const NODES: readonly LabNode[] = [
+  { name: "node-a", number: 11, gateway: false },
+  { name: "node-b", number: 12, gateway: true },
+  { name: "node-c", number: 13, gateway: true },
 ];
 
-const FOURTH: typeof NODES[number] = {
-  name: "node-d",
-  ip: "172.31.0.14",
-  podCIDR: "10.244.4.0/24",
-  gateway: true,
-};
+const FOURTH: LabNode = { name: "node-d", number: 14, gateway: true };
 
 const PODS = {
   selected: "node-a",
@@ -51,6 +59,8 @@ export type PodName = keyof typeof PODS;
 export interface LabOptions {
   /** With a fourth node. */
   readonly wide?: boolean;
+  /** With IPv6 beside IPv4. */
+  readonly dual?: boolean;
 }
 
 interface LabParts {
@@ -58,19 +68,20 @@ interface LabParts {
   readonly plane: ControlPlane;
   readonly cilium: Cilium;
   readonly dir: string;
-  readonly facts: typeof NODES;
+  readonly nodes: readonly LabNode[];
+  readonly dual: boolean;
 }
 
 /** Builds the lab; everything ends with it. */
-export async function startLab({ wide = false }: LabOptions = {}): Promise<Lab> {
+export async function startLab({ wide = false, dual = false }: LabOptions = {}): Promise<Lab> {
   const cilium = await buildCilium();
   const dir = await Deno.makeTempDir({ prefix: "sallyport-e2e-" });
   const [network, plane] = await Promise.all([
     Network.create(),
     startControlPlane({ controllerManager: { controllers: ["garbage-collector-controller"] } }),
   ]);
-  const facts = wide ? [...NODES, FOURTH] : NODES;
-  const lab = new Lab({ network, plane, cilium, dir, facts });
+  const nodes = wide ? [...NODES, FOURTH] : NODES;
+  const lab = new Lab({ network, plane, cilium, dir, nodes, dual });
   try {
     await lab.build();
     return lab;
@@ -85,15 +96,17 @@ export class Lab implements AsyncDisposable {
   readonly dir: string;
   readonly #network: Network;
   readonly #cilium: Cilium;
-  readonly #facts: typeof NODES;
+  readonly #places: readonly LabNode[];
+  readonly #dual: boolean;
   readonly #nodes = new Map<string, CiliumNode>();
   readonly #pods = new Map<PodName, Pod>();
   #outside: Outside | undefined;
   #sallyport: Sallyport | undefined;
   #files = 0;
 
-  constructor({ network, plane, cilium, dir, facts }: LabParts) {
-    this.#facts = facts;
+  constructor({ network, plane, cilium, dir, nodes, dual }: LabParts) {
+    this.#places = nodes;
+    this.#dual = dual;
     this.#network = network;
     this.plane = plane;
     this.#cilium = cilium;
@@ -123,14 +136,15 @@ export class Lab implements AsyncDisposable {
   /** Called by `startLab`. */
   async build(): Promise<void> {
     const outside = await this.#network.host("outside", [
-      { name: "eth0", bridge: "lan", address: `${OUTSIDE_ADDRESS}/24` },
+      cable("eth0", { bridge: "lan", addresses: OUTSIDE }),
+      cable("eth1", { bridge: "side", addresses: SIDE }),
     ]);
     this.#outside = new Outside(outside, this.dir);
     await this.#exposeApi();
     const crds = await Promise.all(this.#cilium.crds.map((path) => Deno.readTextFile(path)));
     await Promise.all(crds.map((crd) => this.plane.api.apply(crd, { strict: false })));
     const kubeconfig = await this.#forNodes(this.plane.kubeconfigPath);
-    for (const facts of this.#facts) await this.#addNode(facts, kubeconfig);
+    for (const place of this.#places) await this.#addNode(place, kubeconfig);
     for (const node of this.nodes) node.startCilium();
     await Promise.all([this.outside.start(), ...this.nodes.map((node) => node.ciliumReady())]);
     for (const [name, node] of Object.entries(PODS)) {
@@ -170,22 +184,23 @@ export class Lab implements AsyncDisposable {
 
   /** A node's object, as a healthy kubelet keeps it. */
   async putNode(name: string): Promise<void> {
-    const { ip, podCIDR, gateway } = found(
-      this.#facts.find((node) => node.name === name),
-      name,
-    );
+    const place = found(this.#places.find((place) => place.name === name), name);
+    const { addresses, podCIDRs } = this.#factsOf(place);
     await this.plane.api.apply({
       apiVersion: "v1",
       kind: "Node",
       metadata: {
         name,
-        labels: { "kubernetes.io/hostname": name, ...(gateway ? GATEWAY_LABELS : {}) },
+        labels: { "kubernetes.io/hostname": name, ...(place.gateway ? GATEWAY_LABELS : {}) },
       },
-      spec: { podCIDR, podCIDRs: [podCIDR] },
+      spec: { podCIDR: podCIDRs[4], podCIDRs: Object.values(podCIDRs) },
     });
     await this.plane.api.patch(`/api/v1/nodes/${name}/status`, {
       status: {
-        addresses: [{ type: "InternalIP", address: ip }, { type: "Hostname", address: name }],
+        addresses: [
+          ...Object.values(addresses).map((address) => ({ type: "InternalIP", address })),
+          { type: "Hostname", address: name },
+        ],
         conditions: [{ type: "Ready", status: "True", lastTransitionTime: secondsNow() }],
       },
     });
@@ -234,16 +249,36 @@ export class Lab implements AsyncDisposable {
     return copy;
   }
 
-  async #addNode(facts: NodeFacts, kubeconfig: string): Promise<void> {
-    const { name, ip } = facts;
+  async #addNode(place: LabNode, kubeconfig: string): Promise<void> {
+    const facts = this.#factsOf(place);
+    const { name, addresses, sideAddresses } = facts;
     const host = await this.#network.host(name, [
-      { name: "eth0", bridge: "lan", address: `${ip}/24` },
+      cable("eth0", { bridge: "lan", addresses }),
+      cable("eth1", { bridge: "side", addresses: sideAddresses }),
     ]);
-    await host.ip("route", "add", "default", "via", OUTSIDE_ADDRESS);
+    for (const family of this.#dual ? FAMILIES : [4] as const) {
+      const [ip, way] = [`-${family}`, SIDE_DESTINATIONS[family]];
+      await host.ip(ip, "route", "add", "default", "via", OUTSIDE[family]);
+      await host.ip(ip, "route", "add", way, "via", SIDE[family]);
+    }
     await this.putNode(name);
     const dir = `${this.dir}/${name}`;
     const parts = { host, cilium: this.#cilium, dir, kubeconfig };
     this.#nodes.set(name, await CiliumNode.make(facts, parts));
+  }
+
+  #factsOf({ name, number }: LabNode): NodeFacts {
+    return {
+      name,
+      addresses: this.#families({ 4: `172.31.0.${number}`, 6: `fd00:31::${number}` }),
+      sideAddresses: this.#families({ 4: `10.9.0.${number}`, 6: `fd00:9::${number}` }),
+      podCIDRs: this.#families({ 4: `10.244.${number}.0/24`, 6: `fd00:244:${number}::/64` }),
+    };
+  }
+
+  /** What of both is there in this lab. */
+  #families(both: Required<ByFamily>): ByFamily {
+    return this.#dual ? both : { 4: both[4] };
   }
 
   /** Creates a pod, and lets the CNI plugin attach it as a container runtime would. */
@@ -272,11 +307,12 @@ export class Lab implements AsyncDisposable {
       stdin: JSON.stringify(config),
       timeoutMilliseconds: 60_000,
     });
-    const ip = /inet ([\d.]+)/.exec(await host.ip("-4", "addr", "show", "dev", "eth0"))?.[1] ?? "";
+    const text = await host.ip("-o", "addr", "show", "dev", "eth0", "scope", "global");
+    const podIPs = [...text.matchAll(/inet6? ([^/\s]+)/g)].map(([, ip = ""]) => ({ ip }));
     await this.plane.api.patch(`/api/v1/namespaces/default/pods/${name}/status`, {
-      status: { phase: "Running", podIP: ip, podIPs: [{ ip }], hostIP: node.ip },
+      status: { phase: "Running", podIP: podIPs[0]?.ip, podIPs, hostIP: node.ip },
     });
-    this.#pods.set(name, new Pod(name, { ip, host, dir: this.dir }));
+    this.#pods.set(name, new Pod(name, { host, dir: this.dir }));
   }
 
   async #installSallyport(): Promise<void> {
@@ -295,7 +331,7 @@ export class Lab implements AsyncDisposable {
       forNodes: (kubeconfig) => this.#forNodes(kubeconfig),
     });
     await this.sallyport.startController();
-    for (const { name } of this.#facts.filter(({ gateway }) => gateway)) {
+    for (const { name } of this.#places.filter(({ gateway }) => gateway)) {
       await this.sallyport.startAgent(this.node(name));
     }
   }
@@ -306,6 +342,14 @@ interface Kubeconfig {
     readonly name: string;
     readonly cluster: Readonly<Record<string, unknown>>;
   }[];
+}
+
+function cable(
+  name: string,
+  { bridge, addresses }: { readonly bridge: string; readonly addresses: ByFamily },
+): Cable {
+  const address6 = addresses[6] === undefined ? {} : { address6: `${addresses[6]}/64` };
+  return { name, bridge, address: `${addresses[4]}/24`, ...address6 };
 }
 
 function found<T>(value: T | undefined, what: string): T {

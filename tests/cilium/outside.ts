@@ -1,12 +1,17 @@
 /** The world outside the cluster: a server that tells clients the address it sees, and a record of all that arrives. */
+import { FAMILIES } from "../../src/core/ip_family.ts";
 import { denoProgram } from "../lab/deno_program.ts";
 import type { Host } from "../lab/network.ts";
 import { pause, until } from "../lab/wait.ts";
 
-/** What the policies of the tests select, and an address beside it that they exclude. */
-export const SERVER = "198.51.100.10";
-export const EXCLUDED = "198.51.100.20";
-export const DESTINATIONS = "198.51.100.0/24";
+/** What the policies of the tests select, by family: networks, a server in each, and an address that they exclude. */
+export const DESTINATIONS = { 4: "198.51.100.0/24", 6: "2001:db8:100::/64" } as const;
+export const SERVERS = { 4: "198.51.100.10", 6: "2001:db8:100::10" } as const;
+export const EXCLUDED = { 4: "198.51.100.20", 6: "2001:db8:100::20" } as const;
+
+/** What the nodes reach by their second interface. */
+export const SIDE_DESTINATIONS = { 4: "198.51.101.0/24", 6: "2001:db8:101::/64" } as const;
+export const SIDE_SERVERS = { 4: "198.51.101.10", 6: "2001:db8:101::10" } as const;
 
 /** Ports of the server. Selected pods use the first one only, so whatever else arrives there has leaked. */
 export const SELECTED_PORT = 8080;
@@ -32,11 +37,12 @@ export class Outside {
 
   /** Starts the server. */
   async start(): Promise<void> {
-    for (const address of [SERVER, EXCLUDED]) {
-      await this.host.ip("addr", "add", `${address}/32`, "dev", "lo");
-    }
+    const servers = [SERVERS, EXCLUDED, SIDE_SERVERS].flatMap((each) =>
+      FAMILIES.map((family) => each[family])
+    );
+    for (const address of servers) await this.host.ip("addr", "add", address, "dev", "lo");
     const log = `${this.#dir}/server.log`;
-    const addresses = [SERVER, EXCLUDED].join();
+    const addresses = servers.join();
     const ports = [SELECTED_PORT, OTHER_PORT].join();
     this.host.spawn(denoProgram("../../cilium/programs/server.ts", [addresses, ports]), { log });
     await until("the server outside", () => includes(log, "ready"), {
@@ -44,12 +50,19 @@ export class Outside {
     });
   }
 
-  /** Records every packet for the server's port, whoever sent it. */
-  async capture(port = SELECTED_PORT): Promise<Capture> {
+  /** Records every packet for the servers' port that comes in by an interface, whoever sent it. */
+  async capture(
+    { port = SELECTED_PORT, interfaceName = "eth0" }: {
+      readonly port?: number;
+      readonly interfaceName?: string;
+    } = {},
+  ): Promise<Capture> {
     const log = `${this.#dir}/capture-${++this.#files}.log`;
     const tcpdump = this.host.spawn([
-      ...["tcpdump", "-i", "eth0", "-n", "-l", "--immediate-mode", "-B", "8192", "-tt"],
-      `ip and dst host ${SERVER} and dst port ${port}`,
+      ...["tcpdump", "-i", interfaceName, "-n", "-l", "--immediate-mode", "-B", "8192", "-tt"],
+      `(${
+        [SERVERS, SIDE_SERVERS].flatMap(Object.values).map((ip) => `dst host ${ip}`).join(" or ")
+      }) and dst port ${port}`,
     ], { log });
     await until("tcpdump", () => includes(log, "listening on"));
     return {
@@ -88,16 +101,16 @@ export function readCapture(log: string): Sources {
   const dropped = /^(\d+) packets dropped by kernel$/m.exec(log)?.[1];
   if (dropped !== "0") throw new Error(`Cannot trust the capture: ${dropped} packets were dropped`);
   const sources: Record<string, number> = {};
-  for (const [, source = ""] of log.matchAll(/^[\d.]+ IP (\d+\.\d+\.\d+\.\d+)\.\d+ > /gm)) {
+  for (const [, source = ""] of log.matchAll(/^[\d.]+ IP6? (\S+)\.\d+ > /gm)) {
     sources[source] = (sources[source] ?? 0) + 1;
   }
   return sources;
 }
 
-/** How many packets came from another address than this. */
-export function wrongSource(sources: Sources, right: string): number {
+/** How many packets came from another address than these. */
+export function wrongSource(sources: Sources, right: readonly string[]): number {
   return Object.entries(sources).reduce(
-    (sum, [source, count]) => source === right ? sum : sum + count,
+    (sum, [source, count]) => right.includes(source) ? sum : sum + count,
     0,
   );
 }

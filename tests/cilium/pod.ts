@@ -4,7 +4,7 @@ import type { Host } from "../lab/network.ts";
 import { until } from "../lab/wait.ts";
 import type { GuardedProcess } from "../support/guarded_process.ts";
 import { type FlowResult, readFlows } from "./flows.ts";
-import { SELECTED_PORT, SERVER } from "./outside.ts";
+import { SELECTED_PORT, SERVERS } from "./outside.ts";
 
 /** Who sends while a connection is held. */
 export type Traffic = "idle" | "client" | "server";
@@ -15,7 +15,7 @@ export type Fate =
   | { readonly survived: false; readonly reason: string };
 
 export interface Target {
-  /** Default {@linkcode SERVER}. */
+  /** Default: the server of IPv4. */
   readonly address?: string;
   /** Default {@linkcode SELECTED_PORT}. */
   readonly port?: number;
@@ -42,23 +42,18 @@ let lastSourcePort = 61_000;
 
 export class Pod {
   readonly name: string;
-  readonly ip: string;
   readonly #host: Host;
   readonly #dir: string;
   #programs = 0;
 
-  constructor(
-    name: string,
-    parts: { readonly ip: string; readonly host: Host; readonly dir: string },
-  ) {
+  constructor(name: string, parts: { readonly host: Host; readonly dir: string }) {
     this.name = name;
-    this.ip = parts.ip;
     this.#host = parts.host;
     this.#dir = parts.dir;
   }
 
   /** The address that the server sees of a new TCP connection, or why there is none. */
-  async source({ address = SERVER, port = SELECTED_PORT }: Target = {}): Promise<string> {
+  async source({ address = SERVERS[4], port = SELECTED_PORT }: Target = {}): Promise<string> {
     const script = `exec 3<>/dev/tcp/${address}/${port} && read -r line <&3 && echo "$line"`;
     try {
       const argv = ["timeout", "2", "bash", "-c", script] as const;
@@ -70,7 +65,7 @@ export class Pod {
 
   /** Starts new flows, one every so often (default 5 ms). */
   async flows(
-    { address = SERVER, port = SELECTED_PORT, everyMilliseconds = 5 }: Target & {
+    { address = SERVERS[4], port = SELECTED_PORT, everyMilliseconds = 5 }: Target & {
       readonly everyMilliseconds?: number;
     } = {},
   ): Promise<Flows> {
@@ -88,7 +83,7 @@ export class Pod {
   }
 
   /** Sends as much as it can until it is stopped. */
-  pour({ address = SERVER, port = SELECTED_PORT }: Target = {}): GuardedProcess {
+  pour({ address = SERVERS[4], port = SELECTED_PORT }: Target = {}): GuardedProcess {
     const log = `${this.#dir}/pod-${this.name}-${++this.#programs}.log`;
     const script = `cat /dev/zero > /dev/tcp/${address}/${port}`;
     return this.#host.spawn(["bash", "-c", script], { log });
@@ -97,7 +92,7 @@ export class Pod {
   /** Opens a TCP connection and holds it. */
   async connect(
     traffic: Traffic,
-    { address = SERVER, port = SELECTED_PORT, sourcePort = ++lastSourcePort }: Target & {
+    { address = SERVERS[4], port = SELECTED_PORT, sourcePort = ++lastSourcePort }: Target & {
       readonly sourcePort?: number;
     } = {},
   ): Promise<Connection> {

@@ -32,18 +32,24 @@ Deno.test("flows whose program was cut off are no result", () => {
   assert.throws(() => readFlows("ready\n0 1000.00 1001.00 10.0.0.1\n"), /did not finish/);
 });
 
-Deno.test("a capture counts packets by source, of whatever protocol", () => {
+Deno.test("a capture counts packets by source, of whatever protocol and family", () => {
   const sources = readCapture([
     "listening on eth0, link-type EN10MB (Ethernet), snapshot length 262144 bytes",
     "1795443313.551490 IP 172.31.0.200.59689 > 198.51.100.10.8080: UDP, length 1",
     "1795443313.556490 IP 172.31.0.200.59690 > 198.51.100.10.8080: Flags [S], seq 1, length 0",
     "1795443313.561490 IP 172.31.0.11.59691 > 198.51.100.10.8080: UDP, length 1",
-    "3 packets captured",
+    "1795443313.566490 IP6 fd00:31::200.59692 > 2001:db8:100::10.8080: UDP, length 1",
+    "4 packets captured",
     "0 packets dropped by kernel",
   ].join("\n"));
-  assert.deepEqual(sources, { "172.31.0.200": 2, "172.31.0.11": 1 });
-  assert.equal(wrongSource(sources, "172.31.0.200"), 1);
-  assert.equal(wrongSource({}, "172.31.0.200"), 0);
+  assert.deepEqual(sources, {
+    "172.31.0.200": 2,
+    "172.31.0.11": 1,
+    "fd00:31::200": 1,
+  });
+  assert.equal(wrongSource(sources, ["172.31.0.200"]), 2);
+  assert.equal(wrongSource(sources, ["172.31.0.200", "fd00:31::200"]), 1);
+  assert.equal(wrongSource({}, ["172.31.0.200"]), 0);
 });
 
 Deno.test("a capture that lost packets, or was cut off, proves nothing", () => {

@@ -5,7 +5,7 @@ import { denoProgram } from "../lab/deno_program.ts";
 import { pause, until } from "../lab/wait.ts";
 import { pin, putGateway, putPolicy, seenAs, settled } from "./gateways.ts";
 import type { Lab, PodName } from "./lab.ts";
-import { SERVER, wrongSource } from "./outside.ts";
+import { SERVERS, wrongSource } from "./outside.ts";
 
 /** The gateways, each with the node that holds it at first. */
 export const GATEWAYS = [
@@ -47,7 +47,7 @@ export async function spread(
   { shares, count = GATEWAYS.length }: { readonly shares: Shares; readonly count?: number },
 ): Promise<void> {
   await labelShards(lab, shares);
-  for (const { name, ip, node } of GATEWAYS) await putGateway(lab, { name, ip, pin: node });
+  for (const { name, ip, node } of GATEWAYS) await putGateway(lab, { name, ips: [ip], pin: node });
   await putSpreadPolicy(lab, count);
   for (const { name, node } of GATEWAYS) await settled(lab, { name, on: node });
 }
@@ -105,17 +105,13 @@ export async function observeAll(
   await pause(afterMilliseconds);
   const seen = await Promise.all(running.map((flows) => flows.stop()));
   const sources = await capture.stop();
-  const vips = new Set<string>(GATEWAYS.map(({ ip }) => ip));
   const pods = PODS.map((pod, index) => {
     const { flows = [], ...result } = seen[index] ?? {};
     return [pod, { ...result, flows: flows.length }] as const;
   });
   return {
     pods: Object.fromEntries(pods) as unknown as SpreadSeen["pods"],
-    wrongSource: wrongSource(
-      Object.fromEntries(Object.entries(sources).filter(([source]) => !vips.has(source))),
-      "",
-    ),
+    wrongSource: wrongSource(sources, GATEWAYS.map(({ ip }) => ip)),
   };
 }
 
@@ -174,7 +170,11 @@ export async function throughput(
   try {
     const log = `${lab.dir}/sink-${Date.now()}.log`;
     const sink = lab.outside.host.spawn(
-      denoProgram("../../cilium/programs/sink.ts", [SERVER, String(SINK_PORT), String(seconds)]),
+      denoProgram("../../cilium/programs/sink.ts", [
+        SERVERS[4],
+        String(SINK_PORT),
+        String(seconds),
+      ]),
       { log },
     );
     const text = () => Deno.readTextFile(log).catch(() => "");

@@ -18,7 +18,7 @@ const open = new Map<number, { readonly socket: Socket; readonly sentAt: number 
 const unanswered: string[] = [];
 
 function send(number: number): void {
-  const socket = createSocket("udp4");
+  const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
   socket.on("error", () => {});
   const sentAt = now();
   open.set(number, { socket, sentAt });

@@ -14,7 +14,7 @@ const listening: Promise<void>[] = [];
 for (const address of addresses.split(",")) {
   for (const port of ports.split(",").map(Number)) {
     // One socket each, so that an answer leaves from the address that was asked.
-    const udp = createSocket("udp4");
+    const udp = createSocket(address.includes(":") ? "udp6" : "udp4");
     udp.on(
       "message",
       (message, from) => udp.send(`${message} ${from.address}`, from.port, from.address),
