@@ -17,8 +17,7 @@ import type { AgentEvent, AgentStatus } from "./agent_status.ts";
 import { Bindings } from "./bindings.ts";
 import type { Hands } from "./hands.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import type { RenewalNews } from "./heartbeat.ts";
-import type { RenewalAnswer } from "./renewal.ts";
+import type { Renew, RenewalNews } from "./heartbeat.ts";
 import { Speech } from "./speech.ts";
 import { watchClocks } from "./standstill.ts";
 import { Surroundings } from "./surroundings.ts";
@@ -28,7 +27,7 @@ import { Wire } from "./wire.ts";
 export interface AgentOptions {
   readonly nodeName: string;
   readonly hands: Hands;
-  readonly renew: (report: Report, signal: AbortSignal) => Promise<RenewalAnswer>;
+  readonly renew: Renew;
   readonly recall: () => Promise<readonly Binding[]>;
   readonly remember: (bindings: readonly Binding[]) => Promise<void>;
   /** Asked to list the gateways again, since what is known may be old. */
@@ -267,7 +266,7 @@ export class Agent {
     }
     const unbound = await this.#bindings.unbind(plan.unbind);
     const spoken = await this.#speech.permit(plan.speak);
-    this.#announce(plan.announce);
+    await this.#announce(plan);
     for (const entry of plan.probe) this.#wire.probe(entry);
     const { renewal } = this.#heartbeat;
     if (renewal !== undefined) await this.#bindings.noteAnswer(renewal.sentAt);
@@ -308,10 +307,17 @@ export class Agent {
     }
   }
 
-  #announce(entries: AgentPlan["announce"]): void {
-    for (const entry of entries) {
+  /** The gate holds no announcement back: where the kernel may have heard of a successor, it is asked first. */
+  async #announce({ announce, speak }: AgentPlan): Promise<void> {
+    const isCertain = (ip: string): boolean =>
+      speak.some((each) => each.ip === ip && (each.undisputedUntil ?? 0) > this.#now());
+    const uncertain = announce.filter(({ ip }) => !isCertain(ip));
+    const spoken = uncertain.length === 0 ? [] : await this.#options.hands.speaking();
+    for (const entry of announce) {
       // This process may have been stopped since the decision.
-      if ((this.#speech.until.get(entry.ip) ?? 0) > this.#now()) this.#wire.announce(entry);
+      const may = (this.#speech.until.get(entry.ip) ?? 0) > this.#now();
+      const isSpoken = isCertain(entry.ip) || spoken.some(({ ip }) => ip === entry.ip);
+      if (may && isSpoken) this.#wire.announce(entry);
     }
   }
 

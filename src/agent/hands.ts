@@ -19,7 +19,7 @@ export interface Hands {
   /** Makes the gate cover exactly these VIPs; none: takes the gate away. */
   own(ips: readonly string[]): Promise<void>;
   /** Lets the kernel speak for these VIPs, for that long from now. */
-  speak(entries: readonly { readonly ip: string; readonly milliseconds: number }[]): Promise<void>;
+  speak(entries: readonly Permission[]): Promise<void>;
   mute(ips: readonly string[]): Promise<void>;
   /** What the kernel lets us speak for at this moment. */
   speaking(): Promise<readonly { readonly ip: string; readonly milliseconds: number }[]>;
@@ -40,6 +40,20 @@ export interface Hands {
   ): Promise<string | undefined>;
   /** Asks uplink targets, until the signal. */
   probeUplinks?(listener: UplinkListener, signal: AbortSignal): UplinkProber;
+}
+
+/** Until when the kernel may speak for a VIP. */
+export interface Permission {
+  readonly ip: string;
+  /** From now. */
+  readonly milliseconds: number;
+  /**
+   * For so long from now nobody else has the right to, whoever says so, or has said so before. After it, or where it is absent,
+   * another host that says so silences the kernel.
+   */
+  readonly undisputedMilliseconds?: number;
+  /** MAC address of a host that says so without any right. */
+  readonly stranger?: string;
 }
 
 /** Told of uplink probes, by `uplinkKey`. */

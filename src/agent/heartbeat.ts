@@ -3,10 +3,15 @@ import { rfc3339 } from "../core/time.ts";
 import { TIMINGS } from "../core/timings.ts";
 import type { AgentPlan, Renewal } from "./core/view.ts";
 import type { Report } from "../core/types.ts";
-import type { RenewalAnswer } from "./renewal.ts";
+import type { Claim, RenewalAnswer } from "./renewal.ts";
+
+export type Renew = (
+  report: Report,
+  context: { readonly newClaims: readonly Claim[]; readonly signal: AbortSignal },
+) => Promise<RenewalAnswer>;
 
 export interface HeartbeatOptions {
-  readonly renew: (report: Report, signal: AbortSignal) => Promise<RenewalAnswer>;
+  readonly renew: Renew;
   readonly now: () => number;
   readonly onAnswer: (news: RenewalNews) => void;
   /** A renewal failed, the first one since the last that was answered. */
@@ -21,7 +26,8 @@ export interface RenewalNews {
   /**
    * What was read of the gateways before this answer is too old to be obeyed. Either the Lease is another than before: it
    * was deleted and made anew, and its fence is lost (the first one is another, too). Or a renewal was missed: this process may
-   * have been stopped, and be about to hear of a term that is long over, of a gateway that was made anew meanwhile.
+   * have been stopped, and be about to hear of a term that is long over, of a gateway that was made anew meanwhile. Or a
+   * gateway that was claimed is not held by this node.
    */
   readonly outdated: boolean;
   /** The renewal before failed. */
@@ -100,7 +106,9 @@ export class Heartbeat {
     if (!due && !news) return;
     this.#sending = true;
     this.#triedAt = sentAt;
-    renew(report, signal).then(
+    const isNew = (uid: string): boolean => this.#renewal?.claims[uid] !== claims[uid];
+    const newClaims = report.addresses.filter(({ uid }) => uid in claims && isNew(uid));
+    renew(report, { newClaims, signal }).then(
       (answer) => {
         this.#sentAs = text;
         this.#hear(answer, { sentAt, claims });
@@ -118,19 +126,25 @@ export class Heartbeat {
   }
 
   #hear(
-    { fence, leaseUid, serverTime }: RenewalAnswer,
-    { sentAt, claims }: Pick<Renewal, "sentAt" | "claims">,
+    { fence, leaseUid, serverTime, held }: RenewalAnswer,
+    { sentAt, claims: made }: Pick<Renewal, "sentAt" | "claims">,
   ): void {
     this.#counts.renewals++;
     if (sentAt < this.#distrustedAt) return;
     const before = this.#renewal;
     const began = serverTime === undefined ? undefined : rfc3339(serverTime);
     const goesOn = before !== undefined && sentAt - before.sentAt <= TIMINGS.pauseMilliseconds;
+    const claims = Object.fromEntries(
+      Object.entries(made).filter(([uid, term]) =>
+        before?.claims[uid] === term || held?.[uid] === term
+      ),
+    );
     this.#renewal = { sentAt, claims, since: goesOn ? before.since : began };
     this.#fence = fence;
     const missed = before === undefined ||
       sentAt - before.sentAt > TIMINGS.missedRenewalMilliseconds;
-    const outdated = missed || leaseUid !== this.#leaseUid;
+    const refuted = held !== undefined && Object.keys(made).some((uid) => !(uid in claims));
+    const outdated = missed || refuted || leaseUid !== this.#leaseUid;
     const reconnected = this.#failedAt !== undefined;
     this.#leaseUid = leaseUid;
     this.#options.onAnswer({ outdated, reconnected });

@@ -1,10 +1,15 @@
-/** The heartbeat: one server-side apply of the agent's Lease, whose answer brings the fence. */
+/**
+ * The heartbeat: one server-side apply of the agent's Lease, whose answer brings the fence. A claim that is new in it is held
+ * against the gateway as it is then: whoever made the gateway anew since it was read here cannot have seen the claim.
+ */
 import * as v from "valibot";
 import { AGENT_MANAGER, FENCE_ANNOTATION, NAMESPACE, REPORT_ANNOTATION } from "../core/names.ts";
 import { TIMINGS } from "../core/timings.ts";
 import type { Milliseconds, Report } from "../core/types.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { readFence } from "../cluster/decoders/lease.ts";
+import { decodeGateway } from "../cluster/decoders/kinds.ts";
+import { list } from "../kube/list.ts";
 import { apply } from "../kube/patch.ts";
 import { PATHS } from "../cluster/resources.ts";
 
@@ -26,7 +31,18 @@ export interface RenewalAnswer {
   readonly serverTime: Milliseconds | undefined;
   /** The Lease's uid: one that was deleted and made anew has another, and has lost its fence. */
   readonly leaseUid: string;
+  /** Gateway uid -> term, of gateways that this node holds, read once the new claims stood; undefined: that failed. */
+  readonly held: Readonly<Record<string, number>> | undefined;
 }
+
+/** That this node speaks for a gateway's VIPs, or is about to. */
+export interface Claim {
+  readonly gateway: string;
+  readonly uid: string;
+}
+
+/** Of more gateways than these a listing of all costs less. */
+const MOST_READ = 8;
 
 /**
  * Renews the Lease named as the node.
@@ -35,9 +51,15 @@ export interface RenewalAnswer {
  */
 export async function renew(
   client: KubeClient,
-  options: { readonly nodeName: string; readonly report: Report; readonly signal: AbortSignal },
+  options: {
+    readonly nodeName: string;
+    readonly report: Report;
+    /** Claims that no answered renewal has made before. */
+    readonly newClaims: readonly Claim[];
+    readonly signal: AbortSignal;
+  },
 ): Promise<RenewalAnswer> {
-  const { nodeName, report, signal } = options;
+  const { nodeName, report, newClaims, signal } = options;
   const path = `${PATHS.Lease}/${encodeURIComponent(nodeName)}`;
   const { body, serverTime } = await apply(client, path, {
     fieldManager: AGENT_MANAGER,
@@ -63,5 +85,40 @@ export async function renew(
     fence: readFence(annotations[FENCE_ANNOTATION]),
     serverTime: Number.isNaN(serverTime) ? undefined : serverTime,
     leaseUid: uid,
+    held: newClaims.length === 0 ? {} : await heldBy(nodeName, { client, newClaims, signal }),
   };
+}
+
+/** The terms of the claimed gateways, of those that the node holds; undefined: they could not be read. */
+async function heldBy(
+  nodeName: string,
+  { client, newClaims, signal }: {
+    readonly client: KubeClient;
+    readonly newClaims: readonly Claim[];
+    readonly signal: AbortSignal;
+  },
+): Promise<Readonly<Record<string, number>> | undefined> {
+  const selectors = newClaims.length > MOST_READ
+    ? [{}]
+    : newClaims.map(({ gateway }) => ({ fieldSelector: `metadata.name=${gateway}` }));
+  try {
+    const lists = await Promise.all(selectors.map((selector) =>
+      list(client, PATHS.EgressGateway, {
+        ...selector,
+        decode: decodeGateway,
+        signal,
+        timeoutMilliseconds: TIMINGS.renewalTimeoutMilliseconds,
+      })
+    ));
+    const gateways = lists.flatMap(({ items }) => items).flatMap((item) =>
+      "object" in item ? [item.object] : []
+    );
+    return Object.fromEntries(
+      gateways.filter(({ status }) => status.activeNodeName === nodeName)
+        .map(({ uid, status: { term = 0 } }) => [uid, term]),
+    );
+  } catch {
+    // The renewal was answered; the claims are held against the gateways after the next one.
+    return undefined;
+  }
 }

@@ -52,7 +52,7 @@ export function startAgent(client: KubeClient, options: RunAgentOptions): Runnin
   const agent = new Agent({
     nodeName,
     hands,
-    renew: (report, renewal) => renew(client, { nodeName, report, signal: renewal }),
+    renew: (report, context) => renew(client, { nodeName, report, ...context }),
     recall: () => recall(statePath),
     remember: (bindings) => remember(statePath, bindings),
     relist: () => duties.relist(),

@@ -15,6 +15,8 @@ export interface SpeechOptions {
 export class Speech {
   readonly #options: SpeechOptions;
   readonly #until = new Map<string, number>();
+  /** VIP -> until when the kernel was told that nobody else has the right to. */
+  readonly #undisputedUntil = new Map<string, number>();
 
   constructor(options: SpeechOptions) {
     this.#options = options;
@@ -57,15 +59,21 @@ export class Speech {
    * @returns false: it came too late for the kernel, which is silent now
    */
   async permit(entries: AgentPlan["speak"]): Promise<boolean> {
-    const longer = entries.filter(({ ip, until }) => until > (this.#until.get(ip) ?? 0));
-    if (longer.length === 0) return true;
-    if (!await this.#tell(longer)) {
-      await this.mute(longer.map(({ ip }) => ip));
+    const news = entries.map((entry) => ({
+      ...entry,
+      until: Math.max(entry.until, this.#until.get(entry.ip) ?? 0),
+    })).filter(({ ip, until, undisputedUntil = 0 }) =>
+      until > (this.#until.get(ip) ?? 0) || undisputedUntil > (this.#undisputedUntil.get(ip) ?? 0)
+    );
+    if (news.length === 0) return true;
+    if (!await this.#tell(news)) {
+      await this.mute(news.map(({ ip }) => ip));
       return false;
     }
-    for (const { ip, until } of longer) {
+    for (const { ip, until, undisputedUntil } of news) {
       if (!this.#until.has(ip)) this.#options.onBegin(ip);
       this.#until.set(ip, until);
+      if (undisputedUntil !== undefined) this.#undisputedUntil.set(ip, undisputedUntil);
     }
     return true;
   }
@@ -78,9 +86,12 @@ export class Speech {
     const { hands, now } = this.#options;
     for (let attempt = 0; attempt < 3; attempt++) {
       const began = now();
-      const left = entries.map(({ ip, until }) => ({
-        ip,
+      const left = entries.map(({ until, undisputedUntil, ...entry }) => ({
+        ...entry,
         milliseconds: Math.floor(until - began),
+        ...(undisputedUntil === undefined
+          ? {}
+          : { undisputedMilliseconds: Math.max(0, Math.floor(undisputedUntil - began)) }),
       }));
       if (left.some(({ milliseconds }) => milliseconds < 1)) return false;
       await hands.speak(left);
@@ -90,6 +101,7 @@ export class Speech {
   }
 
   #end(ip: string, tookMilliseconds: number): void {
+    this.#undisputedUntil.delete(ip);
     if (this.#until.delete(ip)) this.#options.onEnd(ip, tookMilliseconds);
   }
 }

@@ -9,6 +9,8 @@
  * | 2 renewalTimeout < pause | one renewal that fails would begin `renewingSince` anew |
  * | pause < timeout | a witness could have been as silent as the one that it speaks against |
  * | 2 renewalTimeout < speech | one renewal that fails would mute its node before the next is answered |
+ * | dispute > speech | a kernel that has heard of its successor would speak again before its permission ends |
+ * | probe < stranger | a stranger would count between two looks |
  * | fence >= speech + clockGrain | a fence would be complete while an older permission lives |
  * | missedRenewal < hear < yield | a holder would be reminded of its term, or fenced, before its next renewal says what it knows |
  * | look, renewal < gateRefresh | the gate would be written anew with each look |
@@ -48,6 +50,10 @@ export const TIMINGS = {
 
   /** A permission of the kernel ends this long after the renewal that it rests on was sent. */
   speechMilliseconds: 3_000,
+  /** Not hearing the API server, a kernel is silent for so long about a VIP that another host says it has. */
+  disputeMilliseconds: 4_000,
+  /** For so long after the agent last said so, a host that is known to be a stranger does not count. */
+  strangerMilliseconds: 20_000,
   /** Telling the kernel takes some milliseconds; by so much more than this, it lets an agent speak for too long. */
   promptMilliseconds: 100,
   /** A node that speaks compares its clocks this often: it may have stood still, and its permissions with it. */

@@ -20,7 +20,13 @@ Deno.test("an agent that cannot look on the wire tries again at its own pace", a
         throw new Error("Cannot run 'arping': the interface is down");
       },
     },
-    renew: () => Promise.resolve({ fence: {}, serverTime: undefined, leaseUid: "uid-lease" }),
+    renew: () =>
+      Promise.resolve({
+        fence: {},
+        serverTime: undefined,
+        leaseUid: "uid-lease",
+        held: { "uid-g": 1 },
+      }),
     recall: () => Promise.resolve([]),
     remember: () => Promise.resolve(),
     relist: () => agent.setGateways(gateways),

@@ -60,7 +60,7 @@ export class AgentProcess {
     this.#agent = new Agent({
       nodeName: machine.name,
       hands: machine.hands(this.process, world),
-      renew: (report, signal) => renew(client, { nodeName: machine.name, report, signal }),
+      renew: (report, context) => renew(client, { nodeName: machine.name, report, ...context }),
       recall: () => disk().then(() => machine.memory),
       remember: (bindings) => disk().then(() => void (machine.memory = bindings)),
       relist: () => duties.relist(),

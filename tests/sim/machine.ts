@@ -2,7 +2,8 @@
 import { uplinkKey } from "../../src/agent/core/uplinks.ts";
 import type { Binding, HostInterface, UplinkProbe } from "../../src/agent/core/view.ts";
 import { familyOf } from "../../src/core/ip_family.ts";
-import type { Hands } from "../../src/agent/hands.ts";
+import type { Hands, Permission } from "../../src/agent/hands.ts";
+import { TIMINGS } from "../../src/core/timings.ts";
 import { Link } from "./link.ts";
 import type { ApiServer } from "./api_server.ts";
 import type { Process, VirtualTime } from "./virtual_time.ts";
@@ -13,6 +14,12 @@ const PREFIX_LENGTH_IPV6 = 64;
 
 /** An agent has looked at its interfaces again, and has done what follows from it. */
 const LOOK_MILLISECONDS = 1_200;
+
+/** From a question to the kernel to what is done by its answer. */
+const COMMAND_MILLISECONDS = 30;
+
+/** Of an announcement's packets, by receiver. */
+const LOST_PACKETS = 0.1;
 
 /** How long a probe waits for another owner. */
 const PROBE_MILLISECONDS = 400;
@@ -49,6 +56,9 @@ export class Machine {
   readonly #boundAt = new Map<string, number>();
   #owned: ReadonlySet<string> | undefined;
   readonly #speaking = new Map<string, number>();
+  readonly #undisputed = new Map<string, number>();
+  readonly #disputed = new Map<string, number>();
+  readonly #strangers = new Map<string, number>();
   #pausedAt: number | undefined;
   /** When it last went on after a pause. */
   resumedAt = -Infinity;
@@ -82,7 +92,19 @@ export class Machine {
   /** Tells whether a node answers ARP requests for an address: bound, not held back by the gate, and heard. */
   maySpeak(ip: string): boolean {
     if (!this.runs || !this.plugged || !this.#addresses.has(ip)) return false;
-    return this.#owned?.has(ip) !== true || (this.#speaking.get(ip) ?? 0) > this.#time.now;
+    if (this.#owned?.has(ip) !== true) return true;
+    return this.#isWithin(this.#speaking.get(ip)) && !this.#isWithin(this.#disputed.get(ip));
+  }
+
+  #isWithin(until = -Infinity): boolean {
+    return until > this.#time.now;
+  }
+
+  /** A packet of another host says that it has an address. */
+  hearClaim(ip: string, mac: string): void {
+    const counts = this.runs && this.plugged && this.#owned?.has(ip) === true &&
+      !this.#isWithin(this.#undisputed.get(ip)) && !this.#isWithin(this.#strangers.get(mac));
+    if (counts) this.#disputed.set(ip, this.#time.now + TIMINGS.disputeMilliseconds);
   }
 
   /** Powered, and not a virtual machine that is paused. */
@@ -100,7 +122,9 @@ export class Machine {
     const paused = this.#time.now - this.#pausedAt;
     this.#pausedAt = undefined;
     this.resumedAt = this.#time.now;
-    for (const [ip, until] of this.#speaking) this.#speaking.set(ip, until + paused);
+    for (const timed of [this.#speaking, this.#undisputed, this.#disputed]) {
+      for (const [ip, until] of timed) timed.set(ip, until + paused);
+    }
   }
 
   /** When the address was last bound, or undefined: never since the node was started. */
@@ -130,7 +154,9 @@ export class Machine {
     this.memory = [];
     this.#addresses.clear();
     this.#boundAt.clear();
-    this.#speaking.clear();
+    for (const timed of [this.#speaking, this.#undisputed, this.#disputed, this.#strangers]) {
+      timed.clear();
+    }
     this.#owned = undefined;
   }
 
@@ -179,23 +205,28 @@ export class Machine {
         }),
       speak: (entries) =>
         act(() => {
-          for (const { ip, milliseconds } of entries) {
-            this.#speak(ip, { milliseconds, complain, process });
+          for (const permission of entries) this.#speak(permission, { complain, process });
+        }),
+      mute: (ips) =>
+        act(() => {
+          for (const timed of [this.#speaking, this.#undisputed]) {
+            for (const ip of ips) timed.delete(ip);
           }
         }),
-      mute: (ips) => act(() => ips.forEach((ip) => this.#speaking.delete(ip))),
       speaking: () =>
         act(() =>
-          [...this.#speaking].filter(([, until]) => until > this.#time.now)
-            .map(([ip, until]) => ({ ip, milliseconds: Math.floor(until - this.#time.now) }))
+          [...this.#speaking].filter(([ip, until]) =>
+            this.#isWithin(until) && !this.#isWithin(this.#disputed.get(ip))
+          ).map(([ip, until]) => ({ ip, milliseconds: Math.floor(until - this.#time.now) }))
         ),
       announce: (ip) => {
         if (!this.#hasInterface) return Promise.reject(new Error(`There is no ${INTERFACE}`));
         if (!this.plugged) return work();
         // A program of its own once it was started: it is not stopped with the agent.
-        if (!this.maySpeak(ip) && this.#mustKnow(process)) {
+        if (!this.maySpeak(ip) && this.#mustKnow(process) && !this.#isJustDisputed(ip)) {
           complain(`${this.name} announces ${ip} while it must be silent`);
         }
+        if (this.runs) this.#claim(ip, machines);
         return work();
       },
       probeUplinks: ({ onAnswer }, signal) => {
@@ -254,6 +285,12 @@ export class Machine {
     }];
   }
 
+  /** The kernel has heard of a successor, and its agent not yet. */
+  #isJustDisputed(ip: string): boolean {
+    const began = (this.#disputed.get(ip) ?? -Infinity) - TIMINGS.disputeMilliseconds;
+    return this.#time.now - began < COMMAND_MILLISECONDS;
+  }
+
   /** Agents look at their interfaces each second; by then one that was not stopped meanwhile knows what it has lost. */
   #mustKnow({ frozenAt, thawedAt }: Process): boolean {
     const lostAt = this.#interfaceLostAt;
@@ -269,19 +306,30 @@ export class Machine {
     this.#boundAt.set(ip, this.#time.now);
   }
 
+  /** Its packet reaches the other nodes, or is lost. */
+  #claim(ip: string, machines: readonly Machine[]): void {
+    for (const other of machines) {
+      if (other === this || this.#time.between(0, 1) < LOST_PACKETS) continue;
+      this.#time.after(this.#time.between(0.1, 3), () => other.hearClaim(ip, this.mac));
+    }
+  }
+
   #speak(
-    ip: string,
-    { milliseconds, complain, process }: {
-      readonly milliseconds: number;
-      readonly complain: Complaint;
-      readonly process: Process;
-    },
+    { ip, milliseconds, undisputedMilliseconds, stranger }: Permission,
+    { complain, process }: { readonly complain: Complaint; readonly process: Process },
   ): void {
     if (this.#owned?.has(ip) !== true) throw new Error(`Cannot speak for ${ip}: it is not owned`);
     if (milliseconds < 1) throw new RangeError(`Cannot speak for ${milliseconds} ms`);
     const begins = !this.maySpeak(ip);
     const until = this.#time.now + milliseconds;
     this.#speaking.set(ip, until);
+    if (undisputedMilliseconds !== undefined) {
+      this.#undisputed.set(ip, this.#time.now + undisputedMilliseconds);
+      this.#disputed.delete(ip);
+    }
+    if (stranger !== undefined) {
+      this.#strangers.set(stranger, this.#time.now + TIMINGS.strangerMilliseconds);
+    }
     this.onPermission(ip, until);
     if (this.#addresses.has(ip)) {
       if (begins && this.plugged) this.onSpeech(ip);

@@ -12,6 +12,21 @@ Deno.test("a gateway that is deleted and made anew begins with term 1, on anothe
   assert.equal(world.gateway()?.status.term, 1);
 });
 
+Deno.test("a node that hears late that it was elected does not speak for a gateway that was made anew meanwhile", async () => {
+  for (let lag = 2_000; lag <= 4_000; lag += 250) {
+    const world = await holding({ nodes: ["a", "b", "c", "d"] });
+    world.machine("b").link.watchLag = lag;
+    world.cordon("a", true);
+    await world.until(() => world.gateway()?.status.phase === "Preparing");
+    await world.until(() => world.gateway()?.status.phase === "Active", 10);
+    world.deleteGateway();
+    world.makeGateway("gw", { vip: VIP, pin: "c" });
+    await world.until(() => world.speakers().length > 0);
+    await world.pass(10);
+    assertHeld(world, "c");
+  }
+});
+
 Deno.test("a holder that does not hear that its gateway was made anew is fenced in the old one's name", async () => {
   const world = await holding();
   world.deafen("a");

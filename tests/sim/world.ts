@@ -50,6 +50,9 @@ export interface WorldOptions {
   readonly servers?: number;
 }
 
+/** A foreign host sends a packet in the VIP's name this often. */
+const FOREIGNER_MILLISECONDS = 1_700;
+
 export class World {
   readonly time: VirtualTime;
   readonly server: ApiServer;
@@ -262,10 +265,19 @@ export class World {
     for (const agent of this.agents.values()) agent.noteReachability();
   }
 
-  /** Some host in the network answers ARP requests for an address; null: it does no more. */
+  /** Some host in the network answers ARP requests for an address, and asks in its name; null: it does no more. */
   setForeigner(vip: string, mac: string | null): void {
     if (mac === null) this.foreigners.delete(vip);
-    else this.foreigners.set(vip, mac);
+    else if (this.foreigners.get(vip) !== mac) {
+      this.foreigners.set(vip, mac);
+      this.#askAsForeigner(vip, mac);
+    }
+  }
+
+  #askAsForeigner(vip: string, mac: string): void {
+    if (this.foreigners.get(vip) !== mac) return;
+    for (const machine of this.machines) machine.hearClaim(vip, mac);
+    this.time.after(FOREIGNER_MILLISECONDS, () => this.#askAsForeigner(vip, mac));
   }
 
   /** Somebody has the token of a node's agent and reports with it. */

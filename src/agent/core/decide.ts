@@ -15,6 +15,7 @@ import {
   isWhole,
   knownStranger,
   speechUntil,
+  undisputedUntil,
 } from "./entitlement.ts";
 import { isFirstLookDue, isHarmful, mayBind, strangerAt } from "./first_look.ts";
 import { DEFAULT_PACE } from "./pace.ts";
@@ -22,7 +23,7 @@ import type { Pace } from "./pace.ts";
 import { placementOf } from "./placement.ts";
 import type { Placed } from "./placement.ts";
 import { nextUplinkNews, reportedUplinks, uplinkProbes } from "./uplinks.ts";
-import type { AgentPlan, AgentView, Binding, Look, Placement } from "./view.ts";
+import type { AgentPlan, AgentView, Binding, Look, Placement, Speech } from "./view.ts";
 
 /** Decides what this agent does next. */
 export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
@@ -60,7 +61,7 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
     bind,
     unbind,
     takeBack,
-    speak: speak.map(({ binding, until }) => ({ ip: binding.ip, until })),
+    speak: speak.map(({ binding, until }) => speechFor(binding, { until, view })),
     announce: due.map(({ binding }) => ({ ip: binding.ip, interfaces: binding.speakOn })),
     probe: [
       ...there.filter((binding) => isProbeDue(binding, { view, pace }))
@@ -256,6 +257,19 @@ function isAnnouncementDue(ip: string, { view, pace }: { view: AgentView; pace: 
     ? pace.announceMilliseconds
     : pace.refreshMilliseconds;
   return view.now - sent.lastAt >= interval;
+}
+
+function speechFor(
+  { ip }: Binding,
+  { until, view }: { readonly until: number; readonly view: AgentView },
+): Speech {
+  const [undisputed, stranger] = [undisputedUntil(view), knownStranger(ip, view)];
+  return {
+    ip,
+    until,
+    ...(undisputed === undefined ? {} : { undisputedUntil: undisputed }),
+    ...(stranger === undefined ? {} : { stranger }),
+  };
 }
 
 function lookFor({ ip, speakOn }: Binding, view: AgentView): Look {

@@ -110,14 +110,26 @@ function standsAlone({ ip, claimedTerm }: Binding, view: AgentView): boolean {
 }
 
 /**
- * The MAC address of a host that is no successor, though it answers for a VIP that this node speaks for cut off from the API
- * server: it answered before, while the API server let nobody else speak, for longer than a node that lost the VIP may go
+ * The MAC address of a host that is no successor, though it answers for a VIP that this node speaks for, cut off from the API
+ * server or soon to be: it answered before, while the API server let nobody else speak, for longer than a node that lost the VIP may go
  * on to; and it has answered each look since. A node that is elected is silent first, for several looks: it was a standby.
  */
 export function knownStranger(ip: string, view: AgentView): string | undefined {
   const { mac, answeredSince } = view.probes.get(ip) ?? {};
-  if (view.failedAt === undefined || answeredSince === undefined) return undefined;
-  return view.failedAt - answeredSince >= TIMINGS.fenceMilliseconds ? mac : undefined;
+  if (answeredSince === undefined) return undefined;
+  const asked = view.failedAt ?? view.now;
+  return asked - answeredSince >= TIMINGS.fenceMilliseconds ? mac : undefined;
+}
+
+/**
+ * Until when nobody else has the right to speak for what this node speaks for, by the API server's word; undefined: cut off,
+ * that is not known. From then on another host that says it has the VIP is the successor, unless it is known to be a stranger.
+ */
+export function undisputedUntil(view: AgentView): number | undefined {
+  const { renewal } = view;
+  return renewal === undefined || isDisconnected(view)
+    ? undefined
+    : renewal.sentAt + TIMINGS.missedRenewalMilliseconds;
 }
 
 /** Until when the kernel may be told to speak; undefined: not at all. */

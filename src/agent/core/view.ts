@@ -75,7 +75,7 @@ export interface BindFailure {
 /** A renewal that the API server answered. */
 export interface Renewal {
   readonly sentAt: number;
-  /** The VIPs (by uid) and terms that it claimed. */
+  /** The VIPs (by uid) and terms that it claimed, of gateways that gave them to this node once it had. */
   readonly claims: Readonly<Record<string, number>>;
   /** RFC 3339 by the API server's clock: the first of the renewals that were answered without a pause up to this one. */
   readonly since: string | undefined;
@@ -148,6 +148,16 @@ export interface UplinkAnswers {
   readonly problem?: string;
 }
 
+/** Until when the kernel may speak for a VIP. */
+export interface Speech {
+  readonly ip: string;
+  readonly until: number;
+  /** Until when nobody else has the right to, whoever says so, and may be past; absent: that is not known. */
+  readonly undisputedUntil?: number;
+  /** MAC address of a host that says so without any right. */
+  readonly stranger?: string;
+}
+
 /** Everything at once; the loop does it in this order. */
 export interface AgentPlan {
   /** VIPs to silence now. */
@@ -164,8 +174,7 @@ export interface AgentPlan {
   readonly unbind: readonly Binding[];
   /** Fresh bindings after which the API server was not heard: they go at once. */
   readonly takeBack: readonly Binding[];
-  /** Until when the kernel may speak. */
-  readonly speak: readonly { readonly ip: string; readonly until: number }[];
+  readonly speak: readonly Speech[];
   readonly announce: readonly { readonly ip: string; readonly interfaces: readonly string[] }[];
   readonly probe: readonly Look[];
   /** What the next renewal says; undefined before the duties are known. */

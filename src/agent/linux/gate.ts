@@ -12,19 +12,37 @@
  *
  * Requests and answers for all other addresses pass, and duplicate-address probes (sender 0.0.0.0 or ::) too.
  *
+ * A node that does not hear the API server may have been replaced. So where another host says that it has an owned address (an
+ * ARP packet from it, a neighbour advertisement of it), the kernel itself falls silent for that address within the moment
+ * (`disputed`), unless the agent said just now that nobody else has the right to (`undisputed`, which expires as well).
+ * Packets of this node's own interfaces, and of hosts that are known to be strangers, count for nothing.
+ *
  * Further rules keep the kernel from refusing, in the name of an owned VIP, packets of connections that it does not
  * know (TCP reset, ICMP port unreachable). They are pods' connections that another node translated until now: unrefused,
  * they go on as soon as their pods' packets come by here. Measured in docs/cilium.md. Forwarded packets, pods' own resets
  * among them, do not pass that hook.
  */
 
-import ipaddr from "ipaddr.js";
-import { canonicalIP, isIP } from "../../core/ip_family.ts";
-import type { Family } from "../../core/ip_family.ts";
 import { CommandError, type Commands, hostCommands } from "./command.ts";
+import type { Permission } from "../hands.ts";
+import { TIMINGS } from "../../core/timings.ts";
+import {
+  addressOf,
+  ARP_TABLE,
+  checkedFamily,
+  checkedMac,
+  elementOf,
+  elementsOf,
+  IP6_TABLE,
+  removal,
+  timedElements,
+} from "./gate_elements.ts";
+import { IP_TABLE, ownIPv4, ownIPv6 } from "./gate_rules.ts";
 import type { Nft } from "./nft.ts";
 
 export interface OwnOptions {
+  /** MAC addresses of this node's interfaces: what they send may come in by another of them. */
+  readonly ownMacs?: readonly string[];
   /**
    * The node's own addresses on each interface, at most one of each family. With it, a neighbour that traffic from a silent
    * VIP needs is asked for in the node's own name; else that request is dropped, and the traffic waits until the VIP may be
@@ -35,32 +53,14 @@ export interface OwnOptions {
   readonly ipv6?: boolean;
 }
 
-/** For how long from now the node may speak for an address. */
-export interface Permission {
-  readonly ip: string;
-  readonly milliseconds: number;
-}
-
 /** The gate as the kernel has it. */
 export interface Gate {
   readonly owned: readonly string[];
+  /** Permissions, of disputed addresses too. */
   readonly speaking: readonly { readonly ip: string; readonly expiresMilliseconds: number }[];
+  /** Another host says that it has them, and may be the successor. */
+  readonly disputed: readonly string[];
 }
-
-const ARP_TABLE = "arp sallyport";
-
-/** Against refusals. */
-const IP_TABLE = "ip sallyport";
-
-/** Neighbour discovery, and refusals. */
-const IP6_TABLE = "ip6 sallyport";
-
-/**
- * The target address of a neighbour solicitation or advertisement, and the source address of an IPv6 packet. As raw bytes,
- * since nft 1.0.6 has no name for the first, and compares a raw expression only with a set of its own kind.
- */
-const TARGET = "@th,64,128";
-const SOURCE = "@nh,64,128";
 
 /** Tells whether this kernel can hold back IPv6. Throws {@linkcode CommandError} when nft cannot be asked. */
 export async function knowsIPv6(
@@ -86,7 +86,7 @@ export async function knowsIPv6(
 export async function own(
   nft: Nft,
   ips: readonly string[],
-  { ownAddresses = {}, ipv6 = true }: OwnOptions = {},
+  { ownMacs = [], ownAddresses = {}, ipv6 = true }: OwnOptions = {},
 ): Promise<void> {
   const isSix = (ip: string) => checkedFamily(ip) === 6;
   const refused = ipv6 ? undefined : ips.find(isSix);
@@ -97,82 +97,14 @@ export async function own(
     .flatMap(([name, own]) => own.map((ip) => ({ name, ip })));
   await nft.apply([
     ...ownIPv4(ips.filter((ip) => !isSix(ip)), names.filter(({ ip }) => !isSix(ip))),
-    ...ipv6 ? ownIPv6(ips.filter(isSix), names.filter(({ ip }) => isSix(ip))) : [],
+    ...elementsOf(ARP_TABLE, "ours", ownMacs.map(checkedMac)),
+    ...ipv6
+      ? [
+        ...ownIPv6(ips.filter(isSix), names.filter(({ ip }) => isSix(ip))),
+        ...elementsOf(IP6_TABLE, "ours", ownMacs.map(checkedMac)),
+      ]
+      : [],
   ]);
-}
-
-interface OwnAddress {
-  /** Of an interface. */
-  readonly name: string;
-  readonly ip: string;
-}
-
-function ownIPv4(ips: readonly string[], names: readonly OwnAddress[]): readonly string[] {
-  const silent = (field: "saddr" | "daddr") =>
-    `arp ${field} ip @owned arp ${field} ip != @speaking`;
-  // The kernel asks for a neighbour in the name of the packet's source, here a VIP (sysctl arp_announce 0).
-  const inOwnName = names.map(({ name, ip }) =>
-    `oifname "${name}" arp operation request ${silent("saddr")} arp saddr ip set ${ip}`
-  );
-  return [
-    `add table ${ARP_TABLE}`,
-    `add set ${ARP_TABLE} owned { type ipv4_addr; }`,
-    `add set ${ARP_TABLE} speaking { type ipv4_addr; flags timeout; }`,
-    ...chainOf(ARP_TABLE, "input", [`arp operation request ${silent("daddr")} drop`]),
-    ...chainOf(ARP_TABLE, "output", [...inOwnName, `${silent("saddr")} drop`]),
-    ...elementsOf(ARP_TABLE, ips),
-    `add table ${IP_TABLE}`,
-    `add set ${IP_TABLE} owned { type ipv4_addr; }`,
-    ...chainOf(IP_TABLE, "output", [
-      "ip saddr @owned tcp flags & rst == rst drop",
-      "ip saddr @owned icmp type destination-unreachable icmp code port-unreachable drop",
-    ]),
-    ...elementsOf(IP_TABLE, ips),
-  ];
-}
-
-function ownIPv6(ips: readonly string[], names: readonly OwnAddress[]): readonly string[] {
-  const silent = (field: string) => `${field} @owned ${field} != @speaking`;
-  // The kernel asks in the name of the packet's source here, too, and neighbours learn from that.
-  const inOwnName = names.map(({ name, ip }) =>
-    `oifname "${name}" icmpv6 type nd-neighbor-solicit ${silent(SOURCE)} ip6 saddr set ${ip}`
-  );
-  return [
-    `add table ${IP6_TABLE}`,
-    `add set ${IP6_TABLE} owned { typeof ${TARGET}; }`,
-    `add set ${IP6_TABLE} speaking { typeof ${TARGET}; flags timeout; }`,
-    ...chainOf(IP6_TABLE, "input", [`icmpv6 type nd-neighbor-solicit ${silent(TARGET)} drop`]),
-    ...chainOf(IP6_TABLE, "output", [
-      ...inOwnName,
-      `icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ${silent(SOURCE)} drop`,
-      `icmpv6 type nd-neighbor-advert ${silent(TARGET)} drop`,
-      `${SOURCE} @owned tcp flags & rst == rst drop`,
-      `${SOURCE} @owned icmpv6 type destination-unreachable icmpv6 code port-unreachable drop`,
-    ]),
-    ...elementsOf(IP6_TABLE, ips),
-  ];
-}
-
-/** Makes a chain's rules exactly these. */
-function chainOf(
-  table: string,
-  hook: "input" | "output",
-  rules: readonly string[],
-): readonly string[] {
-  return [
-    `add chain ${table} ${hook} { type filter hook ${hook} priority 0; policy accept; }`,
-    `flush chain ${table} ${hook}`,
-    ...rules.map((rule) => `add rule ${table} ${hook} ${rule}`),
-  ];
-}
-
-/** Makes the owned addresses exactly these. */
-function elementsOf(table: string, ips: readonly string[]): readonly string[] {
-  const elements = ips.map((ip) => elementOf(ip).text).join(", ");
-  return [
-    `flush set ${table} owned`,
-    ...ips.length === 0 ? [] : [`add element ${table} owned { ${elements} }`],
-  ];
 }
 
 /**
@@ -181,21 +113,43 @@ function elementsOf(table: string, ips: readonly string[]): readonly string[] {
  * Throws {@linkcode CommandError} when {@linkcode own} has not put the gate in place.
  */
 export async function speak(nft: Nft, entries: readonly Permission[]): Promise<void> {
-  // The kernel keeps the old timeout of an element that is added again (before Linux 6.12), hence delete and add.
-  await nft.apply(
-    entries.flatMap(({ ip, milliseconds }) => {
-      const { table, text } = elementOf(ip);
-      return [
-        ...removal(ip),
-        `add element ${table} speaking { ${text} timeout ${duration(milliseconds)} }`,
-      ];
-    }),
-  );
+  const permissions = entries.map((entry) => ({ ...entry, ...elementOf(entry.ip) }));
+  const tables = [...Map.groupBy(permissions, ({ table }) => table)];
+  await nft.apply(tables.flatMap(([table, all]) => {
+    const agreed = all.filter(({ undisputedMilliseconds }) => undisputedMilliseconds !== undefined);
+    return [
+      ...timedElements(table, "speaking", all),
+      ...timedElements(
+        table,
+        "undisputed",
+        agreed.map(({ text, undisputedMilliseconds = 0 }) => ({
+          text,
+          milliseconds: undisputedMilliseconds,
+        })).filter(({ milliseconds }) => milliseconds >= 1),
+      ),
+      ...removal(table, "disputed", agreed.map(({ text }) => text)),
+      ...timedElements(
+        table,
+        "strangers",
+        [...new Set(all.flatMap(({ stranger = [] }) => stranger))].map((mac) => ({
+          text: checkedMac(mac),
+          milliseconds: TIMINGS.strangerMilliseconds,
+        })),
+      ),
+    ];
+  }));
 }
 
 /** Silences addresses at once. Addresses that are silent already are left so. */
 export async function mute(nft: Nft, ips: readonly string[]): Promise<void> {
-  await nft.apply(ips.flatMap(removal));
+  const tables = Map.groupBy(ips.map(elementOf), ({ table }) => table);
+  await nft.apply(
+    [...tables].flatMap(([table, elements]) =>
+      ["speaking", "undisputed"].flatMap((set) =>
+        removal(table, set, elements.map(({ text }) => text))
+      )
+    ),
+  );
 }
 
 /** What the kernel has, or undefined where there is no gate. */
@@ -210,6 +164,7 @@ export async function readGate(
   return {
     owned: tables.flatMap(({ owned }) => owned),
     speaking: tables.flatMap(({ speaking }) => speaking),
+    disputed: tables.flatMap(({ disputed }) => disputed),
   };
 }
 
@@ -240,17 +195,18 @@ export async function removeGate(
 
 /** Reads nft's text, since its JSON (1.0.6) gives the remaining time in whole seconds only. */
 function parseGate(text: string): Gate {
-  const elements = (set: string): string[] => {
+  const elements = (set: string): readonly { readonly ip: string; readonly rest: string }[] => {
     const block = new RegExp(`set ${set} \\{[^}]*?elements = \\{([^}]*)\\}`).exec(text);
-    return (block?.[1] ?? "").split(",").map((element) => element.trim()).filter(Boolean);
+    const all = (block?.[1] ?? "").split(",").map((element) => element.trim()).filter(Boolean);
+    return all.map((element) => ({ ip: addressOf(element.split(" ")[0] ?? ""), rest: element }));
   };
   return {
-    owned: elements("owned").map(addressOf),
-    speaking: elements("speaking").map((element) => {
-      const [ip = ""] = element.split(" ");
-      const expires = /expires (\S+)/.exec(element)?.[1] ?? "";
-      return { ip: addressOf(ip), expiresMilliseconds: milliseconds(expires) };
-    }),
+    owned: elements("owned").map(({ ip }) => ip),
+    speaking: elements("speaking").map(({ ip, rest }) => ({
+      ip,
+      expiresMilliseconds: milliseconds(/expires (\S+)/.exec(rest)?.[1] ?? ""),
+    })),
+    disputed: elements("disputed").map(({ ip }) => ip),
   };
 }
 
@@ -269,42 +225,6 @@ function milliseconds(text: string): number {
     sum += Number(count) * (UNITS[unit ?? ""] ?? 0);
   }
   return sum;
-}
-
-function duration(milliseconds: number): string {
-  if (!Number.isFinite(milliseconds) || milliseconds < 1) {
-    throw new RangeError(`Cannot speak for ${milliseconds} ms: at least 1 ms is needed`);
-  }
-  return `${Math.round(milliseconds)}ms`;
-}
-
-/** Adding first makes the removal of an absent element no error. */
-function removal(ip: string): string[] {
-  const { table, text } = elementOf(ip);
-  const element = `${table} speaking { ${text} }`;
-  return [`add element ${element}`, `delete element ${element}`];
-}
-
-/** The table that an address belongs to, and how its sets write it. */
-function elementOf(ip: string): { readonly table: string; readonly text: string } {
-  if (checkedFamily(ip) === 4) return { table: ARP_TABLE, text: ip };
-  const digits = ipaddr.parse(ip).toByteArray().map((byte) => byte.toString(16).padStart(2, "0"));
-  return { table: IP6_TABLE, text: `0x${digits.join("")}` };
-}
-
-/** Reads an element of a set. */
-function addressOf(text: string): string {
-  const digits = /^0x([0-9a-f]{1,32})$/.exec(text)?.[1]?.padStart(32, "0");
-  if (digits === undefined) return text;
-  const groups = digits.match(/..../g)?.join(":") ?? "";
-  return canonicalIP(groups) ?? groups;
-}
-
-/** The addresses become part of a script, so nothing but addresses may pass. */
-function checkedFamily(ip: string): Family {
-  const family = isIP(ip);
-  if (family === 0) throw new TypeError(`Cannot put '${ip}' into the gate: it is no IP address`);
-  return family;
 }
 
 /**

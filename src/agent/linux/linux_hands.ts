@@ -112,16 +112,18 @@ export function linuxHands(
           .filter(([, own]) => own.length > 0),
       );
       noteNames(Object.keys(ownAddresses));
-      await own(nft, ips, { ownAddresses, ipv6 });
+      // What cannot carry a VIP sends nothing in its name.
+      const ownMacs = links.flatMap(({ mac, addresses }) =>
+        mac === undefined || addresses.length === 0 ? [] : [mac]
+      );
+      await own(nft, ips, { ownMacs: [...new Set(ownMacs)], ownAddresses, ipv6 });
     },
     speak: (entries) => speak(nft, entries),
     mute: (ips) => mute(nft, ips),
     async speaking() {
       const gate = await readGate(options);
-      return (gate?.speaking ?? []).map(({ ip, expiresMilliseconds }) => ({
-        ip,
-        milliseconds: expiresMilliseconds,
-      }));
+      return (gate?.speaking ?? []).filter(({ ip }) => gate?.disputed.includes(ip) !== true)
+        .map(({ ip, expiresMilliseconds }) => ({ ip, milliseconds: expiresMilliseconds }));
     },
     announce: (ip, interfaces, ending) =>
       announce({ ip, interfaces }, {

@@ -64,7 +64,7 @@ async function scene(
       await node.run(["fping", "-r", "0", "-t", "1000", API_SERVER]);
       report = said;
       answered++;
-      return { fence: {}, serverTime: undefined, leaseUid: "uid-lease" };
+      return { fence: {}, serverTime: undefined, leaseUid: "uid-lease", held: {} };
     },
     recall: () => Promise.resolve([]),
     remember: () => Promise.resolve(),

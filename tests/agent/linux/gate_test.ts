@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { bindAddress } from "../../../src/agent/linux/addresses.ts";
+import { bindAddress, unbindAddress } from "../../../src/agent/linux/addresses.ts";
 import { CommandError } from "../../../src/agent/linux/command.ts";
 import {
   knowsIPv6,
@@ -30,6 +30,10 @@ interface Pair {
   readonly holder: Host;
   readonly nft: Nft;
   readonly client: Host;
+  /** Says that it has the VIP, as a successor does, and is gone again. */
+  readonly dispute: () => Promise<void>;
+  /** MAC address of who says so. */
+  readonly rivalMac: string;
   readonly vip: string;
   /** The address of this number: 2 is the client's, 10 the holder's. */
   readonly at: (number: number) => string;
@@ -59,16 +63,25 @@ async function withPair(family: Family, work: (pair: Pair) => Promise<void>): Pr
   });
   const holder = await network.host("holder", [cable(10)]);
   const client = await network.host("client", [cable(2)]);
+  const rival = await network.host("rival", [cable(3)]);
   const { commands } = holder;
   using nft = openNft({ commands });
-  await own(nft, [vip]);
+  await own(nft, [vip], { ownMacs: [await holder.macOf("eth1")] });
   await bindAddress({ ip: vip, interface: "eth1" }, { commands });
+  const dispute = async () => {
+    const { commands } = rival;
+    await bindAddress({ ip: vip, interface: "eth1" }, { commands });
+    await announce({ ip: vip, interfaces: ["eth1"] }, { commands });
+    await pause(100);
+    await unbindAddress({ ip: vip, interface: "eth1" }, { commands });
+  };
   const answers = async (ip = vip) => {
     const question = { ip, interface: "eth1", timeoutMilliseconds: 300 };
     return await probe(question, { commands: client.commands }) !== undefined;
   };
   await until("the network", () => answers(at(10)));
-  await work({ holder, nft, client, vip, at, answers });
+  const rivalMac = await rival.macOf("eth1");
+  await work({ holder, nft, client, dispute, rivalMac, vip, at, answers });
 }
 
 gateTest(
@@ -97,6 +110,54 @@ gateTest(
     assert(silentAt - startedAt < 5500, `silent after ${silentAt - startedAt} ms`);
   },
 );
+
+gateTest(
+  "another host that says it has the VIP silences a node that may have been replaced",
+  async (lab) => {
+    const { nft, holder, vip, at, dispute, answers } = lab;
+    await speak(nft, [{ ip: vip, milliseconds: 60_000 }]);
+    await dispute();
+    assert.deepEqual((await readGate({ commands: holder.commands }))?.disputed, [vip]);
+    assert.equal(await answers(), false);
+    assert.equal(await answers(at(10)), true);
+    // Its agent does not know better: cut off, it lets the kernel go on.
+    await speak(nft, [{ ip: vip, milliseconds: 60_000 }]);
+    assert.equal(await answers(), false);
+    // It does once the API server has said so.
+    await speak(nft, [{ ip: vip, milliseconds: 60_000, undisputedMilliseconds: 1 }]);
+    assert.equal(await answers(), true);
+    await dispute();
+    assert.equal(await answers(), false);
+    await until("the end of the dispute", answers);
+  },
+);
+
+gateTest(
+  "a node that has just heard the API server goes on, whoever says that it has the VIP",
+  async (lab) => {
+    const { nft, vip, dispute, answers } = lab;
+    const entry = { ip: vip, milliseconds: 60_000, undisputedMilliseconds: 60_000 };
+    await speak(nft, [entry]);
+    await dispute();
+    assert.equal(await answers(), true);
+    await mute(nft, [vip]);
+    await speak(nft, [{ ip: vip, milliseconds: 60_000 }]);
+    await dispute();
+    assert.equal(await answers(), false, "silence ends that too");
+  },
+);
+
+gateTest("what a known stranger says, or this node itself, silences nobody", async (lab) => {
+  const { nft, vip, holder, rivalMac, dispute, answers } = lab;
+  await speak(nft, [{ ip: vip, milliseconds: 60_000, stranger: rivalMac }]);
+  await dispute();
+  assert.equal(await answers(), true);
+  // Its own announcement comes back by a second interface in the same network.
+  const mac = await holder.macOf("eth1");
+  await own(nft, [vip], { ownMacs: [mac, rivalMac] });
+  await dispute();
+  assert.equal(await answers(), true);
+});
 
 gateTest("renewing can shorten the remaining time", async ({ nft, vip, holder: { commands } }) => {
   await speak(nft, [{ ip: vip, milliseconds: 60_000 }]);
@@ -129,7 +190,7 @@ gateTest(
     assert.equal(await answers(), true);
     await mute(nft, [vip]);
     await own(nft, []);
-    assert.deepEqual(await readGate({ commands }), { owned: [], speaking: [] });
+    assert.deepEqual(await readGate({ commands }), { owned: [], speaking: [], disputed: [] });
     assert.equal(await answers(), true, "nothing is owned any more");
   },
 );
@@ -200,6 +261,10 @@ Deno.test("nothing but an address gets into the gate's script", async () => {
     await assert.rejects(own(nft, [], { ownAddresses: { eth1: [ip] } }), TypeError);
   }
   await assert.rejects(speak(nft, [{ ip: "10.0.0.9", milliseconds: 0 }]), RangeError);
+  const mac = "02:00:00:00:00:01, 02:00:00:00:00:02";
+  await assert.rejects(own(nft, [], { ownMacs: [mac] }), TypeError);
+  const stranger = { ip: "10.0.0.9", milliseconds: 1_000, stranger: mac };
+  await assert.rejects(speak(nft, [stranger]), TypeError);
 });
 
 gateTest(
