@@ -21,7 +21,7 @@ import { serves, wayOf } from "./policy_way.ts";
 import type { Outcomes, Way } from "./policy_way.ts";
 import { egressIPMembers, egressIPsOf, freshReport } from "./reports.ts";
 import { isUnread as isUnreadLabel } from "./selectors.ts";
-import { isNeeded, nodesNow } from "./share_handover.ts";
+import { isHandedOver, isNeeded, nodesNow } from "./share_handover.ts";
 import type { Covering } from "./share_handover.ts";
 import type {
   Change,
@@ -126,20 +126,26 @@ function isSplit({ parts, own }: Context): boolean {
   return parts.length > 1 || own.filter(({ deleting }) => !deleting).length > 1;
 }
 
-/**
- * What an object is to be now. One that has destinations of the other family, which the policy still wants, keeps them until the
- * object that is to have them is there: else they would leave by the pods' own nodes meanwhile. Undefined: it stays as it is,
- * since it has both.
- */
-function standingIn(part: Part, { parts, coverings }: Context): Part | undefined {
-  const other = parts.find(({ family, gateway, rules }) =>
+/** The part of the other family that has the same gateway and rules. */
+function twinOf(part: Part, { parts }: Context): Part | undefined {
+  return parts.find(({ family, gateway, rules }) =>
     family !== part.family && gateway === part.gateway && rules === part.rules
   );
-  if (other === undefined) return part;
-  const there = coverings.get(other.family)?.covered;
-  if (!there?.has(part.name) || there.get(other.name)?.isCurrent) return part;
+}
+
+/**
+ * What an object is to be now. One that has destinations of the other family, which the policy still wants, keeps them until the
+ * object that is to have them names all its nodes: else they would leave by the pods' own nodes meanwhile. Undefined: it stays
+ * as it is, since it has both.
+ */
+function standingIn(part: Part, context: Context): Part | undefined {
+  const { coverings } = context;
+  const twin = twinOf(part, context);
+  const covering = twin && coverings.get(twin.family);
+  if (twin === undefined || covering?.covered.has(part.name) !== true) return part;
+  if (isHandedOver(part.name, twin.name, covering)) return part;
   const isMixed = coverings.get(part.family)?.covered.has(part.name);
-  return isMixed ? undefined : { ...other, name: part.name, suffix: part.suffix };
+  return isMixed ? undefined : { ...twin, name: part.name, suffix: part.suffix };
 }
 
 function partChange(wanted: Part, context: Context): readonly PartChange[] {
@@ -153,7 +159,11 @@ function partChange(wanted: Part, context: Context): readonly PartChange[] {
   if (unreadOf(part, context) !== undefined) return [];
   if (existing !== undefined && (existing.deleting || !isOf(policy, existing))) return [];
   if (isNameTaken(context, part)) return existing === undefined ? [] : removed(existing);
-  const nodes = nodesNow(part, { covering, serves: serves(way.outcome) && hasAddress(way, part) });
+  const nodes = nodesNow(part, {
+    covering,
+    standIn: twinOf(wanted, context)?.name,
+    serves: serves(way.outcome) && hasAddress(way, part),
+  });
   if (nodes.size === 0) return existing === undefined ? [] : removed(existing);
   const rules = { selectors: part.rules, nodes };
   const target = targetOf(way, facts);

@@ -33,10 +33,17 @@ export interface Covering {
  */
 export function nodesNow(
   part: Part,
-  { covering, serves }: { readonly covering: Covering; readonly serves: boolean },
+  { covering, standIn, serves }: {
+    readonly covering: Covering;
+    /** Name of the object of the same gateway that has had the part's traffic until now, if another has. */
+    readonly standIn: string | undefined;
+    readonly serves: boolean;
+  },
 ): NodeSet {
   const { covered } = covering;
-  const own = covered.get(part.name)?.nodes ?? new Set<string>();
+  const own = new Set([part.name, standIn ?? part.name].flatMap((name) => [
+    ...covered.get(name)?.nodes ?? [],
+  ]));
   const others = [...covered.values()].filter(({ gateway }) => gateway !== part.gateway);
   if (others.length === 0 && part.nodes === EVERY_NODE) return EVERY_NODE;
   const isElsewhere = (node: string) => others.some(({ nodes }) => nodes.has(node));
@@ -50,6 +57,15 @@ export function nodesNow(
 export function isNeeded(name: string, covering: Covering): boolean {
   const nodes = covering.covered.get(name)?.nodes ?? EVERY_NODE;
   return [...nodes].some((node) => !isTakenOver(node, covering));
+}
+
+/** Tells whether an object may leave its nodes to another one of its gateway, which has taken them over. */
+export function isHandedOver(from: string, to: string, covering: Covering): boolean {
+  const successor = covering.covered.get(to);
+  return successor?.isCurrent === true &&
+    [...covering.covered.get(from)?.nodes ?? []].every((node) =>
+      successor.nodes.has(node) || isTakenOver(node, covering)
+    );
 }
 
 /** All that is to name a node exists and does. */

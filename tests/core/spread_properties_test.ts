@@ -130,10 +130,29 @@ const waysOf = (
 const wanted = ({ policies }: Snapshot): readonly Family[] =>
   familiesOf(policies[0]?.spec.destinationCIDRs ?? []);
 
+const edited = (
+  weights: Readonly<Record<string, number>>,
+  destinationCIDRs: readonly string[],
+): Step => ({
+  does: "edit",
+  spec: policy("web", { gateways: Object.keys(weights), weights, destinationCIDRs }).spec,
+});
+const ticked = (dies = 99): Step => ({ does: "tick", late: 0, dies });
+
+/** IPv4 is added as nodes go from a to d, and the controller dies before d has been told of IPv6. */
+const FAMILY_ADDED: readonly Step[] = [
+  edited({ d: 1, a: 2 }, ["::/0"]),
+  ...Array.from({ length: 8 }, () => ticked()),
+  edited({ a: 1, d: 1 }, ["0.0.0.0/0", "::/0"]),
+  ticked(2),
+  ticked(1),
+  ticked(1),
+];
+
 property(
   "every node has a gateway at every moment, and exactly one at rest, whatever happened",
   fc.array(someStep, { minLength: 10, maxLength: 30 }),
-  (steps) => {
+  (steps: readonly Step[]) => {
     let state = START;
     const seen: Snapshot[] = [];
     for (let tick = 0; tick < 5; tick++) {
@@ -182,5 +201,5 @@ property(
     assert.deepEqual(decide(state).changes, []);
     return steps.length;
   },
-  { runs: 150 },
+  { runs: 150, examples: [FAMILY_ADDED] },
 );

@@ -8,7 +8,7 @@ import type { PropertyOptions } from "./property.ts";
 export function holds(
   name: string,
   check: (snapshot: Snapshot) => number | void,
-  options: PropertyOptions = {},
+  options: PropertyOptions<Snapshot> = {},
 ): void {
   property(name, anySnapshot, check, options);
 }

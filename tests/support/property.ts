@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { say } from "./say.ts";
 
-export interface PropertyOptions {
+export interface PropertyOptions<T> {
+  /** Worlds to try first: those in which it did not hold once. */
+  readonly examples?: readonly T[];
   /** Worlds to try. Default 300. */
   readonly runs?: number;
   /** The fewest cases that must have been looked at. Default: a third of the runs. */
@@ -22,7 +24,7 @@ export function property<T>(
   name: string,
   arbitrary: fc.Arbitrary<T>,
   check: (world: T) => number | void,
-  { runs = 300, floor = Math.ceil(runs / 3) }: PropertyOptions = {},
+  { examples = [], runs = 300, floor = Math.ceil(runs / 3) }: PropertyOptions<T> = {},
 ): void {
   Deno.test(name, () => {
     let [worlds, cases] = [0, 0];
@@ -31,7 +33,12 @@ export function property<T>(
         cases += check(world) ?? 1;
         worlds++;
       }),
-      { numRuns: runs, interruptAfterTimeLimit: MILLISECONDS, markInterruptAsFailure: false },
+      {
+        examples: examples.map((world): [T] => [world]),
+        numRuns: runs,
+        interruptAfterTimeLimit: MILLISECONDS,
+        markInterruptAsFailure: false,
+      },
     );
     say(`${name}: ${cases} cases in ${worlds} worlds, at least ${floor}`);
     assert.ok(cases >= floor, `only ${cases} cases in ${worlds} worlds, wanted ${floor}`);
