@@ -10,12 +10,23 @@ interface Monitor {
   readonly podMetricsEndpoints: readonly { readonly port: string }[];
 }
 
+/** What the downward API tells. */
+const POD = {
+  "spec.nodeName": "node-a",
+  "status.hostIP": "192.0.2.7",
+  "status.hostIPs": "192.0.2.7,2001:db8::7",
+} as const;
+
 interface Workload {
   readonly template: {
     readonly metadata: { readonly labels: Readonly<Record<string, string>> };
     readonly spec: {
       readonly containers: readonly {
-        readonly env: readonly { readonly name: string; readonly value?: string }[];
+        readonly env: readonly {
+          readonly name: string;
+          readonly value?: string;
+          readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: keyof typeof POD } };
+        }[];
         readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
       }[];
     };
@@ -40,9 +51,11 @@ testWith(
       const [container] = selected[0]?.template.spec.containers ?? [];
       const port = container?.ports.find((each) => each.name === endpoint?.port)?.containerPort;
       const variables = Object.fromEntries(
-        (container?.env ?? []).map(({ name, value }) => [
+        (container?.env ?? []).map(({ name, value, valueFrom }) => [
           name,
-          (value ?? "node-a").replace("$(NODE_IP)", "192.0.2.7"),
+          valueFrom === undefined
+            ? (value ?? "").replace("$(NODE_IP)", "192.0.2.7")
+            : POD[valueFrom.fieldRef.fieldPath],
         ]),
       );
       if (name === "sallyport-agent") {
