@@ -27,7 +27,7 @@ async function prepare(lab: Lab, ip = VIP): Promise<void> {
 }
 
 async function speak(node: GatewayNode, ip = VIP): Promise<void> {
-  await hands(node).speak([{ ip, milliseconds: 30_000 }]);
+  await hands(node).speak([{ ip, milliseconds: 30_000, undisputedMilliseconds: 30_000 }]);
   await hands(node).announce(ip, ["eth1"], new AbortController().signal);
 }
 
