@@ -342,6 +342,14 @@ for (const [place, [ip, interfaceName]] of Object.entries(PLACES)) {
     const pods = ["other", "near", "far"] as const;
     // As a router would know it.
     await lab.outside.host.ip("route", "replace", ip, "dev", interfaceName);
+    const expected = pods.map((pod) => {
+      const { addresses, sideAddresses } = lab.node(NODE_OF[pod]);
+      return (interfaceName === "eth0" ? addresses : sideAddresses)[family] ?? "";
+    });
+    // Cilium may not have heard yet that the scene before is over.
+    await Promise.all(
+      pods.map((pod, index) => seenAs(lab, pod, { source: expected[index] ?? "", address })),
+    );
     const capture = await lab.outside.capture({ port: OTHER_PORT, interfaceName });
     const runs = await Promise.all(
       pods.map((pod) => lab.pod(pod).flows({ address, port: OTHER_PORT })),
@@ -353,10 +361,6 @@ for (const [place, [ip, interfaceName]] of Object.entries(PLACES)) {
     await settled(lab, { on: "node-b" });
     await pause(3000);
     const results = await Promise.all(runs.map((run) => run.stop()));
-    const expected = pods.map((pod) => {
-      const { addresses, sideAddresses } = lab.node(NODE_OF[pod]);
-      return (interfaceName === "eth0" ? addresses : sideAddresses)[family] ?? "";
-    });
     assert.deepEqual(results.map(({ sources }) => sources), expected.map((each) => [each]));
     assert.deepEqual(Object.keys(await capture.stop()).sort(), expected.toSorted());
     assert.equal((await statusOf(lab, GATEWAY)).activeNodeName, "node-b");
