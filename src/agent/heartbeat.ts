@@ -3,11 +3,11 @@ import { rfc3339 } from "../core/time.ts";
 import { TIMINGS } from "../core/timings.ts";
 import type { AgentPlan, Renewal } from "./core/view.ts";
 import type { Report } from "../core/types.ts";
-import type { Claim, RenewalAnswer } from "./renewal.ts";
+import type { RenewalAnswer } from "./renewal.ts";
 
 export type Renew = (
   report: Report,
-  context: { readonly newClaims: readonly Claim[]; readonly signal: AbortSignal },
+  context: { readonly newlyClaimed: readonly string[]; readonly signal: AbortSignal },
 ) => Promise<RenewalAnswer>;
 
 export interface HeartbeatOptions {
@@ -107,8 +107,9 @@ export class Heartbeat {
     this.#sending = true;
     this.#triedAt = sentAt;
     const isNew = (uid: string): boolean => this.#renewal?.claims[uid] !== claims[uid];
-    const newClaims = report.addresses.filter(({ uid }) => uid in claims && isNew(uid));
-    renew(report, { newClaims, signal }).then(
+    const claimed = report.addresses.filter(({ uid }) => uid in claims && isNew(uid));
+    const newlyClaimed = [...new Set(claimed.map(({ gateway }) => gateway))];
+    renew(report, { newlyClaimed, signal }).then(
       (answer) => {
         this.#sentAs = text;
         this.#hear(answer, { sentAt, claims });

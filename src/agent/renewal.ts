@@ -35,12 +35,6 @@ export interface RenewalAnswer {
   readonly held: Readonly<Record<string, number>> | undefined;
 }
 
-/** That this node speaks for a gateway's VIPs, or is about to. */
-export interface Claim {
-  readonly gateway: string;
-  readonly uid: string;
-}
-
 /** Of more gateways than these a listing of all costs less. */
 const MOST_READ = 8;
 
@@ -54,12 +48,12 @@ export async function renew(
   options: {
     readonly nodeName: string;
     readonly report: Report;
-    /** Claims that no answered renewal has made before. */
-    readonly newClaims: readonly Claim[];
+    /** Names of the gateways whose claims no answered renewal has made before. */
+    readonly newlyClaimed: readonly string[];
     readonly signal: AbortSignal;
   },
 ): Promise<RenewalAnswer> {
-  const { nodeName, report, newClaims, signal } = options;
+  const { nodeName, report, newlyClaimed, signal } = options;
   const path = `${PATHS.Lease}/${encodeURIComponent(nodeName)}`;
   const { body, serverTime } = await apply(client, path, {
     fieldManager: AGENT_MANAGER,
@@ -85,22 +79,24 @@ export async function renew(
     fence: readFence(annotations[FENCE_ANNOTATION]),
     serverTime: Number.isNaN(serverTime) ? undefined : serverTime,
     leaseUid: uid,
-    held: newClaims.length === 0 ? {} : await heldBy(nodeName, { client, newClaims, signal }),
+    held: newlyClaimed.length === 0
+      ? {}
+      : await heldBy(nodeName, { client, claimed: newlyClaimed, signal }),
   };
 }
 
 /** The terms of the claimed gateways, of those that the node holds; undefined: they could not be read. */
 async function heldBy(
   nodeName: string,
-  { client, newClaims, signal }: {
+  { client, claimed, signal }: {
     readonly client: KubeClient;
-    readonly newClaims: readonly Claim[];
+    readonly claimed: readonly string[];
     readonly signal: AbortSignal;
   },
 ): Promise<Readonly<Record<string, number>> | undefined> {
-  const selectors = newClaims.length > MOST_READ
+  const selectors = claimed.length > MOST_READ
     ? [{}]
-    : newClaims.map(({ gateway }) => ({ fieldSelector: `metadata.name=${gateway}` }));
+    : claimed.map((gateway) => ({ fieldSelector: `metadata.name=${gateway}` }));
   try {
     const lists = await Promise.all(selectors.map((selector) =>
       list(client, PATHS.EgressGateway, {

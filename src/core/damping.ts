@@ -44,7 +44,10 @@ export function hasComeBack(
   return since !== undefined && began !== undefined && since > began - 1_000;
 }
 
-/** Tells whether a candidate has been eligible for so long that nobody need wait for it, though it came and went before. */
-export function isSteady({ eligibleSince }: Candidate, now: Milliseconds): boolean {
-  return now - (parseTime(eligibleSince) ?? now) >= TIMINGS.returnMilliseconds;
+/** Tells whether a candidate has been eligible for so long without a break. */
+export function isSteady(
+  { eligibleSince }: Candidate,
+  { milliseconds, now }: { readonly milliseconds: Milliseconds; readonly now: Milliseconds },
+): boolean {
+  return now - (parseTime(eligibleSince) ?? now) >= milliseconds;
 }

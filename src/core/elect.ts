@@ -12,7 +12,8 @@
 import { pinOf } from "./pin.ts";
 import { hasComeBack, isSteady, restsUntil } from "./damping.ts";
 import { virtualIPOf } from "./reports.ts";
-import { parseTime, rfc3339 } from "./time.ts";
+import { rfc3339 } from "./time.ts";
+import { TIMINGS } from "./timings.ts";
 import type { Candidate, Decision, Gateway, Milliseconds } from "./types.ts";
 import { hasNoWayOutOnly, isRecovering } from "./uplinks.ts";
 
@@ -118,7 +119,9 @@ function failOver(
     holder !== undefined && hasNoWayOutOnly(holder) && hasComeBack(candidate, gateway);
   const rest = restsUntil(gateway, now);
   const ready = eligible.filter((candidate) =>
-    rest === undefined || !isReturn(candidate) || isSteady(candidate, now)
+    rest === undefined || !isReturn(candidate) ||
+    // Nobody need wait for it, though it came and went before.
+    isSteady(candidate, { milliseconds: TIMINGS.returnMilliseconds, now })
   );
   const best = ready.find((candidate) => candidate === pinned) ??
     ready.find((candidate) => !isRecovering(candidate)) ?? ready[0];
@@ -157,8 +160,8 @@ function mayFailBack(
   if (gateway.status.phase === "Preparing" && virtualIPOf(gateway) !== undefined) {
     return keep(holder.node, `The handover to ${holder.node} is under way`);
   }
-  const steady = better.find(({ eligibleSince }) =>
-    now - (parseTime(eligibleSince) ?? now) >= minReadySeconds * 1_000
+  const steady = better.find((candidate) =>
+    isSteady(candidate, { milliseconds: minReadySeconds * 1_000, now })
   );
   if (steady === undefined) {
     return keep(

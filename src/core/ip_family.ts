@@ -1,4 +1,5 @@
 /** Addresses, told without `node:net`, which edge runtimes lack. */
+import { bytesToHex } from "@noble/hashes/utils.js";
 import ipaddr from "ipaddr.js";
 import { remembered } from "./once.ts";
 
@@ -33,6 +34,11 @@ export const canonicalIP = remembered((text): string | undefined => {
   const address = ipaddr.IPv6.parse(undotted(text));
   return address.isIPv4MappedAddress() ? undefined : address.toRFC5952String();
 });
+
+/** The bytes of an address in hexadecimal: of one family, texts are ordered as the addresses are. */
+export const hexOf = remembered((ip) =>
+  bytesToHex(Uint8Array.from(ipaddr.parse(ip).toByteArray()))
+);
 
 /** IPv6 with its last 32 bits in hexadecimal: the library takes `::192.0.2.1` for `::ffff:192.0.2.1`. */
 function undotted(text: string): string {

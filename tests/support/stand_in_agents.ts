@@ -89,7 +89,7 @@ class StandIn {
     this.#addresses = gateways.flatMap((gateway) => this.#duty(gateway));
     ({ fence: this.#fence } = await renew(this.#client, {
       ...this.#options,
-      newClaims: [],
+      newlyClaimed: [],
       report: {
         interfaces: [{ name: "eth1", up: true }],
         cilium: { ready: true },

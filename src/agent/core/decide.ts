@@ -23,7 +23,7 @@ import type { Pace } from "./pace.ts";
 import { placementOf } from "./placement.ts";
 import type { Placed } from "./placement.ts";
 import { nextUplinkNews, reportedUplinks, uplinkProbes } from "./uplinks.ts";
-import type { AgentPlan, AgentView, Binding, Look, Placement, Speech } from "./view.ts";
+import type { AgentPlan, AgentView, Binding, Grant, Look, Placement } from "./view.ts";
 
 /** Decides what this agent does next. */
 export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
@@ -61,7 +61,7 @@ export function decide(view: AgentView, pace: Pace = DEFAULT_PACE): AgentPlan {
     bind,
     unbind,
     takeBack,
-    speak: speak.map(({ binding, until }) => speechFor(binding, { until, view })),
+    speak: speak.map(({ binding, until }) => grantFor(binding, { until, view })),
     announce: due.map(({ binding }) => ({ ip: binding.ip, interfaces: binding.speakOn })),
     probe: [
       ...there.filter((binding) => isProbeDue(binding, { view, pace }))
@@ -259,10 +259,10 @@ function isAnnouncementDue(ip: string, { view, pace }: { view: AgentView; pace: 
   return view.now - sent.lastAt >= interval;
 }
 
-function speechFor(
+function grantFor(
   { ip }: Binding,
   { until, view }: { readonly until: number; readonly view: AgentView },
-): Speech {
+): Grant {
   const [undisputed, stranger] = [undisputedUntil(view), knownStranger(ip, view)];
   return {
     ip,

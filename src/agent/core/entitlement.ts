@@ -4,7 +4,7 @@
  * Speech is a kernel permission that expires by itself 3 s after the renewal that it rests on was *sent*. It needs all of
  *  1. duty: the gateway's status names this node, in phase Active, and this VIP;
  *  2. claim: a renewal that said "I speak, in this term" was answered; the elected node claims in advance. So a Lease
- *     that does not say so proves silence;
+ *     that does not say so proves silence. And the gateway, read again after the first such answer, still names this node;
  *  3. no fence: that answer carries no fence above the term. So a controller that fenced the Lease, against the version
  *     that showed it silent or expired, knows that no later renewal leads to speech;
  *  4. freshness: the renewal was sent less than 3 s ago. Or, cut off from the API server, a look on the wire since then

@@ -1,6 +1,7 @@
 /** Which of an interface's addresses Cilium masquerades other pods' traffic with. Pure. */
 import ipaddr from "ipaddr.js";
-import { familyOf } from "../../core/ip_family.ts";
+import { familyOf, hexOf } from "../../core/ip_family.ts";
+import { remembered } from "../../core/once.ts";
 import type { HostInterface } from "./view.ts";
 
 /** Source: Cilium 1.20.2, `pkg/ip/ip.go`, `privateIPBlocks`; those that an address of an interface may lie in. */
@@ -29,10 +30,12 @@ export function yieldsTo({ addresses }: HostInterface, ip: string): boolean {
 function rankOf(
   { ip, ofNode = false }: { readonly ip: string; readonly ofNode?: boolean },
 ): string {
+  return `${isPrivate(ip) ? 1 : 0}${ofNode ? 0 : 1}${hexOf(ip)}`;
+}
+
+const isPrivate = remembered((ip) => {
   const address = ipaddr.parse(ip);
-  const isPrivate = PRIVATE.some(([network, length]) =>
+  return PRIVATE.some(([network, length]) =>
     network.kind() === address.kind() && address.match(network, length)
   );
-  const bytes = address.toByteArray().map((byte) => byte.toString(16).padStart(2, "0"));
-  return `${isPrivate ? 1 : 0}${ofNode ? 0 : 1}${bytes.join("")}`;
-}
+});

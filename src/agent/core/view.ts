@@ -149,7 +149,7 @@ export interface UplinkAnswers {
 }
 
 /** Until when the kernel may speak for a VIP. */
-export interface Speech {
+export interface Grant {
   readonly ip: string;
   readonly until: number;
   /** Until when nobody else has the right to, whoever says so, and may be past; absent: that is not known. */
@@ -174,7 +174,7 @@ export interface AgentPlan {
   readonly unbind: readonly Binding[];
   /** Fresh bindings after which the API server was not heard: they go at once. */
   readonly takeBack: readonly Binding[];
-  readonly speak: readonly Speech[];
+  readonly speak: readonly Grant[];
   readonly announce: readonly { readonly ip: string; readonly interfaces: readonly string[] }[];
   readonly probe: readonly Look[];
   /** What the next renewal says; undefined before the duties are known. */

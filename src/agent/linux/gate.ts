@@ -95,13 +95,14 @@ export async function own(
   }
   const names = Object.entries(ownAddresses).filter(([name]) => canQuote(name))
     .flatMap(([name, own]) => own.map((ip) => ({ name, ip })));
+  const macs = ownMacs.map(checkedMac);
   await nft.apply([
     ...ownIPv4(ips.filter((ip) => !isSix(ip)), names.filter(({ ip }) => !isSix(ip))),
-    ...elementsOf(ARP_TABLE, "ours", ownMacs.map(checkedMac)),
+    ...elementsOf(ARP_TABLE, "ours", macs),
     ...ipv6
       ? [
         ...ownIPv6(ips.filter(isSix), names.filter(({ ip }) => isSix(ip))),
-        ...elementsOf(IP6_TABLE, "ours", ownMacs.map(checkedMac)),
+        ...elementsOf(IP6_TABLE, "ours", macs),
       ]
       : [],
   ]);

@@ -1,6 +1,5 @@
 /** Elements of the gate's sets, as nft writes and reads them: nothing but addresses gets into its scripts. */
-import ipaddr from "ipaddr.js";
-import { canonicalIP, isIP } from "../../core/ip_family.ts";
+import { canonicalIP, hexOf, isIP } from "../../core/ip_family.ts";
 import type { Family } from "../../core/ip_family.ts";
 
 export const ARP_TABLE = "arp sallyport";
@@ -62,8 +61,7 @@ export function duration(milliseconds: number): string {
 /** The table that an address belongs to, and how its sets write it. */
 export function elementOf(ip: string): { readonly table: string; readonly text: string } {
   if (checkedFamily(ip) === 4) return { table: ARP_TABLE, text: ip };
-  const digits = ipaddr.parse(ip).toByteArray().map((byte) => byte.toString(16).padStart(2, "0"));
-  return { table: IP6_TABLE, text: `0x${digits.join("")}` };
+  return { table: IP6_TABLE, text: `0x${hexOf(ip)}` };
 }
 
 /** Reads an element of a set. */
