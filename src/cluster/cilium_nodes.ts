@@ -12,14 +12,12 @@ import { countItems, list } from "../kube/list.ts";
 import { METADATA_ALONE } from "../kube/versions.ts";
 import { metadata } from "./decoders/common.ts";
 import { PATHS } from "./resources.ts";
+import { requirementsInPortions } from "./scope.ts";
 
 /** What a resident process knows of a node that has its CiliumNode is taken for true so long, … */
 const FRESH_MILLISECONDS = 60_000;
 /** … and where one is missing, or a candidate is new, so long. */
 const DOUBTFUL_MILLISECONDS = 5_000;
-
-/** Values that one selector lists; a URL has room for far more. */
-const VALUES = 100;
 
 /** What a resident process remembers of its last look. */
 export class CiliumNodeMemory {
@@ -66,19 +64,18 @@ async function readCiliumNodes(
   const hostnames = [...new Set(nodes.flatMap(({ labels }) => labels[HOSTNAME_LABEL] ?? []))]
     .sort();
   if (hostnames.length === 0) return undefined;
-  const portions = Array.from(
-    { length: Math.ceil(hostnames.length / VALUES) },
-    (_, index) => hostnames.slice(index * VALUES, (index + 1) * VALUES),
-  );
   try {
-    const lists = await Promise.all(portions.map((values) =>
-      list(client, PATHS.CiliumNode, {
-        decode: decodeCiliumNode,
-        accept: METADATA_ALONE,
-        labelSelector: `${HOSTNAME_LABEL} in (${values.join(",")})`,
-        signal,
-      })
-    ));
+    const selectors = requirementsInPortions(HOSTNAME_LABEL, hostnames);
+    const lists = await Promise.all(
+      selectors.map((labelSelector) =>
+        list(client, PATHS.CiliumNode, {
+          decode: decodeCiliumNode,
+          accept: METADATA_ALONE,
+          labelSelector,
+          signal,
+        })
+      ),
+    );
     const found = lists.flatMap(({ items }) => items).filter((item) => item !== undefined);
     const isThere = found.length > 0 || await countItems(client, PATHS.CiliumNode, { signal }) > 0;
     return isThere ? { asked: nodes.map(({ name }) => name), found } : undefined;

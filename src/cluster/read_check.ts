@@ -5,7 +5,7 @@ import { decide } from "../core/decide.ts";
 import { AGENT_APP, CONTROLLER_APP, NAMESPACE } from "../core/names.ts";
 import { byText } from "../core/order.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { ApiError } from "../kube/errors.ts";
+import { ApiError, unlessRefused } from "../kube/errors.ts";
 import { list } from "../kube/list.ts";
 import type { CiliumPods } from "./cilium_pods.ts";
 import { observe } from "./observe.ts";
@@ -120,25 +120,20 @@ async function readVersions(
   client: KubeClient,
   { namespace, labelSelector }: CiliumPods,
 ): Promise<readonly RunningVersion[] | undefined> {
-  try {
-    const { items } = await list(client, podsIn(namespace), {
-      decode: (item) => v.safeParse(VersionedPod, item),
-      labelSelector,
-    });
-    const pods = items.flatMap(({ success, output }) => {
-      const [first] = success ? output.spec.containers : [];
-      const ended = success && ["Succeeded", "Failed"].includes(output.status?.phase ?? "");
-      return first === undefined || ended || !success
-        ? []
-        : [{ name: output.metadata.name, version: tagOf(first.image) }];
-    });
-    return [...Map.groupBy(pods, ({ version }) => version)]
-      .map(([version, each]) => ({ version, pods: each.map(({ name }) => name).sort(byText) }))
-      .sort((a, b) => byText(a.version, b.version));
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 403) return undefined;
-    throw error;
-  }
+  const found = await unlessRefused(list(client, podsIn(namespace), {
+    decode: (item) => v.safeParse(VersionedPod, item),
+    labelSelector,
+  }));
+  const pods = found?.items.flatMap(({ success, output }) => {
+    const [first] = success ? output.spec.containers : [];
+    const ended = success && ["Succeeded", "Failed"].includes(output.status?.phase ?? "");
+    return first === undefined || ended || !success
+      ? []
+      : [{ name: output.metadata.name, version: tagOf(first.image) }];
+  });
+  return pods && [...Map.groupBy(pods, ({ version }) => version)]
+    .map(([version, each]) => ({ version, pods: each.map(({ name }) => name).sort(byText) }))
+    .sort((a, b) => byText(a.version, b.version));
 }
 
 /** `v1.20.2` of `quay.io/cilium/cilium:v1.20.2@sha256:…`. */

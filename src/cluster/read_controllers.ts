@@ -3,7 +3,7 @@ import { controllersSeen } from "../core/controllers.ts";
 import type { Controllers } from "../core/controllers.ts";
 import { CONTROLLER_APP, NAMESPACE } from "../core/names.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { ApiError } from "../kube/errors.ts";
+import { unlessRefused } from "../kube/errors.ts";
 import { list } from "../kube/list.ts";
 import { readable } from "./decoders/decode.ts";
 import { decodePod } from "./decoders/kinds.ts";
@@ -17,14 +17,11 @@ export async function readControllers(
     readonly signal?: AbortSignal;
   },
 ): Promise<Controllers> {
-  const found = await list(client, podsIn(NAMESPACE), {
+  const found = await unlessRefused(list(client, podsIn(NAMESPACE), {
     decode: decodePod,
     labelSelector: `app.kubernetes.io/name=${CONTROLLER_APP}`,
     signal,
-  }).catch((error: unknown) => {
-    if (error instanceof ApiError && error.status === 403) return undefined;
-    throw error;
-  });
+  }));
   return controllersSeen({
     pods: found && readable(found.items, []),
     gateways,

@@ -5,7 +5,7 @@ import type { CiliumEndpoint, Entries, Entry, PathSources } from "../core/path_t
 import type { Policy, Snapshot } from "../core/types.ts";
 import type { SourcePod } from "../core/way_out.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { ApiError } from "../kube/errors.ts";
+import { unlessRefused } from "../kube/errors.ts";
 import { list } from "../kube/list.ts";
 import type { CiliumPods } from "./cilium_pods.ts";
 import { metadata, part } from "./decoders/common.ts";
@@ -45,10 +45,10 @@ export async function readPath(
     ).map(({ name }) => name),
   );
   const policies = snapshot.policies.filter(({ name }) => concerned.has(name));
-  const pods = await allowed(() => readPods(client, policies));
+  const pods = await unlessRefused(readPods(client, policies), NOT_KNOWN);
   const endpoints = pods === undefined
     ? undefined
-    : await allowed(() => readEndpoints(client, pods));
+    : await unlessRefused(readEndpoints(client, pods), NOT_KNOWN);
   const nodes = exec === undefined ? [] : askedNodes(gateway, { snapshot, pods: pods ?? [] });
   return {
     snapshot,
@@ -63,17 +63,8 @@ export async function readPath(
   };
 }
 
-/** Undefined: it may not be read, or there is no such kind. */
-async function allowed<T>(read: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof ApiError && (error.status === 403 || error.status === 404)) {
-      return undefined;
-    }
-    throw error;
-  }
-}
+/** It may not be read, or there is no such kind. */
+const NOT_KNOWN = [403, 404];
 
 /** Running pods that the policies may select, with the labels of their namespaces. */
 async function readPods(

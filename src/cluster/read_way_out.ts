@@ -1,7 +1,7 @@
 /** What is to be known of a cluster to say by which way a pod's traffic leaves. */
 import type { SourcePod, WayOutSnapshot } from "../core/way_out.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { ApiError, ConfigError } from "../kube/errors.ts";
+import { ConfigError, unlessRefused } from "../kube/errors.ts";
 import { list } from "../kube/list.ts";
 import { readable } from "./decoders/decode.ts";
 import { decodeCiliumPolicy, decodeNode } from "./decoders/kinds.ts";
@@ -68,14 +68,10 @@ async function labelsOfNamespace(
 
 /** The pod that has the address; who may not list the pods of all namespaces is not told. */
 async function podWith(client: KubeClient, address: string): Promise<string | undefined> {
-  try {
-    const { items: [pod] } = await list(client, PATHS.Pod, {
-      decode: decodeSourcePod,
-      fieldSelector: `status.podIP=${address}`,
-    });
-    return pod && `pod ${pod.namespace}/${pod.name}`;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 403) return undefined;
-    throw error;
-  }
+  const found = await unlessRefused(list(client, PATHS.Pod, {
+    decode: decodeSourcePod,
+    fieldSelector: `status.podIP=${address}`,
+  }));
+  const [pod] = found?.items ?? [];
+  return pod && `pod ${pod.namespace}/${pod.name}`;
 }

@@ -86,17 +86,24 @@ function valuesOf(group: Group, index: number): readonly string[] {
 }
 
 /** Selectors with the same keys as `key in (value, …)`: the first key in portions, the others with all their values. */
-function selectorsOfGroup(group: Group): string[] {
+function selectorsOfGroup(group: Group): readonly string[] {
   const [first = [], ...rest] = (group[0] ?? []).map(([key], index) =>
     [key, valuesOf(group, index)] as const
   );
   const [key = "", values = []] = first;
   const others = rest.map(([name, all]) => requirement(name, all));
-  const portions = Array.from(
+  return requirementsInPortions(key, values).map((portion) => [portion, ...others].join(","));
+}
+
+/** `key in (value, …)`, as often as it takes for selectors that fit into a URL. */
+export function requirementsInPortions(
+  key: string,
+  values: readonly string[],
+): readonly string[] {
+  return Array.from(
     { length: Math.ceil(values.length / VALUES) },
-    (_, index) => values.slice(index * VALUES, (index + 1) * VALUES),
+    (_, index) => requirement(key, values.slice(index * VALUES, (index + 1) * VALUES)),
   );
-  return portions.map((portion) => [requirement(key, portion), ...others].join(","));
 }
 
 function requirement(key: string, values: readonly string[]): string {

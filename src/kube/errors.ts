@@ -124,3 +124,16 @@ export class PartialListError extends Error {
 function times({ attempts = 1 }: Exchange): string {
   return attempts > 1 ? ` after ${attempts} attempts` : "";
 }
+
+/** What a reading gives; undefined where the API server answers with one of these statuses: it may not be read. Default 403. */
+export async function unlessRefused<T>(
+  reading: Promise<T>,
+  statuses: readonly number[] = [403],
+): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof ApiError && statuses.includes(error.status)) return undefined;
+    throw error;
+  }
+}

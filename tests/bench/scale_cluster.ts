@@ -10,11 +10,12 @@ import type { ControlPlane } from "../support/control_plane.ts";
 import { eventually } from "../support/raw_api.ts";
 import {
   agentPod,
+  BUSY_MILLISECONDS,
+  createWithStatus,
   largeCiliumNode,
   largeCiliumPod,
   largeNode,
   nodeName,
-  type ObjectWithStatus,
 } from "./cluster_objects.ts";
 import {
   CROWD,
@@ -52,9 +53,11 @@ export class ScaleCluster {
       const { object, status } = largeNode(index, { labels });
       // As a kubelet registers: with its status. Pods begin without one.
       await this.#create(PATHS.Node, { ...object, status });
-      await this.#createPod("kube-system", largeCiliumPod(index));
+      await createWithStatus(this.client, podsIn("kube-system"), largeCiliumPod(index));
       await this.#create(PATHS.CiliumNode, largeCiliumNode(index, { labels }));
-      if (pool !== undefined) await this.#createPod(NAMESPACE, agentPod(index));
+      if (pool !== undefined) {
+        await createWithStatus(this.client, podsIn(NAMESPACE), agentPod(index));
+      }
     }, BUSY);
   }
 
@@ -67,7 +70,7 @@ export class ScaleCluster {
       await this.client.request({
         method: "DELETE",
         path: PATHS[path],
-        timeoutMilliseconds: 60_000,
+        timeoutMilliseconds: BUSY_MILLISECONDS,
       });
     }
     await inLanes(GATEWAY_NODES, async (index) => {
@@ -155,25 +158,17 @@ export class ScaleCluster {
         path: `${PATHS.Node}/${nodeName(index)}`,
         body: { metadata: { labels: { [SHARD_LABEL]: null } } },
         contentType: "application/merge-patch+json",
-        timeoutMilliseconds: 60_000,
+        timeoutMilliseconds: BUSY_MILLISECONDS,
       });
     }, BUSY);
   }
 
   async #create(path: string, body: unknown): Promise<void> {
-    await this.client.request({ method: "POST", path, body, timeoutMilliseconds: 60_000 });
-  }
-
-  async #createPod(namespace: string, { object, status }: ObjectWithStatus): Promise<void> {
-    const path = podsIn(namespace);
-    await this.#create(path, object);
-    const { name } = object["metadata"] as { readonly name: string };
     await this.client.request({
-      method: "PATCH",
-      path: `${path}/${name}/status`,
-      body: { status },
-      contentType: "application/merge-patch+json",
-      timeoutMilliseconds: 60_000,
+      method: "POST",
+      path,
+      body,
+      timeoutMilliseconds: BUSY_MILLISECONDS,
     });
   }
 }

@@ -9,10 +9,10 @@ import type { KubeObject } from "../../src/build/kube_object.ts";
 import { eventually } from "../support/raw_api.ts";
 import {
   agentPod,
+  createWithStatus,
   EGRESS_LABEL,
   largeCiliumPod,
   largeNode,
-  type ObjectWithStatus,
 } from "./cluster_objects.ts";
 
 export class SmallCluster {
@@ -27,9 +27,13 @@ export class SmallCluster {
   /** Makes nodes, each with Cilium and our agent's pod, and gateways and policies as if they had just been applied. */
   async fill(size: number): Promise<void> {
     for (let index = 0; index < size; index++) {
-      await this.#create(PATHS.Node, largeNode(index, { labels: { [EGRESS_LABEL]: "" } }));
-      await this.#create(podsIn("kube-system"), largeCiliumPod(index));
-      await this.#create(podsIn(NAMESPACE), agentPod(index));
+      await createWithStatus(
+        this.client,
+        PATHS.Node,
+        largeNode(index, { labels: { [EGRESS_LABEL]: "" } }),
+      );
+      await createWithStatus(this.client, podsIn("kube-system"), largeCiliumPod(index));
+      await createWithStatus(this.client, podsIn(NAMESPACE), agentPod(index));
     }
     await this.plane.api.apply(await demo());
   }
@@ -40,17 +44,6 @@ export class SmallCluster {
       const { plan, settled } = await tick(this.client);
       return settled && plan.changes.length === 0;
     }, { timeoutMilliseconds: 60_000, everyMilliseconds: 200 });
-  }
-
-  async #create(path: string, { object, status }: ObjectWithStatus): Promise<void> {
-    await this.client.request({ method: "POST", path, body: object });
-    const { name } = object["metadata"] as { readonly name: string };
-    await this.client.request({
-      method: "PATCH",
-      path: `${path}/${name}/status`,
-      body: { status },
-      contentType: "application/merge-patch+json",
-    });
   }
 }
 
