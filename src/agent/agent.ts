@@ -18,6 +18,7 @@ import { Bindings } from "./bindings.ts";
 import type { Hands } from "./hands.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Renew, RenewalNews } from "./heartbeat.ts";
+import { LateAnswers } from "./late_answers.ts";
 import { Speech } from "./speech.ts";
 import { watchClocks } from "./standstill.ts";
 import { Surroundings } from "./surroundings.ts";
@@ -45,6 +46,7 @@ export class Agent {
   readonly #heartbeat: Heartbeat;
   readonly #speech: Speech;
   readonly #wire: Wire;
+  readonly #lateAnswers: LateAnswers;
   readonly #surroundings: Surroundings;
   readonly #uplinks: Uplinks;
   readonly #bindings: Bindings;
@@ -98,6 +100,10 @@ export class Agent {
       onFailure: (ip, error) => this.#tellFailure(ip, error),
       onAnnounced: (ip, tookMilliseconds) =>
         this.#tell({ event: "Announced", ip, tookMilliseconds }),
+    });
+    this.#lateAnswers = new LateAnswers({
+      hands: options.hands,
+      onRefusal: (message) => this.#tell({ event: "Failed", message }),
     });
     this.#surroundings = new Surroundings({ hands: options.hands, now: this.#now });
     this.#uplinks = new Uplinks({
@@ -266,6 +272,7 @@ export class Agent {
     }
     const unbound = await this.#bindings.unbind(plan.unbind);
     const spoken = await this.#speech.permit(plan.speak);
+    await this.#lateAnswers.follow(this.#view());
     await this.#announce(plan);
     for (const entry of plan.probe) this.#wire.probe(entry);
     const { renewal } = this.#heartbeat;

@@ -38,6 +38,8 @@ export interface Hands {
     interfaces: readonly string[],
     besides?: string,
   ): Promise<string | undefined>;
+  /** Passes answers for exactly these VIPs on to who spoke for them before; none: ends that. */
+  passOn?(entries: readonly Passing[]): Promise<void>;
   /** Asks uplink targets, until the signal. */
   probeUplinks?(listener: UplinkListener, signal: AbortSignal): UplinkProber;
 }
@@ -54,6 +56,17 @@ export interface Permission {
   readonly undisputedMilliseconds?: number;
   /** MAC address of a host that says so without any right. */
   readonly stranger?: string;
+}
+
+/** A VIP whose answers are passed on where this node knows no connection that they belong to. */
+export interface Passing {
+  readonly ip: string;
+  /** MAC address of the node that spoke for it before. */
+  readonly mac: string;
+  /** From now. */
+  readonly milliseconds: number;
+  /** Where they come in, and go out again; `mac` is this node's own there. */
+  readonly links: readonly { readonly name: string; readonly mac: string }[];
 }
 
 /** Told of uplink probes, by `uplinkKey`. */

@@ -9,13 +9,21 @@ import { leftoverChanges } from "./leftovers.ts";
 import { nodeLabelChanges } from "./node_labels.ts";
 import { byText } from "./order.ts";
 import type { PolicyOutcome } from "./policy_outcome.ts";
+import { freshReport } from "./reports.ts";
 import { statusPatch } from "./status_change.ts";
 import type { Fence } from "./takeover.ts";
 import { isCredible } from "./terms.ts";
 import type { Change, CiliumPolicy, GatewayStatus, JsonObject, Milliseconds } from "./types.ts";
 
-/** The order of the writes of one gateway. Policies are one burst: Cilium agents take one policy event a second. */
-const STAGE = { elect: 0, fence: 1, policies: 2, activate: 3, policyStatus: 4 } as const;
+/** The order of the writes of one gateway. Policies are one burst, but for the first one of a move from a node that lives. */
+const STAGE = {
+  elect: 0,
+  fence: 1,
+  firstPolicy: 2,
+  policies: 3,
+  activate: 4,
+  policyStatus: 5,
+} as const;
 
 /** What was decided, of all gateways and policies. */
 export interface Outcomes {
@@ -31,9 +39,17 @@ export function changesOf({ gateways, policies }: Outcomes, facts: Facts): reado
     ({ node }) => node,
   );
   const holders = new Map(gateways.map(({ gateway, route }) => [gateway.name, route.node]));
+  const leaving = new Set(
+    gateways.filter((outcome) => leavesLivingNode(outcome, facts)).map(({ gateway }) =>
+      gateway.name
+    ),
+  );
+  const written = policies.flatMap((outcome) =>
+    policyChanges(outcome, { known, now: facts.snapshot.now })
+  );
   return [
     ...gateways.flatMap((outcome) => gatewayChanges(outcome, { facts, fences })),
-    ...policies.flatMap((outcome) => policyChanges(outcome, { known, now: facts.snapshot.now })),
+    ...inTwoSteps(written, leaving),
     ...orphanChanges(facts),
     ...invalidChanges(facts),
     ...nodeLabelChanges(facts, holders),
@@ -150,6 +166,36 @@ function policyChanges(
       } as const,
     ]),
   ];
+}
+
+/** Tells whether a move is completed whose former holder still serves. */
+function leavesLivingNode(
+  { gateway, candidates, statusBefore: { lastFailover }, statusAfter }: GatewayOutcome,
+  { leases, snapshot }: Facts,
+): boolean {
+  const from = lastFailover?.from;
+  if (statusAfter === undefined || from === undefined) return false;
+  const reasons = candidates.find(({ node }) => node === from)?.reasons ?? [];
+  return freshReport(leases.get(from), { gateway, snapshot }) !== undefined &&
+    !reasons.some(({ type }) => type === "Unreachable");
+}
+
+/**
+ * One policy of each of these gateways goes before its others. Each of Cilium's agents takes the first that it hears of at once and the
+ * others together, a trigger interval later. So all agents do the same of each policy, and what some of them still send by the
+ * former holder is translated there (docs/cilium.md); had one taken more with the first, it would drop what others send it.
+ */
+function inTwoSteps(
+  changes: readonly Change[],
+  gateways: ReadonlySet<string>,
+): readonly Change[] {
+  const begun = new Set<string>();
+  return changes.map((change) => {
+    const { group, stage } = change;
+    if (stage !== STAGE.policies || !gateways.has(group) || begun.has(group)) return change;
+    begun.add(group);
+    return { ...change, stage: STAGE.firstPolicy };
+  });
 }
 
 /** Cilium policies whose policy is gone; of what was made by us the garbage collector does this too, where it runs. */

@@ -82,6 +82,11 @@ export const TIMINGS = {
   /** What agents heard of a holder before is forgotten by then. */
   heardHolderMilliseconds: 20_000,
 
+  /** A standby looks at a new holder's MAC address so long after it heard of it. */
+  holderLookMilliseconds: 500,
+  /** For so long after a planned move answers that belong to the former holder's connections are passed on to it. */
+  lateAnswersMilliseconds: 900_000,
+
   /** An uplink's target is lost by so much later than `failures` intervals: the last of its answers may be on its way. */
   uplinkGraceMilliseconds: 100,
 

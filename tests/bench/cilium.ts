@@ -1,7 +1,8 @@
 /**
- * What moves cost on real Cilium, seen from outside: `npm run bench -- cilium [MOVES] [POWER_OFFS]`, by default 30 and 10.
+ * What moves cost on real Cilium, seen from outside: `npm run bench -- cilium [MOVES] [POWER_OFFS] [FAMILIES]`, by default 30, 10
+ * and `IPv4,IPv6`.
  *
- * Each is repeated with a standby that has the VIPs bound and one that has not. The gateway has a VIP of each family, and of each
+ * Each is repeated with a standby that has the VIPs bound and one that has not. The gateway has a VIP of each of these families, and of each
  * new flows start every 5 ms, and three TCP connections are held meanwhile: an idle one, one in which the client sends, one
  * in which the server does. Needs what `npm run test:e2e` needs.
  */
@@ -15,8 +16,6 @@ import { DESTINATIONS } from "../cilium/outside.ts";
 import { pause } from "../lab/wait.ts";
 import { machine, markdown, publish } from "./report.ts";
 
-/** Of one gateway: both families are moved at once. */
-const VIPS = ["172.31.0.200", "fd00:31::200"] as const;
 const TRAFFIC = ["idle", "client", "server"] as const;
 
 /** Misses of three pings at 200 ms, and the renewal that the holder must have missed as well. Milliseconds. */
@@ -34,7 +33,12 @@ interface Series {
   readonly seen: readonly (readonly Observation[])[];
 }
 
-const [moves = 30, powerOffs = 10] = Deno.args.map(Number);
+const [moves = 30, powerOffs = 10] = Deno.args.slice(0, 2).map(Number);
+const families = (Deno.args[2] ?? "IPv4,IPv6").split(",");
+/** Of one gateway: all are moved at once. */
+const VIPS = ["172.31.0.200", "fd00:31::200"].filter((vip) =>
+  families.includes(familyName(familyOf(vip)))
+);
 const reason = missing(NEEDS);
 if (reason !== null) {
   say(`Skipped: ${reason}`);
@@ -68,7 +72,7 @@ async function repeat(
   },
 ): Promise<Series["seen"]> {
   await putGateway(lab, { ips: VIPS, standby });
-  await putPolicy(lab, { destinationCIDRs: Object.values(DESTINATIONS) });
+  await putPolicy(lab, { destinationCIDRs: VIPS.map((vip) => DESTINATIONS[familyOf(vip)]) });
   const seen: (readonly Observation[])[] = [];
   for (let count = 1; count <= times; count++) {
     await settled(lab, { timeoutMilliseconds: 60_000 });

@@ -8,14 +8,13 @@
  */
 import { missing } from "../support/needs.ts";
 import { NEEDS } from "../cilium/e2e.ts";
-import { cleanUp } from "../cilium/gateways.ts";
+import { cleanUp, mapEntries } from "../cilium/gateways.ts";
 import { type Lab, startLab } from "../cilium/lab.ts";
 import {
   AT_HOME,
   CROSSWISE,
   holderDies,
   inForce,
-  mapEntries,
   plannedMove,
   PODS,
   putSpreadPolicy,

@@ -15,7 +15,7 @@ import {
   settled,
   statusOf,
 } from "./gateways.ts";
-import type { Lab, PodName } from "./lab.ts";
+import { type Lab, NODE_OF, type PodName } from "./lab.ts";
 import {
   DESTINATIONS,
   EXCLUDED,
@@ -30,13 +30,6 @@ const VIP = "172.31.0.200";
 const VIP6 = "fd00:31::200";
 const VIPS = hasIPv6EgressIPs() ? [VIP, VIP6] : [VIP];
 const SECOND_VIP = "172.31.0.201";
-const NODE_OF = {
-  selected: "node-a",
-  other: "node-a",
-  near: "node-b",
-  far: "node-c",
-  away: "node-d",
-} as const;
 
 /** Destinations of both families. */
 const BOTH = Object.values(DESTINATIONS);
@@ -342,14 +335,6 @@ for (const [place, [ip, interfaceName]] of Object.entries(PLACES)) {
     const pods = ["other", "near", "far"] as const;
     // As a router would know it.
     await lab.outside.host.ip("route", "replace", ip, "dev", interfaceName);
-    const expected = pods.map((pod) => {
-      const { addresses, sideAddresses } = lab.node(NODE_OF[pod]);
-      return (interfaceName === "eth0" ? addresses : sideAddresses)[family] ?? "";
-    });
-    // Cilium may not have heard yet that the scene before is over.
-    await Promise.all(
-      pods.map((pod, index) => seenAs(lab, pod, { source: expected[index] ?? "", address })),
-    );
     const capture = await lab.outside.capture({ port: OTHER_PORT, interfaceName });
     const runs = await Promise.all(
       pods.map((pod) => lab.pod(pod).flows({ address, port: OTHER_PORT })),
@@ -361,6 +346,10 @@ for (const [place, [ip, interfaceName]] of Object.entries(PLACES)) {
     await settled(lab, { on: "node-b" });
     await pause(3000);
     const results = await Promise.all(runs.map((run) => run.stop()));
+    const expected = pods.map((pod) => {
+      const { addresses, sideAddresses } = lab.node(NODE_OF[pod]);
+      return (interfaceName === "eth0" ? addresses : sideAddresses)[family] ?? "";
+    });
     assert.deepEqual(results.map(({ sources }) => sources), expected.map((each) => [each]));
     assert.deepEqual(Object.keys(await capture.stop()).sort(), expected.toSorted());
     assert.equal((await statusOf(lab, GATEWAY)).activeNodeName, "node-b");

@@ -204,10 +204,28 @@ export async function cleanUp(lab: Lab): Promise<void> {
       timeoutMilliseconds: 20_000,
     },
   );
+  // One whose watch was cut off hears late of policies, of the next ones too: it sends their pods' traffic as if there were none.
+  await until("Cilium's agents to have heard of it", async () => await mapEntries(lab) === 0, {
+    everyMilliseconds: 1_000,
+    timeoutMilliseconds: 90_000,
+  });
   await until("the agents to let their addresses go", async () => {
     const bound = await Promise.all(lab.nodes.map(virtualIPsOn));
     return bound.flat().length === 0;
   }, { timeoutMilliseconds: 20_000 });
+}
+
+/** Entries of the agents' BPF map of egress policies, on all nodes. */
+export async function mapEntries(lab: Lab): Promise<number> {
+  const lists = await Promise.all(
+    lab.nodes.map((node) => node.dbg("bpf", "egress", "list", "-o", "json")),
+  );
+  return lists.reduce((sum, list) => sum + entriesIn(list), 0);
+}
+
+function entriesIn(list: string): number {
+  const entries: unknown = JSON.parse(list || "[]");
+  return Array.isArray(entries) ? entries.length : Object.keys(entries ?? {}).length;
 }
 
 /** Addresses of a node's interfaces that are bound for themselves alone. */

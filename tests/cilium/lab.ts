@@ -46,15 +46,16 @@ const NODES: readonly LabNode[] = [
 
 const FOURTH: LabNode = { name: "node-d", number: 14, gateway: true };
 
-const PODS = {
+/** Each pod, and its node. */
+export const NODE_OF = {
   selected: "node-a",
   other: "node-a",
   near: "node-b",
   far: "node-c",
-  away: FOURTH.name,
+  away: "node-d",
 } as const;
 
-export type PodName = keyof typeof PODS;
+export type PodName = keyof typeof NODE_OF;
 
 export interface LabOptions {
   /** With a fourth node. */
@@ -147,7 +148,7 @@ export class Lab implements AsyncDisposable {
     for (const place of this.#places) await this.#addNode(place, kubeconfig);
     for (const node of this.nodes) node.startCilium();
     await Promise.all([this.outside.start(), ...this.nodes.map((node) => node.ciliumReady())]);
-    for (const [name, node] of Object.entries(PODS)) {
+    for (const [name, node] of Object.entries(NODE_OF)) {
       if (this.#nodes.has(node)) await this.#attach(name as PodName, node);
     }
     await this.#installSallyport();

@@ -4,7 +4,7 @@ import { ownersOf } from "../../src/core/shares.ts";
 import { denoProgram } from "../lab/deno_program.ts";
 import { pause, until } from "../lab/wait.ts";
 import { pin, putGateway, putPolicy, seenAs, settled } from "./gateways.ts";
-import type { Lab, PodName } from "./lab.ts";
+import { type Lab, NODE_OF, type PodName } from "./lab.ts";
 import { SERVERS, wrongSource } from "./outside.ts";
 
 /** The gateways, each with the node that holds it at first. */
@@ -18,7 +18,6 @@ type GatewayName = typeof GATEWAYS[number]["name"];
 
 /** One pod on each node. */
 export const PODS = ["selected", "near", "far", "away"] as const;
-const NODE_OF = { selected: "node-a", near: "node-b", far: "node-c", away: "node-d" } as const;
 
 type Shares = Readonly<Record<typeof PODS[number], GatewayName>>;
 
@@ -138,19 +137,6 @@ export async function plannedMove(lab: Lab, to: string): Promise<SpreadSeen> {
     await pin(lab, to, "egress-b");
     await settled(lab, { name: "egress-b", on: to });
   });
-}
-
-/** Entries of the agents' BPF map of egress policies, on all nodes. */
-export async function mapEntries(lab: Lab): Promise<number> {
-  const lists = await Promise.all(
-    lab.nodes.map((node) => node.dbg("bpf", "egress", "list", "-o", "json")),
-  );
-  return lists.reduce((sum, list) => sum + entriesIn(list), 0);
-}
-
-function entriesIn(list: string): number {
-  const entries: unknown = JSON.parse(list || "[]");
-  return Array.isArray(entries) ? entries.length : Object.keys(entries ?? {}).length;
 }
 
 const RATE_MEGABITS = 20;

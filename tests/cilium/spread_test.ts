@@ -1,7 +1,7 @@
 /** Several gateways on real Cilium: what happens to one is not noticed by the others, and their bandwidth adds up. */
 import assert from "node:assert/strict";
 import { labTests } from "./e2e.ts";
-import { pin, settled } from "./gateways.ts";
+import { mapEntries, pin, settled } from "./gateways.ts";
 import type { Lab } from "./lab.ts";
 import {
   AT_HOME,
@@ -9,7 +9,6 @@ import {
   GATEWAYS,
   holderDies,
   inForce,
-  mapEntries,
   plannedMove,
   PODS,
   putSpreadPolicy,

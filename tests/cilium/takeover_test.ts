@@ -5,7 +5,7 @@ import { pause, until } from "../lab/wait.ts";
 import { hasIPv6EgressIPs } from "./cilium_build.ts";
 import { labTests } from "./e2e.ts";
 import { ciliumPolicy, pin, putGateway, putPolicy, seenAs, settled, statusOf } from "./gateways.ts";
-import type { Lab } from "./lab.ts";
+import { type Lab, NODE_OF } from "./lab.ts";
 import { type Observation, observe } from "./observation.ts";
 import { DESTINATIONS } from "./outside.ts";
 
@@ -206,11 +206,9 @@ for (const vip of VIPS.length > 1 ? VIPS : []) {
 }
 
 test("Cilium restarted on the holder: the gateway leaves, and may come back", async (lab) => {
-  // Of IPv4 alone: while a second policy waits for Cilium, a connection in which the server alone sends stalls, for as long as this takes.
-  const vips = [VIP];
-  await serve(lab, vips);
+  await serve(lab);
   const node = lab.node("node-b");
-  const seen = await observe(lab, { vips }, async () => {
+  const seen = await observe(lab, { vips: VIPS }, async () => {
     await node.stopCilium();
     await settled(lab, { on: "node-c", standby: false });
     node.startCilium();
@@ -220,7 +218,24 @@ test("Cilium restarted on the holder: the gateway leaves, and may come back", as
   assertUnharmed(seen, { silenceMilliseconds: MOVE_MILLISECONDS });
   await pin(lab, "node-b");
   await settled(lab, { on: "node-b" });
-  await allSeenAs(lab, vips);
+  await allSeenAs(lab);
+});
+
+test("the holder and Cilium there do not hear of a move: pods on it go on by it, and their answers come by the new one", async (lab) => {
+  await serve(lab);
+  try {
+    const seen = await observe(lab, { vips: VIPS, pod: "near" }, async () => {
+      await lab.partition(NODE_OF.near, true);
+      await pin(lab, "node-c");
+      await settled(lab, { on: "node-c", standby: false });
+      await pause(5_000);
+    });
+    assertUnharmed(seen, { silenceMilliseconds: MOVE_MILLISECONDS });
+  } finally {
+    await lab.partition(NODE_OF.near, false);
+  }
+  await settled(lab, { on: "node-c", timeoutMilliseconds: 60_000 });
+  await allSeenAs(lab, VIPS, { timeoutMilliseconds: 60_000 });
 });
 
 test("a VIP that somebody removes from the holder is bound again, and Cilium is told", async (lab) => {

@@ -326,6 +326,37 @@ Deno.test("a planned move takes two ticks: the holder acknowledges in silence, t
   assert.equal(writes(second).some((write) => write.includes("Lease")), false);
 });
 
+/** Policies at Cilium that a plan writes, those that are written at once together. */
+const bursts = (plan: Plan): readonly (readonly string[])[] =>
+  [
+    ...Map.groupBy(
+      plan.changes.filter(({ kind }) => kind === "CiliumEgressGatewayPolicy"),
+      ({ stage }) => stage,
+    ).values(),
+  ].map((changes) => changes.map(({ name }) => name));
+
+Deno.test("in a planned move one policy goes before all others, whether or not the former holder is still a candidate", () => {
+  const policies = ["mail", "shop", "web"].map((name) => policy(name));
+  const held = running({ ...vipCluster(["a", "b"]), policies });
+  const ways: readonly Parameters<typeof edit>[1][] = [
+    { gateways: { gw: { annotations: gateway("gw", { pin: "b" }).annotations } } },
+    { nodes: { a: null } },
+  ];
+  for (const way of ways) {
+    const { state } = tick(edit(held, way));
+    const plan = decide(obey(later(state, 1)));
+    assert.equal(gatewayPlan(plan).activeNodeName, "b");
+    assert.deepEqual(bursts(plan), [["mail"], ["shop", "web"]]);
+  }
+});
+
+Deno.test("when the holder is dead all policies are one burst", () => {
+  const policies = ["mail", "shop", "web"].map((name) => policy(name));
+  const plan = decide(lastRenewed(running({ ...vipCluster(["a", "b"]), policies }), { a: 4 }));
+  assert.equal(gatewayPlan(plan).activeNodeName, "b");
+  assert.deepEqual(bursts(plan), [["mail", "shop", "web"]]);
+});
+
 Deno.test("while a move waits, traffic and its policies stay as they are, and the decision is Wait", () => {
   const { state } = moving();
   const plan = decide(later(state, 1));

@@ -16,6 +16,7 @@ import { type Commands, hostCommands } from "./command.ts";
 import type { HostInterface } from "../core/view.ts";
 import { canQuote, knowsIPv6, mute, own, readGate, removeGate, speak } from "./gate.ts";
 import type { Hands } from "../hands.ts";
+import { passOn } from "./late_answers.ts";
 import { announce, probe } from "./neighbours.ts";
 import { neededReader } from "./needed.ts";
 import { openNft } from "./nft.ts";
@@ -99,7 +100,12 @@ export function linuxHands(
     unbind: (address) => unbindAddress(address, options),
     async own(ips) {
       const ipv6 = await hasIPv6();
-      if (ips.length === 0) return await removeGate(nft, { ipv6 });
+      if (ips.length === 0) {
+        await removeGate(nft, { ipv6 });
+        // A kernel that refuses such a table has none.
+        await passOn(nft, []).catch(() => {});
+        return;
+      }
       const links = await listInterfaces(options);
       const ownAddresses = Object.fromEntries(
         links.filter(({ name }) => name !== "lo")
@@ -120,6 +126,7 @@ export function linuxHands(
     },
     speak: (entries) => speak(nft, entries),
     mute: (ips) => mute(nft, ips),
+    passOn: (entries) => passOn(nft, entries),
     async speaking() {
       const gate = await readGate(options);
       return (gate?.speaking ?? []).filter(({ ip }) => gate?.disputed.includes(ip) !== true)
