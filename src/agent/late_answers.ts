@@ -15,7 +15,7 @@ import type { Hands, Passing } from "./hands.ts";
 
 export interface LateAnswersOptions {
   readonly hands: Pick<Hands, "passOn" | "probe">;
-  /** It cannot be done on this node, and is not tried again. */
+  /** It cannot be done, and is not tried again before the next takeover. */
   readonly onRefusal: (message: string) => void;
 }
 
@@ -43,7 +43,6 @@ export class LateAnswers {
   readonly #since = new Map<string, number>();
   /** VIP -> until when the kernel passes its answers on. */
   #until = new Map<string, number>();
-  #isRefused = false;
 
   constructor(options: LateAnswersOptions) {
     this.#options = options;
@@ -52,7 +51,7 @@ export class LateAnswers {
   /** Looks at who holds the VIPs that are bound here, and passes on what belongs to who held those that are spoken for. */
   async follow(view: View): Promise<void> {
     const { passOn } = this.#options.hands;
-    if (passOn === undefined || this.#isRefused) return;
+    if (passOn === undefined) return;
     this.#lookAtHolders(view);
     for (const ip of this.#since.keys()) if (!view.speaking.has(ip)) this.#since.delete(ip);
     for (const ip of view.speaking.keys()) {
@@ -68,7 +67,7 @@ export class LateAnswers {
       await passOn(entries);
       this.#until = new Map(entries.map(({ ip }) => [ip, view.speaking.get(ip) ?? 0]));
     } catch (error) {
-      this.#isRefused = true;
+      for (const { ip } of entries) this.#since.set(ip, -Infinity);
       this.#options.onRefusal(
         `Answers that come late are lost, they cannot be passed on to the former holder: ${
           messageOf(error)

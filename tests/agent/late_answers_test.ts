@@ -138,9 +138,9 @@ Deno.test("nothing is passed on to a holder that nobody saw on the wire", async 
   assert.deepEqual(told, []);
 });
 
-Deno.test("a kernel that cannot pass on is asked once, and that is said once", async () => {
+Deno.test("a kernel that cannot pass on is asked once for each takeover, and that is said once", async () => {
   let asked = 0;
-  const { pass, refusals, takeOver } = standby({
+  const { pass, refusals, takeOver, fallSilent } = standby({
     passOn() {
       asked++;
       return Promise.reject(new Error("Operation not supported"));
@@ -151,4 +151,7 @@ Deno.test("a kernel that cannot pass on is asked once, and that is said once", a
   await pass(5);
   assert.equal(asked, 1);
   assert.match(refusals.join(), /^Answers that come late are lost.*Operation not supported$/);
+  await fallSilent();
+  await takeOver();
+  assert.equal(asked, 2);
 });
