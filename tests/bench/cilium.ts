@@ -61,7 +61,10 @@ const series: Series[] = [];
     });
   }
 }
-await publish("cilium", table(series));
+await publish(
+  VIPS.length > 1 ? "cilium" : `cilium-${families.join().toLowerCase()}`,
+  table(series),
+);
 
 async function repeat(
   times: number,
