@@ -41,11 +41,11 @@ export function nodesNow(
   },
 ): NodeSet {
   const { covered } = covering;
+  const others = [...covered.values()].filter(({ gateway }) => gateway !== part.gateway);
+  if (others.length === 0 && part.nodes === EVERY_NODE) return EVERY_NODE;
   const own = new Set([part.name, standIn ?? part.name].flatMap((name) => [
     ...covered.get(name)?.nodes ?? [],
   ]));
-  const others = [...covered.values()].filter(({ gateway }) => gateway !== part.gateway);
-  if (others.length === 0 && part.nodes === EVERY_NODE) return EVERY_NODE;
   const isElsewhere = (node: string) => others.some(({ nodes }) => nodes.has(node));
   return new Set([
     ...[...part.nodes].filter((node) => serves || own.has(node) || !isElsewhere(node)),
