@@ -38,7 +38,6 @@ export function changesOf({ gateways, policies }: Outcomes, facts: Facts): reado
     gateways.flatMap((outcome) => [...outcome.fences, ...outcome.asides]),
     ({ node }) => node,
   );
-  const holders = new Map(gateways.map(({ gateway, route }) => [gateway.name, route.node]));
   const leaving = new Set(
     gateways.filter((outcome) => leavesLivingNode(outcome, facts)).map(({ gateway }) =>
       gateway.name
@@ -52,7 +51,7 @@ export function changesOf({ gateways, policies }: Outcomes, facts: Facts): reado
     ...inTwoSteps(written, leaving),
     ...orphanChanges(facts),
     ...invalidChanges(facts),
-    ...nodeLabelChanges(facts, holders),
+    ...nodeLabelChanges(gateways, facts),
     ...leftoverChanges(facts),
   ].sort((a, b) => byText(a.group, b.group) || a.stage - b.stage);
 }

@@ -1,7 +1,7 @@
 /** The snapshot, indexed once per tick: what is decided for one gateway must not take a look at all of the others. */
 import { isObserverSuspect } from "./heartbeat.ts";
 import { HOSTNAME_LABEL } from "./names.ts";
-import { byText, sortedByName } from "./order.ts";
+import { byName, byText, sortedByName } from "./order.ts";
 import { policyOf } from "./policy_parts.ts";
 import { egressIPsOf, virtualIPsOf } from "./reports.ts";
 import { mayMatch } from "./selectors.ts";
@@ -63,15 +63,15 @@ export interface Unread {
 
 /** Joins nodes with their pods and Leases. */
 export function gatherFacts(snapshot: Snapshot): Facts {
-  const ciliumPods = Map.groupBy(snapshot.ciliumPods, (pod) => pod.nodeName);
-  const agentPods = Map.groupBy(snapshot.agentPods, (pod) => pod.nodeName);
+  const ciliumPods = podsByNode(snapshot.ciliumPods);
+  const agentPods = podsByNode(snapshot.agentPods);
   const leases = new Map(snapshot.leases.map((lease) => [lease.name, lease]));
   const nodes = sortedByName(snapshot.nodes).map((node): NodeFacts => {
     const lease = leases.get(node.name);
     return {
       node,
-      ciliumPods: sortedByName(ciliumPods.get(node.name) ?? []),
-      agentPods: sortedByName(agentPods.get(node.name) ?? []),
+      ciliumPods: ciliumPods.get(node.name) ?? [],
+      agentPods: agentPods.get(node.name) ?? [],
       ...(lease === undefined ? {} : { lease }),
     };
   });
@@ -97,16 +97,27 @@ export function gatherFacts(snapshot: Snapshot): Facts {
       ) => [timeoutSeconds, isObserverSuspect(snapshot, { timeoutSeconds })]),
     ),
     byNode: new Map(nodes.map((facts) => [facts.node.name, facts])),
-    byHostname: new Map(
-      nodes.toReversed().flatMap(({ node: { name, labels } }) => {
-        const hostname = labels[HOSTNAME_LABEL];
-        return hostname === undefined ? [] : [[hostname, name] as const];
-      }),
-    ),
+    byHostname: firstByHostname(nodes),
     ciliumNodes: ciliumNodesOf(snapshot),
     leases,
     unread: unreadOf(snapshot),
   };
+}
+
+/** Sorted by name. */
+function podsByNode(pods: readonly Pod[]): ReadonlyMap<string, readonly Pod[]> {
+  const groups = Map.groupBy(pods, ({ nodeName }) => nodeName);
+  for (const group of groups.values()) group.sort(byName);
+  return groups;
+}
+
+function firstByHostname(nodes: readonly NodeFacts[]): Facts["byHostname"] {
+  const first = new Map<string, string>();
+  for (const { node: { name, labels } } of nodes) {
+    const hostname = labels[HOSTNAME_LABEL];
+    if (hostname !== undefined && !first.has(hostname)) first.set(hostname, name);
+  }
+  return first;
 }
 
 /** Of several CiliumNodes with a node's hostname label Cilium takes the first by name. */
@@ -150,16 +161,19 @@ function labelsOf(
   const keys = [
     ...new Set(gateways.flatMap(({ spec }) => Object.keys(spec.nodeSelector)[0] ?? [])),
   ];
-  const [certain, uncertain] = [true, false].map((wanted) =>
-    nodes.filter(({ node }) => (node.unreadLabels === undefined) === wanted)
-  );
-  const labelled = keys.flatMap((key) =>
-    (certain ?? []).flatMap((facts) => {
-      const value = facts.node.labels[key];
-      return value === undefined ? [] : [[`${key}=${value}`, facts] as const];
-    })
-  );
-  return { byLabel: grouped(labelled), uncertain: uncertain ?? [] };
+  const labelled: (readonly [string, NodeFacts])[] = [];
+  const uncertain: NodeFacts[] = [];
+  for (const facts of nodes) {
+    const { labels, unreadLabels } = facts.node;
+    if (unreadLabels !== undefined) uncertain.push(facts);
+    else {
+      for (const key of keys) {
+        const value = labels[key];
+        if (value !== undefined) labelled.push([`${key}=${value}`, facts]);
+      }
+    }
+  }
+  return { byLabel: grouped(labelled), uncertain };
 }
 
 function addressesOf(

@@ -114,6 +114,7 @@ export function isObserverSuspect(
   options: { timeoutSeconds: number },
 ): boolean {
   const { now, nodes, agentPods, leases } = snapshot;
+  if (leases.length === 0) return false;
   const alive = new Set(
     nodes.filter(({ ready }) => ready === "True" || ready === "Missing").map(({ name }) => name),
   );

@@ -1,6 +1,6 @@
 /** The labels that Sallyport keeps on nodes: `member`, `active-for-<gateway>`, and `shard`, which is written once. */
-import { nodesMatching } from "./facts.ts";
 import type { Facts, NodeFacts } from "./facts.ts";
+import type { GatewayOutcome } from "./gateway_outcome.ts";
 import { isAbandoned } from "./heartbeat.ts";
 import { ACTIVE_FOR_LABEL, MEMBER_LABEL, PREFIX, SHARD_LABEL } from "./names.ts";
 import { byText } from "./order.ts";
@@ -12,19 +12,15 @@ const LABEL_NAME_LIMIT = 63;
 
 /** The patches that make the labels of ours right on every node; one patch per node that is wrong. */
 export function nodeLabelChanges(
+  gateways: readonly GatewayOutcome[],
   facts: Facts,
-  holders: ReadonlyMap<string, string | undefined>,
 ): readonly Change[] {
   const kept = keptLabels(facts);
-  const selected = new Set(
-    facts.snapshot.gateways.flatMap(({ spec }) =>
-      nodesMatching(facts, spec.nodeSelector).map(({ node }) => node.name)
-    ),
-  );
-  const held = Map.groupBy(
-    facts.snapshot.gateways.map(({ name }) => name),
-    (name) => holders.get(name),
-  );
+  const selected = new Set<string>();
+  for (const { candidates } of gateways) {
+    for (const { node } of candidates) selected.add(node);
+  }
+  const held = Map.groupBy(gateways, ({ route }) => route.node);
   const shards = dealtShards(facts.snapshot);
   return facts.nodes.flatMap((subject): Change[] => {
     if (subject.node.unreadLabels !== undefined) return [];
@@ -67,14 +63,14 @@ function wantedLabels(
     readonly now: Milliseconds;
     readonly isSelected: boolean;
     /** Gateways whose holder it is. */
-    readonly held: readonly string[];
+    readonly held: readonly GatewayOutcome[];
   },
 ): Labels {
   const reports = lease !== undefined && (lease.report?.addresses.length ?? 0) > 0 &&
     !isAbandoned(lease, { hasAgentPod: agentPods.length > 0, now });
   // A holder that is no candidate any more, too: by this label a tick finds every node that may carry another of ours.
   if (!reports && held.length === 0 && !isSelected) return {};
-  const active = held.map((name) => `${ACTIVE_FOR_LABEL}${name}`)
+  const active = held.map(({ gateway }) => `${ACTIVE_FOR_LABEL}${gateway.name}`)
     .filter((key) => key.length - PREFIX.length <= LABEL_NAME_LIMIT);
   return Object.fromEntries([MEMBER_LABEL, ...active].map((key) => [key, ""]));
 }
@@ -84,12 +80,13 @@ function labelPatch(
   labels: Labels,
   { wanted, kept }: { readonly wanted: Labels; readonly kept: ReadonlySet<string> },
 ): readonly (readonly [string, string | null])[] {
-  const stale = Object.keys(labels).filter((key) =>
-    (key === MEMBER_LABEL || key.startsWith(ACTIVE_FOR_LABEL)) && !(key in wanted) && !kept.has(key)
-  );
-  const missing = Object.keys(wanted).filter((key) => labels[key] !== wanted[key]);
-  return [
-    ...missing.map((key) => [key, wanted[key] ?? ""] as const),
-    ...stale.map((key) => [key, null] as const),
-  ].sort(([a], [b]) => byText(a, b));
+  const patch: (readonly [string, string | null])[] = [];
+  for (const [key, value] of Object.entries(wanted)) {
+    if (labels[key] !== value) patch.push([key, value]);
+  }
+  for (const key of Object.keys(labels)) {
+    const isOurs = key === MEMBER_LABEL || key.startsWith(ACTIVE_FOR_LABEL);
+    if (isOurs && !(key in wanted) && !kept.has(key)) patch.push([key, null]);
+  }
+  return patch.sort(([a], [b]) => byText(a, b));
 }
