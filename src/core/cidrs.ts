@@ -40,6 +40,7 @@ const rangeOf = remembered((network): readonly Range[] => {
 });
 
 function merged(ranges: readonly Range[]): AddressSet {
+  if (ranges.length < 2) return ranges;
   const sorted = ranges.toSorted((a, b) =>
     byText(a.family, b.family) || (a.first < b.first ? -1 : a.first > b.first ? 1 : 0)
   );
@@ -52,6 +53,7 @@ function merged(ranges: readonly Range[]): AddressSet {
 }
 
 function without(set: AddressSet, hole: Range): AddressSet {
+  if (!set.some((range) => touches(range, hole))) return set;
   return set.flatMap((range) => {
     if (!touches(range, hole)) return [range];
     return [

@@ -85,10 +85,11 @@ function* candidatePairs(claims: readonly Claim[]): Iterable<readonly [Claim, Cl
   const anything = byValue.get(undefined) ?? [];
   for (const narrow of claims) {
     for (const { domains } of narrow.rules) {
-      const keys = [...domains].flatMap(([key, { values = [] }]) =>
-        values.map((value) => `${key}=${value}`)
-      );
-      for (const broad of [...anything, ...keys.flatMap((key) => byValue.get(key) ?? [])]) {
+      const groups = [anything];
+      for (const [key, { values = [] }] of domains) {
+        for (const value of values) groups.push(byValue.get(`${key}=${value}`) ?? []);
+      }
+      for (const broad of groups.flat()) {
         if (broad.claim.way !== narrow.way && implies(domains, broad.requirements)) {
           yield [broad.claim, narrow];
         }

@@ -175,6 +175,7 @@ function ready(policy: Policy, verdict: Verdict): Finding {
 
 /** Which destinations Cilium drops, since gateways have no address of their family; undefined: none. */
 function lackingFamilies(ways: readonly WayVerdict[]): string | undefined {
+  if (ways.every(({ lacking }) => lacking.length === 0)) return undefined;
   const each = FAMILIES.flatMap((family) => {
     const without = ways.filter(({ lacking }) => lacking.includes(family));
     if (without.length === 0) return [];

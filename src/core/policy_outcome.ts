@@ -56,6 +56,8 @@ interface Context {
   readonly parts: readonly Part[];
   /** What there is of our making for the policy. */
   readonly own: readonly CiliumPolicy[];
+  /** Of its destinations. */
+  readonly families: readonly Family[];
   /** What is wanted of each family, and what is there of it. */
   readonly coverings: ReadonlyMap<Family, Covering>;
 }
@@ -95,7 +97,8 @@ export function decidePolicy(
     const now = facts.snapshot.now;
     return [name, wayOf(name, { policy, outcomes, parts: ofShare, now })] as const;
   }));
-  const context: Context = { policy, facts, outcomes, ways, parts, own, coverings };
+  const families = familiesOf(policy.spec.destinationCIDRs);
+  const context: Context = { policy, facts, outcomes, ways, parts, own, families, coverings };
   const verdict = verdictOf(context, overlaps);
   return {
     policy,
@@ -192,9 +195,9 @@ function hasAddress({ outcome }: Way, { family }: Pick<Part, "family">): boolean
 
 /** A part of ours that the policy no longer has: it goes once others name all the nodes that it does. */
 function formerChange(existing: CiliumPolicy, context: Context): readonly PartChange[] {
-  const { policy, facts, outcomes, parts, coverings } = context;
+  const { policy, facts, outcomes, parts, families, coverings } = context;
   if (existing.deleting) return [];
-  const needed = familiesOf(policy.spec.destinationCIDRs).filter((family) => {
+  const needed = families.filter((family) => {
     const covering = coverings.get(family);
     return covering?.covered.has(existing.name) && isNeeded(existing.name, covering);
   });
@@ -283,9 +286,8 @@ function statusOf({ policy, facts }: Context, verdict: Verdict): PolicyStatus {
 }
 
 function verdictOf(context: Context, overlaps: readonly string[]): Verdict {
-  const { policy, facts, ways, parts } = context;
-  const families = familiesOf(policy.spec.destinationCIDRs);
-  const covered = new Map([...context.coverings.values()].flatMap((each) => [...each.covered]));
+  const { policy, facts, ways, parts, families, coverings } = context;
+  const covered = new Map([...coverings.values()].flatMap((each) => [...each.covered]));
   const foreign = parts.map(({ name }) => facts.ciliumPolicies.get(name))
     .find((existing) => existing !== undefined && !isOf(policy, existing));
   const shares = sharesOf(policy.spec);
@@ -363,11 +365,10 @@ function storedWay(name: string, { status, spec }: Policy): Shown {
 }
 
 /** By which node and addresses the traffic leaves. */
-function shownWay({ gateway, outcome }: Way, { policy, facts }: Context): Shown {
+function shownWay({ gateway, outcome }: Way, { policy, facts, families }: Context): Shown {
   const node = outcome?.route.node;
   if (outcome === undefined || node === undefined) return {};
   const stored = egressIPsOf(storedWay(gateway, policy));
-  const families = familiesOf(policy.spec.destinationCIDRs);
   const egressIPs = sourcesOf(node, { stored, outcome, facts, families });
   return { activeNodeName: node, ...egressIPMembers(egressIPs) };
 }

@@ -125,7 +125,8 @@ export function claimedBy({ labels, ownerReferences }: CiliumPolicy): readonly s
 
 /** A selector as a text that is the same for the same requirements. */
 function canonical(selector: LabelSelector | undefined): string {
-  const { matchLabels = {}, matchExpressions = [] } = selector ?? {};
+  if (selector === undefined) return "";
+  const { matchLabels = {}, matchExpressions = [] } = selector;
   return [
     ...Object.entries(matchLabels).map(([key, value]) => JSON.stringify([key, "In", [value]])),
     ...matchExpressions.map(({ key, operator, values = [] }) =>
