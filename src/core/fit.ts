@@ -24,10 +24,12 @@ export function fitGatewayStatus(status: GatewayStatus): GatewayStatus {
     ...(activeNodeAddresses && { activeNodeAddresses: activeNodeAddresses.slice(0, MOST_ITEMS) }),
     ...(standbyNodeNames && { standbyNodeNames: standbyNodeNames.slice(0, MOST_ITEMS) }),
     ...(candidates && {
-      candidates: candidates.map((candidate) => ({
-        ...candidate,
-        reasons: candidate.reasons.slice(0, MOST_REASONS).map(fitMessage),
-      })),
+      candidates: candidates.map((candidate) =>
+        candidate.reasons.length === 0 ? candidate : {
+          ...candidate,
+          reasons: candidate.reasons.slice(0, MOST_REASONS).map(fitMessage),
+        }
+      ),
     }),
     ...(lastFailover && {
       lastFailover: {
@@ -52,7 +54,8 @@ export function fitConditions<T extends Pick<GatewayStatus, "conditions">>(statu
 }
 
 function fitMessage<T extends { readonly message: string }>(item: T): T {
-  return { ...item, message: fitText(item.message) };
+  const message = fitText(item.message);
+  return message === item.message ? item : { ...item, message };
 }
 
 /** A text of bounded length, in whole characters; what a terminal would obey, and halves of characters, become U+FFFD. */

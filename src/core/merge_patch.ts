@@ -49,6 +49,7 @@ export function equal(a: Json | undefined, b: Json | undefined): boolean {
       a.every((item, index) => equal(item, b[index]));
   }
   if (!isObject(a) || !isObject(b)) return false;
-  return Object.keys(a).every((key) => equal(a[key], b[key])) &&
-    Object.keys(b).every((key) => b[key] === undefined || a[key] !== undefined);
+  for (const key of Object.keys(a)) if (!equal(a[key], b[key])) return false;
+  for (const key of Object.keys(b)) if (b[key] !== undefined && a[key] === undefined) return false;
+  return true;
 }

@@ -4,18 +4,20 @@ export function once<T>(work: () => T): () => T {
   return () => (done ??= { result: work() }).result;
 }
 
-/** Texts that are asked for again and again; forgotten all at once when there are more, so that no caller can fill the memory. */
-const REMEMBERED_TEXTS = 4_096;
+/** Values that are asked for again and again; forgotten all at once when there are more, so that no caller can fill the memory. */
+const REMEMBERED_VALUES = 4_096;
 
-/** Remembers what a text comes to, which must never change. */
-export function remembered<T>(work: (text: string) => T): (text: string) => T {
-  const known = new Map<string, { readonly result: T }>();
-  return (text) => {
-    const found = known.get(text);
+/** Remembers what a text or a number comes to, which must never change. */
+export function remembered<T, V extends string | number = string>(
+  work: (value: V) => T,
+): (value: V) => T {
+  const known = new Map<V, { readonly result: T }>();
+  return (value) => {
+    const found = known.get(value);
     if (found !== undefined) return found.result;
-    const result = work(text);
-    if (known.size >= REMEMBERED_TEXTS) known.clear();
-    known.set(text, { result });
+    const result = work(value);
+    if (known.size >= REMEMBERED_VALUES) known.clear();
+    known.set(value, { result });
     return result;
   };
 }

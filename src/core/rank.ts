@@ -1,6 +1,7 @@
 /** The order in which candidates are preferred. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import { remembered } from "./once.ts";
 import { byText } from "./order.ts";
 import { matchesLabels } from "./selectors.ts";
 import type { GatewaySpec, Labels } from "./types.ts";
@@ -20,7 +21,7 @@ export function byPreference(
   gateway: { readonly name: string; readonly spec: GatewaySpec },
 ): (a: Ranked, b: Ranked) => number {
   const tie = gateway.spec.strategy !== "Alphabetical"
-    ? (node: string) => bytesToHex(sha256(utf8ToBytes(`${gateway.name}#${node}`)))
+    ? remembered((node: string) => bytesToHex(sha256(utf8ToBytes(`${gateway.name}#${node}`))))
     : (node: string) => node;
   return (a, b) => b.rank - a.rank || byText(tie(a.node), tie(b.node)) || byText(a.node, b.node);
 }

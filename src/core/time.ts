@@ -1,9 +1,10 @@
+import { remembered } from "./once.ts";
 import type { Milliseconds } from "./types.ts";
 
 /** RFC 3339 in UTC, whole seconds: `2026-11-23T10:00:00Z`, as Kubernetes writes times. */
-export function rfc3339(time: Milliseconds): string {
-  return `${date(time).toISOString().slice(0, -".000Z".length)}Z`;
-}
+export const rfc3339 = remembered((time: Milliseconds): string =>
+  `${date(time).toISOString().slice(0, -".000Z".length)}Z`
+);
 
 /** RFC 3339 in UTC with milliseconds; whole seconds where there are none. */
 export function rfc3339Milliseconds(time: Milliseconds): string {
@@ -19,7 +20,11 @@ function date(time: Milliseconds): Date {
 
 /** Milliseconds of an RFC 3339 time; undefined for an absent or unreadable one. */
 export function parseTime(time: string | undefined): Milliseconds | undefined {
-  if (time === undefined) return undefined;
+  return time === undefined ? undefined : parsed(time);
+}
+
+/** The candidates of all gateways have few moments between them. */
+const parsed = remembered((time: string): Milliseconds | undefined => {
   const milliseconds = Date.parse(time);
   return Number.isNaN(milliseconds) ? undefined : milliseconds;
-}
+});
