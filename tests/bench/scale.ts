@@ -56,8 +56,10 @@ const scratch = await Deno.makeTempDir({ prefix: "sallyport-bench-" });
 try {
   await bundle({ outdir: `${scratch}/dist` });
   await bundle({
-    entries: [fileURLToPath(new URL("scale_resident_program.ts", import.meta.url))],
-    outdir: `${scratch}/resident`,
+    entries: ["scale_resident_program.ts", "scale_requests_program.ts"].map((name) =>
+      fileURLToPath(new URL(name, import.meta.url))
+    ),
+    outdir: `${scratch}/programs`,
   });
   await using plane = await startControlPlane();
   await plane.createNamespace(NAMESPACE);

@@ -125,7 +125,7 @@ async function startResident(
   const [file = "", ...args] = [
     ...pod.prefix,
     ...DENO.plain,
-    `${scratch}/resident/scale_resident_program.js`,
+    `${scratch}/programs/scale_resident_program.js`,
   ];
   const child = new Deno.Command(file, {
     args,

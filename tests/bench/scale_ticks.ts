@@ -7,6 +7,7 @@ import { type Cost, DENO, imageFlags, runToExit, spread } from "./measure.ts";
 import type { PodLike } from "./pod_like.ts";
 import { bytes, costCells, say, type Table } from "./report.ts";
 import type { ScaleCluster } from "./scale_cluster.ts";
+import { writeScript } from "./scale_requests.ts";
 
 export const STEPS = ["first", "idle", "one failover", "50 failovers"] as const;
 export type Step = typeof STEPS[number];
@@ -25,8 +26,14 @@ export const TICK_HEAD = [
   "target",
 ];
 
+/** What sends an idle tick's requests again, and drops the answers. */
+const CLIENTS = ["undici", "fetch"] as const;
+
+/** What a row is of: a tick, or its requests alone. */
+type Subject = Step | typeof CLIENTS[number];
+
 interface Sample extends Cost {
-  readonly step: Step;
+  readonly subject: Subject;
   /** CPU time of the API server meanwhile. */
   readonly serverMilliseconds: number;
 }
@@ -49,7 +56,10 @@ const TARGETS: Readonly<Record<string, string>> = {
   "5000 500 idle": "< 0.8 s, < 128 MB",
 };
 
-/** The rows of one size: each step RUNS times as a process, and once more within this one, whose requests are counted. */
+/**
+ * The rows of one size: each step RUNS times as a process, and once more within this one, whose requests are counted. After each
+ * idle tick its requests are sent again by themselves.
+ */
 export async function tickRows(
   cluster: ScaleCluster,
   { nodes, gateways, pod, scratch, runs, steps, spread: isSpread = false }: TickRowsOptions,
@@ -57,7 +67,15 @@ export async function tickRows(
   const command = [...pod.prefix, ...DENO.measured, `${scratch}/dist/tick.js`];
   const image = await imageFlags("tick");
   const env = { ...pod.env, ...image.env, DENO_DIR: `${scratch}/deno` };
+  const alone = [...pod.prefix, ...DENO.measured, `${scratch}/programs/scale_requests_program.js`];
+  const script = `${scratch}/requests.json`;
   const samples: Sample[] = [];
+  const measure = async (subject: Subject, line: readonly string[]) => {
+    const { apiServer } = cluster.plane.pids();
+    const before = cpuMilliseconds(apiServer);
+    const cost = await runToExit(line, { env: { ...env, REQUESTS: script } });
+    samples.push({ subject, ...cost, serverMilliseconds: cpuMilliseconds(apiServer) - before });
+  };
   const times = (step: Step) => step === "idle" ? runs : Math.min(runs, 3);
   await cluster.reset(gateways, { spread: isSpread });
   // Fills the code cache, and makes all there is to make.
@@ -66,30 +84,32 @@ export async function tickRows(
   for (const step of steps) {
     for (let run = 0; run < times(step); run++) {
       await prepare(cluster, { step, gateways, isSpread });
-      const { apiServer } = cluster.plane.pids();
-      const before = cpuMilliseconds(apiServer);
-      const cost = await runToExit(command, { env });
-      samples.push({ step, ...cost, serverMilliseconds: cpuMilliseconds(apiServer) - before });
+      await measure(step, command);
       await check(cluster, { step, gateways, isSpread });
+      if (step !== "idle") continue;
+      await writeScript(script, cluster);
+      for (const each of CLIENTS) await measure(each, [...alone, each]);
     }
   }
   const rows: string[][] = [];
   for (const step of steps) {
     await prepare(cluster, { step, gateways, isSpread });
     const work = await countWork(cluster.client);
-    const taken = samples.filter((sample) => sample.step === step);
-    rows.push([
-      String(nodes),
-      isSpread ? `${gateways}, one policy` : String(gateways),
-      step,
-      ...costCells(taken),
-      String(work.requests),
-      bytes(work.bytes),
-      String(work.writes),
-      `${(spread(taken.map((each) => each.serverMilliseconds)).median / 1_000).toFixed(2)} s`,
-      TARGETS[`${nodes} ${gateways} ${step}`] ?? "",
-    ]);
-    say(rows.at(-1)?.join(" | ") ?? "");
+    for (const subject of step === "idle" ? [step, ...CLIENTS] as const : [step]) {
+      const taken = samples.filter((sample) => sample.subject === subject);
+      rows.push([
+        String(nodes),
+        isSpread ? `${gateways}, one policy` : String(gateways),
+        subject === step ? step : `${step}: its requests by ${subject} alone`,
+        ...costCells(taken),
+        String(work.requests),
+        bytes(work.bytes),
+        String(work.writes),
+        `${(spread(taken.map((each) => each.serverMilliseconds)).median / 1_000).toFixed(2)} s`,
+        TARGETS[`${nodes} ${gateways} ${subject}`] ?? "",
+      ]);
+      say(rows.at(-1)?.join(" | ") ?? "");
+    }
   }
   return rows;
 }
