@@ -118,14 +118,17 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
 
 /**
  * The last node that was allowed to speak. Where it is certain that it spoke for this very VIP, all others were silent or
- * fenced when it began, and whoever claims the VIP since lies. Else also every node whose Lease says that it speaks, and
+ * fenced when it began, and whoever claims the VIP since was elected and never served, or lies. Else also every node whose Lease says that it speaks, and
  * those whose Leases say nothing, but that spoke for another gateway which has this VIP, or had it until a move that is not
  * finished.
  */
 function nodesThatMaySpeak(move: Move, facts: Facts): readonly string[] {
   const { gateway, from, to } = move;
   const ips = virtualIPsOf(gateway);
-  if (isVIPKnown(move)) return from === undefined || from === to ? [] : [from];
+  if (isVIPKnown(move)) {
+    const known = new Set([from, ...brokenOff(move, facts)].filter((node) => node !== undefined));
+    return [...known].filter((node) => node !== to);
+  }
   const claiming = claimants(gateway, facts).map(({ name }) => name);
   const unheard = facts.snapshot.gateways.filter(({ uid, status }) =>
     uid !== gateway.uid &&
@@ -135,6 +138,21 @@ function nodesThatMaySpeak(move: Move, facts: Facts): readonly string[] {
   );
   const nodes = new Set([from, ...claiming, ...unheard].filter((node) => node !== undefined));
   return [...nodes].filter((node) => node !== to).sort();
+}
+
+/**
+ * Nodes that were elected since, were given up before they served, and whose agents still renew the claim of then. By the status
+ * none of them may speak; but one of a backup has lost it where one did.
+ */
+function brokenOff({ gateway, term }: Move, facts: Facts): readonly string[] {
+  const earlier = (gateway.status.history ?? []).filter((move) => move.term < term);
+  const served = earlier.findIndex((move) => move.durationMilliseconds !== undefined);
+  return earlier.slice(0, served < 0 ? earlier.length : served).flatMap(({ to }) => to ?? [])
+    .filter((node) => {
+      const lease = facts.leases.get(node);
+      return freshReport(lease, { gateway, snapshot: facts.snapshot }) !== undefined &&
+        reportedAddresses(lease, gateway).some((address) => address.speaking);
+    });
 }
 
 /** Tells whether the gateway had these VIPs before the move, so that only the last speaker may speak for it. */

@@ -326,6 +326,25 @@ Deno.test("a planned move takes two ticks: the holder acknowledges in silence, t
   assert.equal(writes(second).some((write) => write.includes("Lease")), false);
 });
 
+Deno.test("a node that was elected and given up before it served is waited for while it renews the claim of then", () => {
+  const { state } = moving();
+  const claimed = edit(obey(later(state, 1)), {
+    gateways: { gw: { annotations: gateway("gw", { pin: "c" }).annotations } },
+    leases: { b: { report: report({ addresses: [address({ term: 2, speaking: true })] }) } },
+  });
+  const { plan, state: third } = tick(claimed);
+  assert.deepEqual([gatewayPlan(plan).activeNodeName, gatewayPlan(plan).phase], ["c", "Preparing"]);
+  assert.match(gatewayPlan(plan).message, /b still speaks for the virtual IP/);
+  const silent = decide(obey(third));
+  assert.deepEqual([gatewayPlan(silent).activeNodeName, gatewayPlan(silent).phase], [
+    "c",
+    "Active",
+  ]);
+  // What it was allowed to say when it was last heard has ended.
+  const dead = decide(lastRenewed(obey(third, ["b"]), { b: 4 }));
+  assert.deepEqual([gatewayPlan(dead).activeNodeName, gatewayPlan(dead).phase], ["c", "Active"]);
+});
+
 /** Policies at Cilium that a plan writes, those that are written at once together. */
 const bursts = (plan: Plan): readonly (readonly string[])[] =>
   [

@@ -76,3 +76,20 @@ Deno.test("a backup of etcd that is restored settles within 10 s, and no longer 
   const line = `${restores} restores: two spoke for ${longest} ms at most\n`;
   Deno.stdout.writeSync(new TextEncoder().encode(line));
 });
+
+Deno.test("a backup from the middle of a move has lost that its node served: the next one waits for that", async () => {
+  for (let seed = 0; seed < SEEDS; seed++) {
+    const world = await holding({ seed, controllers: [CONTROLLER] });
+    world.pin("b");
+    await world.until(() => world.gateway()?.status.phase === "Preparing");
+    const backup = world.server.backup();
+    await world.until(() => world.speakers().join() === "b");
+    await world.pass(2);
+    // No watch tells of it: b does not know that it has lost the role.
+    world.restore(backup, null);
+    await world.time.pass(1);
+    world.pin("c");
+    assert.equal(await overlapUntilSettled(world), 0, `seed ${seed}`);
+    assert.deepEqual(world.speakers(VIP), ["c"]);
+  }
+});
