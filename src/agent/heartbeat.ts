@@ -25,7 +25,8 @@ export interface HeartbeatOptions {
 export interface RenewalNews {
   /**
    * What was read of the gateways before this answer is too old to be obeyed. Either the Lease is another than before: it
-   * was deleted and made anew, and its fence is lost (the first one is another, too). Or a renewal was missed: this process may
+   * was deleted and made anew, and its fence is lost (the first one is another, too). Or it is older than the one before: etcd was
+   * restored, and a watch from before tells nothing more. Or a renewal was missed: this process may
    * have been stopped, and be about to hear of a term that is long over, of a gateway that was made anew meanwhile. Or a
    * gateway that was claimed is not held by this node.
    */
@@ -40,6 +41,7 @@ export class Heartbeat {
   #renewal: Renewal | undefined;
   #fence: Readonly<Record<string, number>> = {};
   #leaseUid: string | undefined;
+  #leaseVersion: string | undefined;
   #failedAt: number | undefined;
   #failedInARow = 0;
   #sending = false;
@@ -127,7 +129,7 @@ export class Heartbeat {
   }
 
   #hear(
-    { fence, leaseUid, serverTime, held }: RenewalAnswer,
+    { fence, leaseUid, leaseVersion, serverTime, held }: RenewalAnswer,
     { sentAt, claims: made }: Pick<Renewal, "sentAt" | "claims">,
   ): void {
     this.#counts.renewals++;
@@ -145,11 +147,19 @@ export class Heartbeat {
     const missed = before === undefined ||
       sentAt - before.sentAt > TIMINGS.missedRenewalMilliseconds;
     const refuted = held !== undefined && Object.keys(made).some((uid) => !(uid in claims));
-    const outdated = missed || refuted || leaseUid !== this.#leaseUid;
+    const outdated = missed || refuted || leaseUid !== this.#leaseUid ||
+      isOlder(leaseVersion, this.#leaseVersion);
     const reconnected = this.#failedAt !== undefined;
     this.#leaseUid = leaseUid;
+    this.#leaseVersion = leaseVersion;
     this.#options.onAnswer({ outdated, reconnected });
     this.#failedAt = undefined;
     this.#failedInARow = 0;
   }
+}
+
+/** Tells whether a resourceVersion is of before another. They are revisions of etcd; what is no number tells nothing. */
+function isOlder(version: string | undefined, than: string | undefined): boolean {
+  return [version, than].every((each) => each !== undefined && /^\d+$/.test(each)) &&
+    BigInt(version ?? 0) < BigInt(than ?? 0);
 }

@@ -19,6 +19,7 @@ const LEASE_DURATION_SECONDS = 4;
 const answer = v.object({
   metadata: v.object({
     uid: v.string(),
+    resourceVersion: v.optional(v.string()),
     annotations: v.optional(v.record(v.string(), v.string()), {}),
   }),
 });
@@ -31,6 +32,8 @@ export interface RenewalAnswer {
   readonly serverTime: Milliseconds | undefined;
   /** The Lease's uid: one that was deleted and made anew has another, and has lost its fence. */
   readonly leaseUid: string;
+  /** The Lease's resourceVersion: where etcd was restored it is lower than the one before. */
+  readonly leaseVersion?: string | undefined;
   /** Gateway uid -> term, of gateways that this node holds, read once the new claims stood; undefined: that failed. */
   readonly held: Readonly<Record<string, number>> | undefined;
 }
@@ -74,11 +77,12 @@ export async function renew(
       },
     },
   });
-  const { metadata: { uid, annotations } } = v.parse(answer, body);
+  const { metadata: { uid, resourceVersion, annotations } } = v.parse(answer, body);
   return {
     fence: readFence(annotations[FENCE_ANNOTATION]),
     serverTime: Number.isNaN(serverTime) ? undefined : serverTime,
     leaseUid: uid,
+    leaseVersion: resourceVersion,
     held: newlyClaimed.length === 0
       ? {}
       : await heldBy(nodeName, { client, claimed: newlyClaimed, signal }),

@@ -118,22 +118,24 @@ function whyNotBound({ gateway, to, term }: Move, facts: Facts): string | null {
 
 /**
  * The last node that was allowed to speak. Where it is certain that it spoke for this very VIP, all others were silent or
- * fenced when it began, and whoever claims the VIP since was elected and never served, or lies. Else also every node whose Lease says that it speaks, and
- * those whose Leases say nothing, but that spoke for another gateway which has this VIP, or had it until a move that is not
- * finished.
+ * fenced when it began, and whoever claims the VIP since was elected and given up, or lies. Else also every node whose Lease says
+ * that it speaks, and those whose Leases say nothing, but that were elected and given up, or spoke for another gateway which has
+ * this VIP, or had it until a move that is not finished.
  */
 function nodesThatMaySpeak(move: Move, facts: Facts): readonly string[] {
   const { gateway, from, to } = move;
   const ips = virtualIPsOf(gateway);
   if (isVIPKnown(move)) {
-    const known = new Set([from, ...brokenOff(move, facts)].filter((node) => node !== undefined));
-    return [...known].filter((node) => node !== to);
+    const claiming = givenUp(move).filter((node) => renewsClaim(node, gateway, facts));
+    const nodes = new Set(from === undefined ? claiming : [from, ...claiming]);
+    return [...nodes].filter((node) => node !== to);
   }
   const claiming = claimants(gateway, facts).map(({ name }) => name);
-  const unheard = facts.snapshot.gateways.filter(({ uid, status }) =>
+  const others = facts.snapshot.gateways.filter(({ uid, status }) =>
     uid !== gateway.uid &&
     (egressIPsOf(status).some((ip) => ips.includes(ip)) || status.phase === "Preparing")
-  ).map(lastSpeaker).filter((node) =>
+  );
+  const unheard = [...others.map(lastSpeaker), ...givenUp(move)].filter((node) =>
     node !== undefined && facts.leases.get(node)?.renewedAt === undefined
   );
   const nodes = new Set([from, ...claiming, ...unheard].filter((node) => node !== undefined));
@@ -141,18 +143,20 @@ function nodesThatMaySpeak(move: Move, facts: Facts): readonly string[] {
 }
 
 /**
- * Nodes that were elected since, were given up before they served, and whose agents still renew the claim of then. By the status
- * none of them may speak; but one of a backup has lost it where one did.
+ * Nodes that were elected since somebody served, and given up. By the status none of them may speak; but one of a backup has lost it
+ * where one did, and one that was made anew does not know what they said in an older one's name.
  */
-function brokenOff({ gateway, term }: Move, facts: Facts): readonly string[] {
+function givenUp({ gateway, term }: Move): readonly string[] {
   const earlier = (gateway.status.history ?? []).filter((move) => move.term < term);
   const served = earlier.findIndex((move) => move.durationMilliseconds !== undefined);
-  return earlier.slice(0, served < 0 ? earlier.length : served).flatMap(({ to }) => to ?? [])
-    .filter((node) => {
-      const lease = facts.leases.get(node);
-      return freshReport(lease, { gateway, snapshot: facts.snapshot }) !== undefined &&
-        reportedAddresses(lease, gateway).some((address) => address.speaking);
-    });
+  return earlier.slice(0, served < 0 ? earlier.length : served).flatMap(({ to }) => to ?? []);
+}
+
+/** Tells whether an agent goes on to renew a claim of the gateway's VIP. */
+function renewsClaim(node: string, gateway: Gateway, facts: Facts): boolean {
+  const lease = facts.leases.get(node);
+  return freshReport(lease, { gateway, snapshot: facts.snapshot }) !== undefined &&
+    reportedAddresses(lease, gateway).some(({ speaking }) => speaking);
 }
 
 /** Tells whether the gateway had these VIPs before the move, so that only the last speaker may speak for it. */

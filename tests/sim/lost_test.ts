@@ -177,6 +177,23 @@ Deno.test("a node whose Lease is deleted while its VIP goes to another gateway i
   }
 });
 
+Deno.test("a node that was elected in a gateway made anew, and is given up as its Lease is deleted, is silent before another one speaks", async () => {
+  for (let delay = 600; delay < 2_000; delay += 50) {
+    const world = await holding({ controllers: [{ ...CONTROLLER, everyMilliseconds: 100 }] });
+    // It goes on in the older gateway's name, which nobody else remembers.
+    world.deafen("a");
+    world.deleteGateway();
+    world.makeGateway("gw", { vip: VIP, pin: "a" });
+    await world.time.pass(delay);
+    world.deleteLease("a");
+    world.pin("b");
+    await world.pass(10);
+    assert.deepEqual(world.invariants.violations, [], world.lines.join("\n"));
+    // Not always b: with its Lease a's MAC address was forgotten, which b may have heard.
+    assert.equal(world.speakers().length, 1);
+  }
+});
+
 Deno.test("a standby that is stopped while it is elected obeys no term of a gateway that was made anew meanwhile", async () => {
   for (let seed = 0; seed < 12; seed++) {
     const world = await holding({

@@ -93,3 +93,17 @@ Deno.test("a backup from the middle of a move has lost that its node served: the
     assert.deepEqual(world.speakers(VIP), ["c"]);
   }
 });
+
+Deno.test("a holder hears of a restore by its next renewal, though its watch tells nothing more and no controller runs", async () => {
+  for (let seed = 0; seed < SEEDS; seed++) {
+    const world = await holding({ seed, controllers: [CONTROLLER] });
+    const backup = world.server.backup();
+    world.pin("b");
+    await world.until(() => world.speakers().join() === "b");
+    await world.pass(2);
+    world.restore(backup, null);
+    for (const { process } of world.controllers) process.freeze();
+    await world.pass(2);
+    assert.deepEqual(world.speakers(VIP), ["a"], `seed ${seed}`);
+  }
+});
