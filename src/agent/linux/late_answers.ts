@@ -2,8 +2,8 @@
  * Passes answers on to the node that spoke for their VIP before: an nftables table of its own, `netdev sallyport`.
  *
  * Its hook is a device's ingress, behind Cilium's programs (tc): what reaches it is what these did not translate, and what this
- * node's kernel would drop. First packets of TCP connections, pings and neighbour discovery are not answers: they stay. So does
- * what the other node sends, which may be passing on, too.
+ * node's kernel would drop. What goes to a port that servers have, first packets of TCP connections, pings and neighbour discovery are
+ * not answers: they stay. So does what the other node sends, which may be passing on, too.
  *
  * As in the gate (`gate.ts`), elements expire with the permission that they belong to.
  */
@@ -20,7 +20,9 @@ const FAMILIES = [
   { family: 6, ip: "ip6", type: "ipv6_addr" },
 ] as const;
 
+/** Of no connection that a pod began: those come from ports that the kernel, or Cilium, chose (`ip_local_port_range`). */
 const STAYING = [
+  "meta l4proto { tcp, udp } th dport < 32768",
   "tcp flags & (ack | rst) == 0",
   "icmp type echo-request",
   "icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, nd-redirect }",

@@ -20,7 +20,7 @@ interface Segment {
   /** Passes on from the holder to the former one. */
   readonly passOn: (milliseconds: number) => Promise<void>;
   /** Whose kernel takes one datagram that the server sends. */
-  readonly takerOfAnswer: () => Promise<"former" | "holder">;
+  readonly takerOfAnswer: (port?: number) => Promise<"former" | "holder">;
 }
 
 for (const [name, { vip, header }] of Object.entries(FAMILIES)) {
@@ -42,19 +42,24 @@ for (const [name, { vip, header }] of Object.entries(FAMILIES)) {
     assert.doesNotMatch(senders, new RegExp(await server.macOf("eth1")));
   });
 
-  lateTest("a ping and a first packet of TCP are no answers: they stay", async ({
-    server,
-    former,
-    passOn,
-  }) => {
-    await passOn(3_000);
-    await former.ip("addr", "del", vip, "dev", "eth1");
-    await server.run(["fping", "-c1", "-t500", vip]);
-    await assert.rejects(
-      server.run(["timeout", "1", "bash", "-c", `exec 3<>/dev/tcp/${vip}/9`]),
-      /refused/,
-    );
-  });
+  lateTest(
+    "a ping, a first packet of TCP and what goes to a server's port are no answers: they stay",
+    async ({
+      server,
+      former,
+      passOn,
+      takerOfAnswer,
+    }) => {
+      await passOn(3_000);
+      assert.equal(await takerOfAnswer(9), "holder");
+      await former.ip("addr", "del", vip, "dev", "eth1");
+      await server.run(["fping", "-c1", "-t500", vip]);
+      await assert.rejects(
+        server.run(["timeout", "1", "bash", "-c", `exec 3<>/dev/tcp/${vip}/9`]),
+        /refused/,
+      );
+    },
+  );
 
   lateTest("what the former holder passes on is not sent back to it", async ({
     former,
@@ -122,7 +127,7 @@ async function withSegment(
         `add table ${header} count`,
         `add set ${header} count senders { type ether_addr; flags dynamic; size 16; }`,
         `add chain ${header} count input { type filter hook input priority 0; }`,
-        `add rule ${header} count input ${header} daddr ${vip} udp dport 9 ` +
+        `add rule ${header} count input ${header} daddr ${vip} udp dport { 9, 40000 } ` +
         "add @senders { ether saddr } counter",
       ].join("\n"),
     );
@@ -132,9 +137,9 @@ async function withSegment(
     const text = await host.run(["nft", "list", "chain", header, "count", "input"]);
     return Number(/counter packets (\d+)/.exec(text)?.[1]);
   };
-  const takerOfAnswer = async () => {
+  const takerOfAnswer = async (port = 40_000) => {
     const before = [await count(former), await count(holder)];
-    await server.run(["bash", "-c", `echo > /dev/udp/${vip}/9`]);
+    await server.run(["bash", "-c", `echo > /dev/udp/${vip}/${port}`]);
     let after = before;
     await until("somebody to take it", async () => {
       after = [await count(former), await count(holder)];
