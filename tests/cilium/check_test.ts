@@ -51,6 +51,8 @@ const ciliumOf = (lab: Lab) => lab.node("node-a").cilium.pid;
 const destinations = (lab: Lab, networks: readonly string[], path: string) =>
   lab.plane.api.patch(path, { spec: { destinationCIDRs: networks } });
 const MORE = [DESTINATIONS[4], "203.0.113.0/24"];
+/** Another network than {@linkcode MORE} has: Cilium may be behind with taking it back when the next break begins. */
+const EDITED = [DESTINATIONS[4], "192.0.2.0/24"];
 let ciliumNode: (KubeObject & { readonly spec?: unknown }) | undefined;
 
 /** While no controller runs that would mend it, in the order in which a packet meets them. */
@@ -80,7 +82,7 @@ const BREAKS: readonly Break[] = [
     step: "policy",
     how: "somebody edits Cilium's policy",
     says: /CiliumEgressGatewayPolicy 'policy' is not what .*destinationCIDRs/,
-    act: (lab) => destinations(lab, MORE, CEGP_PATH),
+    act: (lab) => destinations(lab, EDITED, CEGP_PATH),
     undo: (lab) => destinations(lab, [DESTINATIONS[4]], CEGP_PATH),
   },
   {
