@@ -3,6 +3,7 @@ import { rfc3339 } from "../core/time.ts";
 import { TIMINGS } from "../core/timings.ts";
 import type { AgentPlan, Renewal } from "./core/view.ts";
 import type { Report } from "../core/types.ts";
+import { isOlder } from "../kube/resource_version.ts";
 import type { RenewalAnswer } from "./renewal.ts";
 
 export type Renew = (
@@ -25,10 +26,10 @@ export interface HeartbeatOptions {
 export interface RenewalNews {
   /**
    * What was read of the gateways before this answer is too old to be obeyed. Either the Lease is another than before: it
-   * was deleted and made anew, and its fence is lost (the first one is another, too). Or it is older than the one before: etcd was
-   * restored, and a watch from before tells nothing more. Or a renewal was missed: this process may
-   * have been stopped, and be about to hear of a term that is long over, of a gateway that was made anew meanwhile. Or a
-   * gateway that was claimed is not held by this node.
+   * was deleted and made anew, and its fence is lost (the first one is another, too). Or it is older than the one
+   * before: etcd was restored, and a watch from before tells nothing more. Or a renewal was missed: this process may have been
+   * stopped, and be about to hear of a term that is long over, of a gateway that was made anew meanwhile. Or a gateway that was
+   * claimed is not held by this node.
    */
   readonly outdated: boolean;
   /** The renewal before failed. */
@@ -148,7 +149,7 @@ export class Heartbeat {
       sentAt - before.sentAt > TIMINGS.missedRenewalMilliseconds;
     const refuted = held !== undefined && Object.keys(made).some((uid) => !(uid in claims));
     const outdated = missed || refuted || leaseUid !== this.#leaseUid ||
-      isOlder(leaseVersion, this.#leaseVersion);
+      isOlder(leaseVersion ?? "", this.#leaseVersion ?? "");
     const reconnected = this.#failedAt !== undefined;
     this.#leaseUid = leaseUid;
     this.#leaseVersion = leaseVersion;
@@ -156,10 +157,4 @@ export class Heartbeat {
     this.#failedAt = undefined;
     this.#failedInARow = 0;
   }
-}
-
-/** Tells whether a resourceVersion is of before another. They are revisions of etcd; what is no number tells nothing. */
-function isOlder(version: string | undefined, than: string | undefined): boolean {
-  return [version, than].every((each) => each !== undefined && /^\d+$/.test(each)) &&
-    BigInt(version ?? 0) < BigInt(than ?? 0);
 }

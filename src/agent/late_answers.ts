@@ -7,7 +7,7 @@
  * on ends with the permission, and where it cannot be done those answers are lost, as they were.
  */
 import { messageOf } from "../core/message.ts";
-import { egressIPsOf } from "../core/reports.ts";
+import { egressIPsOf, isUnreachable } from "../core/reports.ts";
 import { TIMINGS } from "../core/timings.ts";
 import type { Gateway } from "../core/types.ts";
 import type { AgentView } from "./core/view.ts";
@@ -111,8 +111,7 @@ export class LateAnswers {
     const mac = holder?.mac;
     const milliseconds = Math.floor((speaking.get(ip) ?? now) - now);
     const isOver = now - (this.#since.get(ip) ?? now) >= TIMINGS.lateAnswersMilliseconds;
-    const from = candidates.find(({ node }) => node === lastFailover?.from);
-    const isDead = from?.reasons.some(({ type }) => type === "Unreachable") ?? false;
+    const isDead = isUnreachable(lastFailover?.from, candidates);
     const isFormer = activeNodeName === nodeName && holder?.uid === gateway.uid &&
       holder.node === lastFailover?.from;
     if (!isFormer || isDead || isOver || milliseconds < 1) return [];

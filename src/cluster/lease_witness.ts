@@ -1,4 +1,5 @@
 import type { Lease } from "../core/types.ts";
+import { isOlder } from "../kube/resource_version.ts";
 
 /** A version of a Lease; times in milliseconds of one monotonic clock. */
 interface Seen {
@@ -110,10 +111,4 @@ export class LeaseWitness {
       };
     });
   }
-}
-
-/** Versions are numbers that grow, as far as they are numbers. */
-function isOlder(version: string, than: string): boolean {
-  const areNumbers = [version, than].every((text) => /^\d{1,20}$/.test(text));
-  return areNumbers && BigInt(version) < BigInt(than);
 }

@@ -9,7 +9,7 @@ import { leftoverChanges } from "./leftovers.ts";
 import { nodeLabelChanges } from "./node_labels.ts";
 import { byText } from "./order.ts";
 import type { PolicyOutcome } from "./policy_outcome.ts";
-import { freshReport } from "./reports.ts";
+import { freshReport, isUnreachable } from "./reports.ts";
 import { statusPatch } from "./status_change.ts";
 import type { Fence } from "./takeover.ts";
 import { isCredible } from "./terms.ts";
@@ -174,9 +174,8 @@ function leavesLivingNode(
 ): boolean {
   const from = lastFailover?.from;
   if (statusAfter === undefined || from === undefined) return false;
-  const reasons = candidates.find(({ node }) => node === from)?.reasons ?? [];
   return freshReport(leases.get(from), { gateway, snapshot }) !== undefined &&
-    !reasons.some(({ type }) => type === "Unreachable");
+    !isUnreachable(from, candidates);
 }
 
 /**

@@ -2,7 +2,15 @@
 import { isStale } from "./heartbeat.ts";
 import { parseTime } from "./time.ts";
 import { TIMINGS } from "./timings.ts";
-import type { Gateway, GatewayStatus, Lease, Report, ReportedAddress, Snapshot } from "./types.ts";
+import type {
+  Candidate,
+  Gateway,
+  GatewayStatus,
+  Lease,
+  Report,
+  ReportedAddress,
+  Snapshot,
+} from "./types.ts";
 
 /** The VIP of a gateway in VirtualIPAddress mode, of two the first; else undefined. */
 export function virtualIPOf(gateway: Gateway): string | undefined {
@@ -43,6 +51,16 @@ export function virtualIPsInWords(ips: readonly string[], gateway: Gateway): str
 /** Tells whether two lists name the same addresses, in whichever order. */
 export function areSameIPs(some: readonly string[], others: readonly string[]): boolean {
   return some.length === others.length && some.every((ip) => others.includes(ip));
+}
+
+/** Tells whether a node answers no pings, as its standbys reported. */
+export function isUnreachable(
+  node: string | undefined,
+  candidates: readonly Pick<Candidate, "node" | "reasons">[],
+): boolean {
+  return candidates.some((candidate) =>
+    candidate.node === node && candidate.reasons.some(({ type }) => type === "Unreachable")
+  );
 }
 
 /** The report of an agent whose heartbeat is fresh by the gateway's own timeout. */

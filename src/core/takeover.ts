@@ -17,6 +17,7 @@ import {
   egressIPsOf,
   foreignHost,
   freshReport,
+  isUnreachable,
   reportedAddresses,
   unreportedIPs,
   virtualIPsInWords,
@@ -207,10 +208,7 @@ function release(node: string, move: Move, facts: Facts): Release {
   const claims = claimsSpeech(lease, virtualIPsOf(gateway)) || lease.reportError !== undefined;
   if (!claims && hasRead(lease, { gateway, term })) return {};
 
-  const gone = isSpeechExpired(lease, now) ||
-    candidates.some((candidate) =>
-      candidate.node === node && candidate.reasons.some(({ type }) => type === "Unreachable")
-    );
+  const gone = isSpeechExpired(lease, now) || isUnreachable(node, candidates);
   const isOurs = isFencedFor(lease, gateway, term);
   const complete = isOurs && isFenced(lease, terms);
   if (gone) return complete ? {} : { fence };
