@@ -52,6 +52,7 @@ interface Collection<T> {
 class Copy<T extends Named> {
   #items: readonly Decoded<T>[] | undefined;
   readonly #stop = new AbortController();
+  readonly #reflector: Reflector<Decoded<T>>;
   readonly ended: Promise<void>;
 
   constructor(
@@ -59,7 +60,7 @@ class Copy<T extends Named> {
     { path, labelSelector, decode }: Collection<T>,
     { signal, onNews, onError }: Pick<CacheOptions, "signal" | "onNews" | "onError">,
   ) {
-    this.ended = new Reflector<Decoded<T>>(client, path, {
+    this.#reflector = new Reflector<Decoded<T>>(client, path, {
       decode,
       keyOf: identityOf,
       ...(labelSelector === undefined ? {} : { labelSelector }),
@@ -72,12 +73,18 @@ class Copy<T extends Named> {
         onError?.(error);
       },
       signal: AbortSignal.any([signal, this.#stop.signal]),
-    }).run();
+    });
+    this.ended = this.#reflector.run();
   }
 
   /** Undefined before the first listing, and from an error until the next. */
   get items(): readonly Decoded<T>[] | undefined {
     return this.#items;
+  }
+
+  relist(): void {
+    this.#items = undefined;
+    this.#reflector.relist();
   }
 
   stop(): void {
@@ -158,6 +165,20 @@ export class ClusterCache {
       this.#leases.ended,
       ...[...this.#nodes.values()].map(({ ended }) => ended),
     ]);
+  }
+
+  /** Forgets everything and lists it again: what watches told was undone. */
+  relist(): void {
+    const copies = [
+      this.#gateways,
+      this.#policies,
+      this.#ciliumPolicies,
+      this.#ciliumPods,
+      this.#agentPods,
+      this.#leases,
+      ...this.#nodes.values(),
+    ];
+    for (const copy of copies) copy.relist();
   }
 
   /**

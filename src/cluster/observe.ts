@@ -17,6 +17,7 @@ import {
 } from "./decoders/kinds.ts";
 import type { LeaseWitness } from "./lease_witness.ts";
 import { countItems, list } from "../kube/list.ts";
+import type { ListOptions } from "../kube/list.ts";
 import { AGENT_PODS, PATHS, podsIn } from "./resources.ts";
 import { isUnchanged, versionOf } from "../kube/versions.ts";
 import { covers, nodeScope, WITHOUT_SHARD } from "./scope.ts";
@@ -39,6 +40,8 @@ export interface ObserveOptions {
 export interface Known {
   gateways?: readonly Gateway[];
   nodeCount?: number;
+  /** Of custom resources: what is read later is not of before this. */
+  resourceVersion?: string | undefined;
   ciliumNodes?: CiliumNodeMemory;
 }
 
@@ -58,10 +61,11 @@ const MAX_ROUNDS = 3;
  * Causes come after their effects: gateways and policies are listed when all else has been. What was made from a
  * gateway's status (policies of Cilium, fences) is then never newer than the status that it is compared with, and a
  * policy of Cilium never older than the policy that it was made from. So a slow tick takes neither a newer term for a
- * hand edit nor a new policy for an orphan.
+ * hand edit nor a new policy for an orphan. What undoes that order is an etcd that is restored from a backup in between: causes that
+ * are of before the effects.
  *
- * @throws what `list` throws; a partial observation is an error, nothing may be decided from it. So is one that found
- * not one pod of Cilium: CiliumNotFoundError
+ * @throws what `list` throws, RestoredError among it; a partial observation is an error, nothing may be decided from it. So is
+ * one that found not one pod of Cilium: CiliumNotFoundError
  */
 export async function observe(client: KubeClient, options: ObserveOptions = {}): Promise<Snapshot> {
   const { known = {} } = options;
@@ -88,12 +92,18 @@ async function observeOnce(
       listCandidates(client, options),
       list(client, podsIn(AGENT_PODS.namespace), { decode: decodePod, ...agents }),
       list(client, PATHS.Lease, { decode: decodeLease, signal }),
-      list(client, PATHS.CiliumEgressGatewayPolicy, { decode: decodeCiliumPolicy, signal }),
+      list(client, PATHS.CiliumEgressGatewayPolicy, {
+        decode: decodeCiliumPolicy,
+        notBefore: known.resourceVersion,
+        signal,
+      }),
     ]);
+  const notBefore = ciliumPolicies.resourceVersion;
   const [policies, gateways] = await Promise.all([
-    list(client, PATHS.EgressGatewayPolicy, { decode: decodePolicy, signal }),
-    gatewaysAfter(client, { first, signal }),
+    list(client, PATHS.EgressGatewayPolicy, { decode: decodePolicy, notBefore, signal }),
+    gatewaysAfter(client, { first, notBefore, signal }),
   ]);
+  known.resourceVersion = notBefore;
   const newcomers = await withoutShard(client, { policies: policies.items, scope, signal });
   if (ciliumPods.length === 0) await assertCiliumRuns(client, { ...options, scope });
   const received = performance.now();
@@ -230,16 +240,16 @@ async function listVersioned(
 /** The gateways as they are now. Those that were read at the beginning need no second reading while nobody writes them. */
 async function gatewaysAfter(
   client: KubeClient,
-  { first, signal }: Pick<Listed, "first"> & { readonly signal: AbortSignal | undefined },
+  { first, ...options }: Pick<Listed, "first"> & Pick<ListOptions, "notBefore" | "signal">,
 ): Promise<readonly Decoded<Gateway>[]> {
   const path = PATHS.EgressGateway;
   if (first !== undefined) {
     const versions = first.map(({ version }) => version);
-    if (await isUnchanged(client, path, { versions, signal })) {
+    if (await isUnchanged(client, path, { ...options, versions })) {
       return first.map(({ decoded }) => decoded);
     }
   }
-  return (await list(client, path, { decode: decodeGateway, signal })).items;
+  return (await list(client, path, { ...options, decode: decodeGateway })).items;
 }
 
 function nameOf(node: Decoded<Node>): string {

@@ -5,12 +5,15 @@
  * A decision from listings is safe since causes are listed after their effects (`observe.ts`), and each write carries the
  * version that it was decided from. Here the effects, Cilium's policies, are as old as the watch; Leases and the nodes
  * concerned are read anew; and then every gateway, and the policies concerned, must still be in the version that was decided
- * from. So no effect is newer than its cause, and one that is older fails its write.
+ * from. So no effect is newer than its cause, and one that is older fails its write. Where these are of before what watches told,
+ * etcd was restored, and the copies are of what never was.
  */
 import type { InvalidObject, Snapshot } from "../core/types.ts";
 import type { Urgent } from "../core/urgent.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { list } from "../kube/list.ts";
+import type { ListOptions } from "../kube/list.ts";
+import { lastOf } from "../kube/resource_version.ts";
 import { isUnchanged, versionOf } from "../kube/versions.ts";
 import { CILIUM_PODS } from "./cilium_pods.ts";
 import type { CiliumPods } from "./cilium_pods.ts";
@@ -27,6 +30,8 @@ export interface RefreshOptions {
   readonly witness: LeaseWitness;
   readonly clock: ServerClock;
   readonly cilium?: CiliumPods | undefined;
+  /** Of custom resources, read before. */
+  readonly resourceVersion?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -34,12 +39,12 @@ export interface RefreshOptions {
  * The snapshot with Leases, nodes and pods as they are now; undefined where gateways or policies are not those of the snapshot
  * any more.
  *
- * @throws what `list` throws
+ * @throws what `list` throws, RestoredError among it
  */
 export async function refreshed(
   client: KubeClient,
   snapshot: Snapshot,
-  { urgent, witness, clock, cilium = CILIUM_PODS, signal }: RefreshOptions & {
+  { urgent, witness, clock, cilium = CILIUM_PODS, resourceVersion, signal }: RefreshOptions & {
     readonly urgent: Urgent;
   },
 ): Promise<Snapshot | undefined> {
@@ -63,7 +68,9 @@ export async function refreshed(
     podsOf(AGENT_PODS),
   ]);
   // Causes after their effects.
-  if (!await areCausesCurrent(client, snapshot, { urgent, signal })) return undefined;
+  const effects = snapshot.ciliumPolicies.map((policy) => policy.resourceVersion);
+  const notBefore = lastOf([resourceVersion, ...effects]);
+  if (!await areCausesCurrent(client, snapshot, { urgent, notBefore, signal })) return undefined;
   const received = performance.now();
   clock.observe(leases.serverTime, { sent, received });
 
@@ -95,7 +102,7 @@ export async function refreshed(
 async function areCausesCurrent(
   client: KubeClient,
   { gateways, policies, invalid }: Snapshot,
-  { urgent, signal }: { readonly urgent: Urgent; readonly signal: AbortSignal | undefined },
+  { urgent, ...options }: Pick<ListOptions, "notBefore" | "signal"> & { readonly urgent: Urgent },
 ): Promise<boolean> {
   const unread = (kind: InvalidObject["kind"]) =>
     invalid.filter((object) => object.kind === kind).map(versionIn);
@@ -104,18 +111,18 @@ async function areCausesCurrent(
   const unchanged = await Promise.all([
     isUnchanged(client, PATHS.EgressGateway, {
       versions: [...gateways.map(versionIn), ...unread("EgressGateway")],
-      signal,
+      ...options,
     }),
     ...isMany
       ? [isUnchanged(client, PATHS.EgressGatewayPolicy, {
         versions: [...policies.map(versionIn), ...unread("EgressGatewayPolicy")],
-        signal,
+        ...options,
       })]
       : concerned.map((policy) =>
         isUnchanged(client, PATHS.EgressGatewayPolicy, {
           versions: [versionIn(policy)],
           fieldSelector: `metadata.name=${policy.name}`,
-          signal,
+          ...options,
         })
       ),
   ]);

@@ -14,6 +14,8 @@ import { hasMissedRenewal, untilMissed } from "../core/heartbeat.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { asError } from "../core/message.ts";
 import { sleep } from "../kube/deadline.ts";
+import { RestoredError } from "../kube/errors.ts";
+import { list } from "../kube/list.ts";
 import { ClusterCache } from "../cluster/cache.ts";
 import { CiliumNodeMemory } from "../cluster/cilium_nodes.ts";
 import { LeaseWitness } from "../cluster/lease_witness.ts";
@@ -164,7 +166,8 @@ export class Controller {
       ...this.#options,
       witness: this.#witness,
       clock: this.#clock,
-    }).catch(() => undefined);
+      resourceVersion: this.#known.resourceVersion,
+    }).catch((error) => this.#noteRestore(error));
     // Who was faster than the watches is known once all is listed.
     const isWritten = result?.results.every(({ result }) => result === "written");
     return isWritten ? result : undefined;
@@ -175,21 +178,30 @@ export class Controller {
     const sent = performance.now();
     if (sent - this.#answeredAt < PROOF_MILLISECONDS) return true;
     try {
-      const { serverTime } = await this.#client.request({
-        method: "GET",
-        path: PATHS.EgressGateway,
-        // An answer without objects: it only has to come, and to bring the time.
-        query: { limit: 1, labelSelector: NO_OBJECT },
+      // An answer without objects: it only has to come, and to bring the time and the version.
+      const { serverTime, resourceVersion } = await list(this.#client, PATHS.EgressGateway, {
+        limit: 1,
+        labelSelector: NO_OBJECT,
+        notBefore: this.#known.resourceVersion,
         signal: this.#options.signal,
         timeoutMilliseconds: PROOF_MILLISECONDS,
       });
+      this.#known.resourceVersion = resourceVersion;
       this.#clock.observe(serverTime, { sent, received: performance.now() });
       this.#answeredAt = sent;
       return true;
-    } catch {
-      // The tick that follows fails as well, and says why.
+    } catch (error) {
+      this.#noteRestore(error);
+      // Where nobody answers, the tick that follows fails as well, and says why.
       return false;
     }
+  }
+
+  /** What watches told of an etcd that was set back is of no use, and they may tell nothing more. */
+  #noteRestore(error: unknown): undefined {
+    if (!(error instanceof RestoredError)) return;
+    this.#known.resourceVersion = undefined;
+    this.#cache?.relist();
   }
 
   async #tick({ dryRun }: TickRequest): Promise<TickResult> {
@@ -215,6 +227,7 @@ export class Controller {
       }
       return result;
     } catch (error) {
+      this.#noteRestore(error);
       if (!signal.aborted) onError?.(asError(error), performance.now() - begun);
       // A pod that is not ready gets no more triggers, so it has to get over this by itself.
       if (!dryRun && this.#resting) this.#hint();

@@ -121,6 +121,28 @@ export class PartialListError extends Error {
   }
 }
 
+/**
+ * A listing of before what was read already: etcd was restored from a backup meanwhile. Nothing may be decided from both.
+ */
+export class RestoredError extends Error {
+  override readonly name = "RestoredError";
+  readonly path: string;
+
+  constructor(
+    { path, version, notBefore }: {
+      readonly path: string;
+      readonly version: string;
+      readonly notBefore: string;
+    },
+  ) {
+    super(
+      `Cannot list ${path} as of now: its resourceVersion ${version} is of before ${notBefore}, which was read already, so that ` +
+        `etcd has been restored from a backup: what was read is left unused`,
+    );
+    this.path = path;
+  }
+}
+
 function times({ attempts = 1 }: Exchange): string {
   return attempts > 1 ? ` after ${attempts} attempts` : "";
 }

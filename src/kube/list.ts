@@ -1,7 +1,8 @@
 /** Whole listings: all pages or an error. */
 import * as v from "valibot";
 import type { KubeClient, KubeResponse } from "./client.ts";
-import { ApiError, PartialListError, TransportError } from "./errors.ts";
+import { ApiError, PartialListError, RestoredError, TransportError } from "./errors.ts";
+import { isOlder } from "./resource_version.ts";
 
 export interface ListOptions {
   readonly labelSelector?: string | undefined;
@@ -10,6 +11,11 @@ export interface ListOptions {
   readonly limit?: number;
   /** A narrower representation, as `application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`. */
   readonly accept?: string | undefined;
+  /**
+   * A resourceVersion that was read before from the same etcd; a listing of before it is an error. Custom resources share one etcd;
+   * others, as Leases, may have another (`--etcd-servers-overrides`).
+   */
+  readonly notBefore?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** For each page. Default 30 s. */
   readonly timeoutMilliseconds?: number;
@@ -51,8 +57,8 @@ const PageSchema = v.object({
 /**
  * Lists a collection. When the API server has forgotten where the listing stood (410), it starts again.
  *
- * @throws PartialListError when it did not get to its end, with the reason as cause; what `KubeClient.request` throws
- * when it did not even start; what `decode` throws
+ * @throws PartialListError when it did not get to its end, with the reason as cause; RestoredError when it is of before
+ * `notBefore`; what `KubeClient.request` throws when it did not even start; what `decode` throws
  */
 export function list<T>(
   client: KubeClient,
@@ -121,7 +127,12 @@ async function listOnce<T>(
   for (let number = 1;; number++) {
     const response = await readPage(client, path, { ...options, limit, number, token });
     const page = parsePage(response, { path, number });
-    first ??= { resourceVersion: page.metadata.resourceVersion, serverTime: response.serverTime };
+    const version = page.metadata.resourceVersion;
+    first ??= { resourceVersion: version, serverTime: response.serverTime };
+    const { notBefore } = options;
+    if (notBefore !== undefined && isOlder(version, notBefore)) {
+      throw new RestoredError({ path, version, notBefore });
+    }
     bytes += response.bytes;
     for (const item of page.items) items.push(options.decode(item));
     const next = page.metadata.continue;

@@ -29,7 +29,7 @@ export function versionOf(item: unknown): string | undefined {
 export async function isUnchanged(
   client: KubeClient,
   path: string,
-  { versions, ...options }: Pick<ListOptions, "fieldSelector" | "signal"> & {
+  { versions, ...options }: Pick<ListOptions, "fieldSelector" | "notBefore" | "signal"> & {
     readonly versions: readonly (string | undefined)[];
   },
 ): Promise<boolean> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ApiError, PartialListError } from "../../src/kube/errors.ts";
+import { ApiError, PartialListError, RestoredError } from "../../src/kube/errors.ts";
 import { createClient } from "../../src/kube/http.ts";
 import { list, type ListOptions } from "../../src/kube/list.ts";
 import { type Reply, SERVER_TIME, status, stub } from "../support/stub_server.ts";
@@ -36,6 +36,15 @@ Deno.test("a listing is all pages, as of the first page's time", async () => {
     "?labelSelector=a%3Db&limit=2",
     "?labelSelector=a%3Db&limit=2&continue=more",
   ]);
+});
+
+Deno.test("a listing of before what was read already tells of a restored etcd", async () => {
+  const { outcome } = await listStub([page([1])], { notBefore: "43" });
+  assert.ok(outcome instanceof RestoredError);
+  assert.match(outcome.message, /resourceVersion 42 is of before 43.*restored from a backup/);
+  for (const notBefore of ["42", "41", "v7", ""]) {
+    assert.deepEqual((await listStub([page([1])], { notBefore })).outcome.items, [1], notBefore);
+  }
 });
 
 Deno.test("an empty collection is a listing", async () => {

@@ -48,14 +48,18 @@ export interface StreamOptions {
   readonly everyMilliseconds?: number;
 }
 
-/** Starts the client; resolves when it sends. */
+/** Starts the client; resolves when it was answered, so that what happens next happens to a client that was served. */
 export async function startStream(client: Host, options: StreamOptions): Promise<Stream> {
   const { ip, port, log, everyMilliseconds = 5 } = options;
   const argv = denoProgram("udp_client.ts", [ip, String(port), String(everyMilliseconds)]);
   const program = client.spawn(argv, { log });
-  await until("the client", async () => (await Deno.readTextFile(log)).startsWith("ready"), {
-    timeoutMilliseconds: 20_000,
-  });
+  await until(
+    "the client's first answer",
+    async () => (await Deno.readTextFile(log)).includes("\n"),
+    {
+      timeoutMilliseconds: 20_000,
+    },
+  );
   const startedAt = Date.now();
   const soFar = async () =>
     parseStream(await Deno.readTextFile(log), { startedAt, now: Date.now() });

@@ -1,8 +1,10 @@
 /** etcd is set back to a backup, and with it terms, fences, reports and versions. */
 import assert from "node:assert/strict";
-import { CONTROLLER, holding } from "./scene.ts";
+import { assertHeld, CONTROLLER, holding } from "./scene.ts";
 import { VIP } from "./world.ts";
 import type { World } from "./world.ts";
+import { nodeOf } from "./invariants.ts";
+import { PATHS } from "../../src/cluster/resources.ts";
 
 /** From the API server's return until one node speaks, in phase Active, and the status names it. */
 const SETTLED_SECONDS = 10;
@@ -107,3 +109,52 @@ Deno.test("a holder hears of a restore by its next renewal, though its watch tel
     assert.deepEqual(world.speakers(VIP), ["a"], `seed ${seed}`);
   }
 });
+
+Deno.test("a tick that reads before and after a restore does not take policies of before for written", async () => {
+  const oneShot = { ...CONTROLLER, resident: false, everyMilliseconds: 200 };
+  for (let milliseconds = 0; milliseconds < 300; milliseconds += 10) {
+    const world = await holding({ controllers: [oneShot] });
+    world.pin("b");
+    await world.until(() => world.gateway()?.status.phase === "Preparing");
+    const backup = world.server.backup();
+    await world.until(() => world.speakers().join() === "b");
+    await world.time.pass(2_000 + milliseconds);
+    world.restore(backup, null);
+    await world.time.pass(1);
+    await world.until(() => world.gateway()?.status.phase === "Active");
+    const sent = world.invariants.policiesOf("gw").map(nodeOf);
+    assert.deepEqual(sent, ["b", "b"], `${milliseconds} ms`);
+  }
+});
+
+Deno.test("a resident whose watches do not tell of a restore follows the cluster anew, and does not list it all the time", async () => {
+  for (let seed = 0; seed < SEEDS; seed++) {
+    const world = await holding({ seed, controllers: [{ ...CONTROLLER, watches: true }] });
+    const backup = world.server.backup();
+    world.pin("b");
+    await world.until(() => world.speakers().join() === "b");
+    await world.pass(2 + seed / SEEDS);
+    world.restore(backup, null);
+    await overlapUntilSettled(world);
+    assertHeld(world, "a");
+    const listings = countListings(world);
+    await world.pass(10);
+    assert.equal(listings(), 0, `seed ${seed}`);
+    world.pin("c");
+    await world.until(() => world.speakers().join() === "c");
+    await world.pass(1);
+    assertHeld(world, "c");
+  }
+});
+
+/** Listings of all policies of Cilium from now on. */
+function countListings({ server }: World): () => number {
+  let count = 0;
+  const handle = server.handle.bind(server);
+  server.handle = (request, caller) => {
+    const { method, path } = request;
+    if (method === "GET" && path === PATHS.CiliumEgressGatewayPolicy) count++;
+    return handle(request, caller);
+  };
+  return () => count;
+}

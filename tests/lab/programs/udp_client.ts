@@ -29,7 +29,6 @@ const timer = setInterval(() => {
   const number = sentAt.push(now()) - 1;
   socket.send(String(number), Number(port), ip, () => {});
 }, 1);
-print("ready");
 
 process.once("SIGTERM", () => {
   clearInterval(timer);
