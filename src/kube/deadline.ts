@@ -24,7 +24,9 @@ export async function within<T>(
   options: { readonly milliseconds: number; readonly signal?: AbortSignal | undefined },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { milliseconds, signal } = options;
+  const { signal } = options;
+  // Of a time that is over already there is nothing left.
+  const milliseconds = Math.max(0, options.milliseconds);
   signal?.throwIfAborted();
   const inner = new AbortController();
   const follow = () => inner.abort(signal?.reason);
