@@ -44,16 +44,17 @@ export class LeaseWitness {
 
   #note(lease: Version, now: number, { from }: { readonly from: "watch" | "copy" | "list" }): void {
     const { name, resourceVersion, renewedAt, fence = {} } = lease;
-    const last = this.#seen.get(name);
-    if (last?.resourceVersion === resourceVersion) return;
+    const known = this.#seen.get(name);
+    if (known?.resourceVersion === resourceVersion) return;
+    const isOld = known !== undefined && isOlder(resourceVersion, known.resourceVersion);
     // A watch that is behind a list tells what was so before; a list that is of an older version tells of a restored etcd.
-    if (last !== undefined && from !== "list" && isOlder(resourceVersion, last.resourceVersion)) {
-      return;
-    }
+    if (isOld && from !== "list") return;
+    // What was seen of another past says nothing of this one: it is no renewal.
+    const last = isOld ? undefined : known;
     const fences = new Map(
       Object.entries(fence).map(([uid, term]): [string, SeenFence] => {
-        const known = last?.fences.get(uid);
-        return [uid, known?.term === term ? known : { term, since: now, after: last?.listedAt }];
+        const before = last?.fences.get(uid);
+        return [uid, before?.term === term ? before : { term, since: now, after: last?.listedAt }];
       }),
     );
     const isFenced = [...fences].some(([uid, seen]) => last?.fences.get(uid) !== seen);

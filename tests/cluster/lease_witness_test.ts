@@ -63,6 +63,12 @@ Deno.test("a list that has an older version, of an etcd that was restored, is be
   assert.equal(seen?.renewedWithinMilliseconds, 3_010);
 });
 
+Deno.test("a Lease of an etcd that was restored has not been renewed just now", () => {
+  const seen = listed([0, { ...SECOND, resourceVersion: "9" }], [1_000, FIRST]);
+  const { renewedWithinMilliseconds, unchangedForMilliseconds } = seen ?? {};
+  assert.deepEqual([renewedWithinMilliseconds, unchangedForMilliseconds], [undefined, undefined]);
+});
+
 Deno.test("a fence is no renewal, and has an age of its own", () => {
   const fenced = { ...FIRST, resourceVersion: "2", fence: { "uid-gw": 4 } };
   const renewed = { ...SECOND, resourceVersion: "3", fence: { "uid-gw": 4 } };

@@ -1,6 +1,6 @@
 /** etcd is set back to a backup, and with it terms, fences, reports and versions. */
 import assert from "node:assert/strict";
-import { assertHeld, CONTROLLER, holding } from "./scene.ts";
+import { assertHeld, CONTROLLER, holding, said } from "./scene.ts";
 import { VIP } from "./world.ts";
 import type { World } from "./world.ts";
 import { nodeOf } from "./invariants.ts";
@@ -124,6 +124,26 @@ Deno.test("a tick that reads before and after a restore does not take policies o
     await world.until(() => world.gateway()?.status.phase === "Active");
     const sent = world.invariants.policiesOf("gw").map(nodeOf);
     assert.deepEqual(sent, ["b", "b"], `${milliseconds} ms`);
+  }
+});
+
+Deno.test("what a node reported before a backup counts as of then: a dead one is not served by", async () => {
+  for (const watches of [false, true]) {
+    for (let seed = 0; seed < SEEDS; seed++) {
+      const world = await holding({ seed, controllers: [{ ...CONTROLLER, watches }] });
+      world.pin("b");
+      await world.until(() =>
+        world.lease("b")?.report?.addresses.some(({ speaking }) => speaking) ?? false
+      );
+      const backup = world.server.backup();
+      world.setPower("b", false);
+      await world.until(() => !["", "b"].includes(world.speakers().join()));
+      await world.pass(5);
+      const restoredAt = world.time.now;
+      world.restore(backup, null);
+      await overlapUntilSettled(world);
+      assert.deepEqual(said(world, restoredAt, /names b/), [], `watches ${watches}, seed ${seed}`);
+    }
   }
 });
 
