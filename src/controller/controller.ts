@@ -46,7 +46,7 @@ export interface ControllerOptions {
 
 /**
  * However quiet it is, the cluster is listed this often: a watch may have missed something. A watch that hears nothing for
- * 90 s, not even a bookmark, is broken (`watch.ts`), and then each tick lists.
+ * 90 s, not even that it ends, is broken (`watch.ts`), and then each tick lists.
  */
 const RELIST_MILLISECONDS = 300_000;
 

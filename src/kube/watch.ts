@@ -13,17 +13,20 @@ export interface WatchEvent {
 export interface WatchOptions {
   /** Of the listing that the watch goes on from. */
   readonly resourceVersion: string;
-  /** After which the API server ends the watch. Default 290, just below what load balancers commonly cut. */
-  readonly timeoutSeconds?: number;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Silence after which the connection counts as dead. Default 90 s: API servers send a bookmark each minute. */
+  /** Silence after which the connection counts as dead. Default {@linkcode IDLE_MILLISECONDS}. */
   readonly idleMilliseconds?: number;
 }
 
-const TIMEOUT_SECONDS = 290;
-const IDLE_MILLISECONDS = 90_000;
+/**
+ * The API server is asked to end a watch by then, and it goes on from where it ended. Where nothing of a collection changes there are no
+ * bookmarks either, unless etcd tells of its progress more often than by default (each 10 min): so only an end that comes
+ * in time shows that a silent watch is alive.
+ */
+const TIMEOUT_SECONDS = 80;
+export const IDLE_MILLISECONDS = 90_000;
 /** No object in etcd is longer than 1.5 MiB; JSON may be several times its protobuf. */
 const MAX_EVENT_LENGTH = 16 * 1024 * 1024;
 
@@ -39,7 +42,7 @@ export async function* watch(
   options: WatchOptions,
 ): AsyncGenerator<WatchEvent, void, undefined> {
   const { resourceVersion, labelSelector, fieldSelector, signal } = options;
-  const { timeoutSeconds = TIMEOUT_SECONDS, idleMilliseconds = IDLE_MILLISECONDS } = options;
+  const { idleMilliseconds = IDLE_MILLISECONDS } = options;
   const exchange = { method: "GET", path, server: client.cluster.server };
   const stop = new AbortController();
   const follow = () => stop.abort(signal?.reason);
@@ -58,7 +61,7 @@ export async function* watch(
         watch: true,
         allowWatchBookmarks: true,
         resourceVersion,
-        timeoutSeconds,
+        timeoutSeconds: TIMEOUT_SECONDS,
         labelSelector,
         fieldSelector,
       },

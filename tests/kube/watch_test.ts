@@ -2,7 +2,12 @@ import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { ApiError, TransportError } from "../../src/kube/errors.ts";
 import { createClient, type Traffic } from "../../src/kube/http.ts";
-import { watch, type WatchEvent, type WatchOptions } from "../../src/kube/watch.ts";
+import {
+  IDLE_MILLISECONDS,
+  watch,
+  type WatchEvent,
+  type WatchOptions,
+} from "../../src/kube/watch.ts";
 import { type Reply, status, stub } from "../support/stub_server.ts";
 
 const event = (type: string, object: unknown) => `${JSON.stringify({ type, object })}\n`;
@@ -31,7 +36,7 @@ async function watchStub(reply: Reply, options: Partial<WatchOptions> = {}) {
 Deno.test("a watch goes on from a listing and ends when the server ends it", async () => {
   const { events, error, query, traffic } = await watchStub(
     { chunks: [added, bookmark] },
-    { timeoutSeconds: 30, labelSelector: "a" },
+    { labelSelector: "a" },
   );
   assert.equal(error, undefined);
   assert.deepEqual(events, [
@@ -42,11 +47,17 @@ Deno.test("a watch goes on from a listing and ends when the server ends it", asy
     watch: "true",
     allowWatchBookmarks: "true",
     resourceVersion: "5",
-    timeoutSeconds: "30",
+    timeoutSeconds: "80",
     labelSelector: "a",
   });
   assert.equal(traffic.length, 1);
   assert.equal(traffic[0]?.responseBytes, Buffer.byteLength(added + bookmark));
+});
+
+Deno.test("a watch of what nobody changes is ended by the API server before its silence counts as dead", async () => {
+  const { query } = await watchStub({ chunks: [] });
+  const most = Number(query?.get("timeoutSeconds")) * 1_000;
+  assert.ok(most > 0 && most <= IDLE_MILLISECONDS - 5_000, `${most} ms`);
 });
 
 Deno.test("events may be cut anywhere, inside characters too", async () => {
