@@ -41,7 +41,7 @@ const COMPILER_VERSION = "19";
 const FLAGS = [
   "--enable-egress-gateway",
   "--enable-bpf-masquerade",
-  "--kube-proxy-replacement",
+  "--kube-proxy-replacement=true",
   "--devices=eth0,eth1",
   "--routing-mode=tunnel",
   "--tunnel-protocol=vxlan",
