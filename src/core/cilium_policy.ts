@@ -170,11 +170,12 @@ function withoutManager(labels: Labels): Labels {
  */
 function egressGatewayFor({ gateway, route, node }: Target, family: Family): JsonObject {
   const source = sourceFor(gateway, family);
-  // Without an address of this family Cilium would take whichever the interface has.
-  const name = source === undefined ? undefined : route?.node;
-  const matchLabels: JsonObject = name === undefined
-    ? { [NO_NODE_LABEL]: "true" }
-    : { [HOSTNAME_LABEL]: node?.labels[HOSTNAME_LABEL] ?? name };
+  // Without an address of this family Cilium would take whichever the interface has. An address beside no node would say
+  // nothing, and where Cilium's CRD refuses it (IPv6 before 1.20) there would be no policy, and nothing dropped.
+  if (source === undefined || route?.node === undefined) {
+    return { nodeSelector: { matchLabels: { [NO_NODE_LABEL]: "true" } } };
+  }
+  const matchLabels = { [HOSTNAME_LABEL]: node?.labels[HOSTNAME_LABEL] ?? route.node };
   return { nodeSelector: { matchLabels }, ...source };
 }
 

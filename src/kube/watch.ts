@@ -16,6 +16,8 @@ export interface WatchOptions {
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** After which the API server ends the watch. Default {@linkcode TIMEOUT_SECONDS}. */
+  readonly timeoutSeconds?: number;
   /** Silence after which the connection counts as dead. Default {@linkcode IDLE_MILLISECONDS}. */
   readonly idleMilliseconds?: number;
 }
@@ -25,7 +27,7 @@ export interface WatchOptions {
  * bookmarks either, unless etcd tells of its progress more often than by default (each 10 min): so only an end that comes
  * in time shows that a silent watch is alive.
  */
-const TIMEOUT_SECONDS = 80;
+export const TIMEOUT_SECONDS = 80;
 export const IDLE_MILLISECONDS = 90_000;
 /** No object in etcd is longer than 1.5 MiB; JSON may be several times its protobuf. */
 const MAX_EVENT_LENGTH = 16 * 1024 * 1024;
@@ -42,7 +44,7 @@ export async function* watch(
   options: WatchOptions,
 ): AsyncGenerator<WatchEvent, void, undefined> {
   const { resourceVersion, labelSelector, fieldSelector, signal } = options;
-  const { idleMilliseconds = IDLE_MILLISECONDS } = options;
+  const { timeoutSeconds = TIMEOUT_SECONDS, idleMilliseconds = IDLE_MILLISECONDS } = options;
   const exchange = { method: "GET", path, server: client.cluster.server };
   const stop = new AbortController();
   const follow = () => stop.abort(signal?.reason);
@@ -61,7 +63,7 @@ export async function* watch(
         watch: true,
         allowWatchBookmarks: true,
         resourceVersion,
-        timeoutSeconds: TIMEOUT_SECONDS,
+        timeoutSeconds,
         labelSelector,
         fieldSelector,
       },

@@ -52,7 +52,6 @@ Deno.test("policies of a refused gateway select no node", () => {
   });
   assert.deepEqual(egressGateway(before, decide(before), "web"), {
     nodeSelector: { matchLabels: { [NO_NODE_LABEL]: "true" } },
-    egressIP: VIP,
   });
 });
 
