@@ -156,20 +156,16 @@ export class ClusterCache {
 
   /** Resolves when the signal has aborted and nothing is followed any more. */
   async ended(): Promise<void> {
-    await Promise.all([
-      this.#gateways.ended,
-      this.#policies.ended,
-      this.#ciliumPolicies.ended,
-      this.#ciliumPods.ended,
-      this.#agentPods.ended,
-      this.#leases.ended,
-      ...[...this.#nodes.values()].map(({ ended }) => ended),
-    ]);
+    await Promise.all(this.#copies().map(({ ended }) => ended));
   }
 
   /** Forgets everything and lists it again: what watches told was undone. */
   relist(): void {
-    const copies = [
+    for (const copy of this.#copies()) copy.relist();
+  }
+
+  #copies() {
+    return [
       this.#gateways,
       this.#policies,
       this.#ciliumPolicies,
@@ -178,7 +174,6 @@ export class ClusterCache {
       this.#leases,
       ...this.#nodes.values(),
     ];
-    for (const copy of copies) copy.relist();
   }
 
   /**

@@ -179,9 +179,9 @@ function egressGatewayFor({ gateway, route, node }: Target, family: Family): Jso
   return { nodeSelector: { matchLabels }, ...source };
 }
 
-/** The address of a gateway, or the interface that has it; undefined: it has none of this family. */
+/** The address of a gateway, or the interface that has it; undefined: there is none of this family. */
 function sourceFor(gateway: Gateway | undefined, family: Family): JsonObject | undefined {
-  if (gateway === undefined) return {};
+  if (gateway === undefined) return undefined;
   const { sourceIP } = gateway.spec;
   if (sourceIP.mode !== "VirtualIPAddress") return { interface: sourceIP.interfaceName };
   const egressIP = addressOf(gateway, family);

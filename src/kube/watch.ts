@@ -13,11 +13,11 @@ export interface WatchEvent {
 export interface WatchOptions {
   /** Of the listing that the watch goes on from. */
   readonly resourceVersion: string;
+  /** After which the API server ends the watch. Default {@linkcode TIMEOUT_SECONDS}. */
+  readonly timeoutSeconds?: number;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** After which the API server ends the watch. Default {@linkcode TIMEOUT_SECONDS}. */
-  readonly timeoutSeconds?: number;
   /** Silence after which the connection counts as dead. Default {@linkcode IDLE_MILLISECONDS}. */
   readonly idleMilliseconds?: number;
 }

@@ -56,9 +56,7 @@ export async function startStream(client: Host, options: StreamOptions): Promise
   await until(
     "the client's first answer",
     async () => (await Deno.readTextFile(log)).includes("\n"),
-    {
-      timeoutMilliseconds: 20_000,
-    },
+    { timeoutMilliseconds: 20_000 },
   );
   const startedAt = Date.now();
   const soFar = async () =>
